@@ -1,0 +1,53 @@
+.DEFAULT_GOAL := help
+.PHONY: help run test check format fix lint types imports cover bench clean
+PORT ?= 8000
+DATA_DIR ?= .data
+PYTHON ?= python3
+BIN := .venv/bin
+T ?=
+
+help: ## Show what can be made
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+run: .venv/installed ## Serve a demo clinic: make run [PORT=8000] [DATA_DIR=.data]
+	@exec $(BIN)/fhir-server demo --port $(PORT) --data-dir $(DATA_DIR)
+
+test: .venv/installed ## All tests, against a real mongod; T=tests/unit for some
+	$(BIN)/python -m pytest -q $(T)
+
+check: .venv/installed format lint types imports cover ## Everything CI checks, in CI's order
+
+format: .venv/installed ## Is every file formatted?
+	$(BIN)/ruff format --check .
+
+fix: .venv/installed ## Format, and mend what ruff can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: .venv/installed ## Ruff, every rule, each exception with its reason
+	$(BIN)/ruff check .
+
+types: .venv/installed ## mypy, strict
+	$(BIN)/mypy fhir_server mappers tests benchmarks
+
+imports: .venv/installed ## Do the floors hold?
+	$(BIN)/lint-imports
+
+cover: .venv/installed ## All tests, with the coverage that may only rise
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=95
+	$(BIN)/coverage report --include='fhir_server/crypto/*' --fail-under=100
+
+bench: .venv/installed ## Measure the main paths beside floors in the same run
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove what was made, keep the data
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .coverage* build *.egg-info

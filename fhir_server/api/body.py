@@ -1,0 +1,86 @@
+"""The request body: its declared type, its size, its JSON; and a search's form.
+
+RFC 9110 sections 8.3, 15.5.14; https://hl7.org/fhir/R4/http.html#mime-type
+"""
+
+from urllib.parse import parse_qsl
+
+from starlette.requests import ClientDisconnect, Request
+
+from fhir_server.kernel import json
+from fhir_server.kernel.errors import InvalidRequestError, MalformedError, TooLargeError, UnsupportedMediaTypeError
+
+_JSON = frozenset({"application/fhir+json", "application/json", "text/json"})
+_FORM = "application/x-www-form-urlencoded"
+_MOST_FORM_FIELDS = 200
+
+
+async def json_body(request: Request, most: int) -> object:
+    """The body as JSON. 415 for another type, 413 over `most` bytes, 400 where it is not JSON."""
+    _require_type(request, _JSON)
+    raw = await _read(request, most)
+    if not raw:
+        raise MalformedError("The body is empty; it should be a FHIR resource as JSON.")
+    return json.decode(raw)
+
+
+async def optional_json_body(request: Request, most: int) -> object:
+    """The same for an operation that needs no body."""
+    raw = await _read(request, most)
+    if not raw:
+        return None
+    _require_type(request, _JSON)
+    return json.decode(raw)
+
+
+async def form_body(request: Request, most: int) -> tuple[list[tuple[str, str]], str]:
+    """The pairs of a search's form, and the raw text for the sealed audit event. Empty without a body."""
+    raw = await _read(request, most)
+    if not raw:
+        return [], ""
+    _require_type(request, frozenset({_FORM}))
+    try:
+        text = raw.decode("ascii")
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MOST_FORM_FIELDS)
+    except UnicodeDecodeError:
+        raise MalformedError("The form is not URL-encoded UTF-8.") from None
+    except ValueError:
+        raise InvalidRequestError(f"A search takes at most {_MOST_FORM_FIELDS} parameters.") from None
+    return pairs, text
+
+
+def query_pairs(request: Request) -> list[tuple[str, str]]:
+    """The URL's parameters in order; 400 where they are not UTF-8 or too many."""
+    raw = request.scope["query_string"]
+    try:
+        return parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FORM_FIELDS)
+    except UnicodeDecodeError:
+        raise MalformedError("The query is not URL-encoded UTF-8.") from None
+    except ValueError:
+        raise InvalidRequestError(f"A search takes at most {_MOST_FORM_FIELDS} parameters.") from None
+
+
+def _require_type(request: Request, allowed: frozenset[str]) -> None:
+    declared = request.headers.get("content-type", "")
+    kind, _, parameters = declared.partition(";")
+    charset = [part.partition("=")[2].strip(' "') for part in parameters.split(";") if "charset" in part.casefold()]
+    if kind.strip().casefold() not in allowed or any(one.casefold() not in {"utf-8", "utf8"} for one in charset):
+        raise UnsupportedMediaTypeError(f"The Content-Type must be {' or '.join(sorted(allowed))}, in UTF-8.")
+
+
+async def _read(request: Request, most: int) -> bytes:
+    """Read at most `most` bytes. More is read to its end (within reason) and dropped, so that the answer arrives."""
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size <= most:
+                parts.append(part)
+            elif size > 2 * most:
+                break
+    except ClientDisconnect:
+        raise MalformedError("The body ended before its declared length.") from None
+    if size > most:
+        raise TooLargeError(f"A request body has at most {most} bytes.")
+    return b"".join(parts)

@@ -1,0 +1,94 @@
+"""From an HTTP request to a Call: who asks, for what, under which id it is recorded.
+
+https://hl7.org/fhir/R4/http.html#mime-type, #custom; RFC 9110 section 12.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+
+from starlette.requests import Request
+
+from fhir_server.engine.call import ANONYMOUS, Call, Interaction, Principal
+from fhir_server.fhir.definitions import served_types
+from fhir_server.kernel.clock import Clock
+from fhir_server.kernel.errors import InvalidRequestError, NotAcceptableError, NotFoundError, UnauthenticatedError
+from fhir_server.kernel.identity import is_id, random_id
+
+Authenticate = Callable[[str | None, datetime], Principal]
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}", re.ASCII)
+_JSON = frozenset({"json", "application/json", "application/fhir+json", "text/json", "application/fhir json"})
+_ANYTHING = frozenset({"*/*", "application/*", ""})
+
+
+def call_of(request: Request, interaction: Interaction, clock: Clock, principal: Principal = ANONYMOUS) -> Call:
+    """The call as far as the URL tells it; a type or id that cannot be one is left out here and refused later."""
+    type, id = request.path_params.get("type"), request.path_params.get("id")
+    version = request.path_params.get("version", "")
+    return Call(
+        interaction,
+        principal,
+        clock.now(),
+        type if type in served_types() else None,
+        id if id and is_id(id) else None,
+        int(version) if version.isascii() and version.isdigit() and len(version) < _LONGEST_VERSION else None,
+        request_id=request.state.request_id,
+        client_address=request.client.host if request.client else "",
+        operation=request.path_params.get("operation"),
+    )
+
+
+_LONGEST_VERSION = 10
+
+
+def request_id_of(headers_value: str | None) -> str:
+    """The client's X-Request-Id where it is harmless to repeat, else a fresh one."""
+    return headers_value if headers_value and _REQUEST_ID.fullmatch(headers_value) else random_id()
+
+
+def require_target(request: Request, call: Call) -> None:
+    """404 for a type that is not served or an id or version that cannot exist."""
+    if "type" in request.path_params and call.type is None:
+        raise NotFoundError("No resource type of this name is served here.")
+    if "id" in request.path_params and call.id is None:
+        raise NotFoundError("There is no resource with this id.")
+    if "version" in request.path_params and call.version is None:
+        raise NotFoundError("There is no such version.")
+
+
+def authenticated(request: Request, authenticate: Authenticate, clock: Clock) -> Principal:
+    """Raises UnauthenticatedError; only the Authorization header counts."""
+    values = request.headers.getlist("authorization")
+    if len(values) > 1:
+        raise UnauthenticatedError("There is more than one Authorization header.")
+    return authenticate(values[0] if values else None, clock.now())
+
+
+def require_json_answer(request: Request) -> None:
+    """406 unless the client takes JSON; `_format` beats Accept. A raw `+` in a query arrives as a space."""
+    wanted = request.query_params.get("_format")
+    if wanted:
+        if wanted.partition(";")[0].strip().casefold() not in _JSON:
+            raise NotAcceptableError("Only JSON is spoken here: application/fhir+json.")
+        return
+    accepted = [part.partition(";")[0].strip().casefold() for part in request.headers.get("accept", "*/*").split(",")]
+    if not any(one in _JSON or one in _ANYTHING for one in accepted):
+        raise NotAcceptableError("Only JSON is spoken here: application/fhir+json.")
+
+
+def accepts_fhir(request: Request) -> bool:
+    """Does it ask for a Binary as a FHIR resource, rather than for the bytes?"""
+    wanted = request.query_params.get("_format", "") or request.headers.get("accept", "")
+    return any(one.partition(";")[0].strip().casefold() in _JSON for one in wanted.split(","))
+
+
+def if_match(request: Request) -> int | None:
+    """`If-Match: W/"3"` -> 3; None without the header, 400 where it is not one of our tags."""
+    tag = request.headers.get("if-match")
+    if tag is None:
+        return None
+    number = tag.strip().removeprefix("W/").strip('"')
+    if not number.isascii() or not number.isdigit():
+        raise InvalidRequestError('If-Match must name one version: W/"3".')
+    return int(number)

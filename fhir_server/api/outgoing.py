@@ -1,0 +1,114 @@
+"""From what the engine gave to the bytes of an answer; a stored resource goes out as it was sealed.
+
+https://hl7.org/fhir/R4/http.html#versioning, #transaction-response, https://hl7.org/fhir/R4/search.html#errors
+"""
+
+from collections.abc import Sequence
+from email.utils import format_datetime
+
+from starlette.responses import Response
+
+from fhir_server.engine.interactions import Page
+from fhir_server.engine.stored import Stored
+from fhir_server.engine.transaction import Answer
+from fhir_server.fhir.outcome import operation_outcome
+from fhir_server.kernel import json
+from fhir_server.kernel.clock import instant
+from fhir_server.kernel.errors import FhirError, Issue
+
+FHIR_JSON = "application/fhir+json"
+_CREATED, _OK, _NO_CONTENT, _NOT_MODIFIED = 201, 200, 204, 304
+
+
+def _headers(stored: Stored) -> dict[str, str]:
+    return {"ETag": stored.etag, "Last-Modified": format_datetime(stored.last_updated, usegmt=True)}
+
+
+def location(stored: Stored, base: str) -> str:
+    return f"{base}/{stored.key}/_history/{stored.version}"
+
+
+def resource(stored: Stored, if_none_match: str | None = None) -> Response:
+    """200 with the resource, or 304 where the client has that version."""
+    if if_none_match and stored.etag in {tag.strip() for tag in if_none_match.split(",")}:
+        return Response(status_code=_NOT_MODIFIED, headers=_headers(stored))
+    return Response(stored.wire, _OK, _headers(stored), FHIR_JSON)
+
+
+def written(stored: Stored, base: str, prefer: str | None, *, readable: bool) -> Response:
+    """201 or 200 after a write, with the resource only if the token may read it (R-SMART-048)."""
+    status = _CREATED if stored.version == 1 else _OK
+    headers = {**_headers(stored), "Location": location(stored, base)}
+    wanted = _preferred(prefer)
+    if wanted == "OperationOutcome":
+        body = json.encode(
+            operation_outcome([Issue("informational", "The resource was stored.", severity="information")])
+        )
+        return Response(body, status, headers, FHIR_JSON)
+    if not readable or wanted == "minimal":
+        return Response(status_code=status, headers=headers)
+    return Response(stored.wire, status, headers, FHIR_JSON)
+
+
+def _preferred(prefer: str | None) -> str:
+    for part in (prefer or "").replace(";", ",").split(","):
+        name, _, value = part.strip().partition("=")
+        if name.casefold() == "return":
+            return value.strip('"')
+    return "representation"
+
+
+def deleted(stored: Stored | None) -> Response:
+    """204, whether there was something to delete or not."""
+    return Response(status_code=_NO_CONTENT, headers={"ETag": stored.etag} if stored else {})
+
+
+def searchset(page: Page, base: str, self_link: str, next_link: str | None) -> Response:
+    """A Bundle put together from the bytes of its entries."""
+    links = [{"relation": "self", "url": self_link}]
+    if next_link:
+        links.append({"relation": "next", "url": next_link})
+    head = b'{"resourceType":"Bundle","type":"searchset",'
+    total = b"" if page.total is None else f'"total":{page.total},'.encode()
+    entries = [
+        f'{{"fullUrl":"{base}/{stored.key}","resource":'.encode() + stored.wire + b',"search":{"mode":"match"}}'
+        for stored in page.matches
+    ]
+    tail = b',"entry":[' + b",".join(entries) + b"]}" if entries else b"}"
+    return Response(b"".join((head, total, b'"link":', json.encode(links), tail)), _OK, media_type=FHIR_JSON)
+
+
+def bundle_response(kind: str, answers: Sequence[Answer], base: str, readable: Sequence[bool]) -> Response:
+    """`transaction-response` or `batch-response`, entries in the order of the request."""
+    entries = [_entry(answer, base, readable=may) for answer, may in zip(answers, readable, strict=True)]
+    head = f'{{"resourceType":"Bundle","type":"{kind}-response"'.encode()
+    tail = b',"entry":[' + b",".join(entries) + b"]}" if entries else b"}"
+    return Response(head + tail, _OK, media_type=FHIR_JSON)
+
+
+def _entry(answer: Answer, base: str, *, readable: bool) -> bytes:
+    if answer.failure is not None:
+        outcome = operation_outcome(answer.failure.issues)
+        return json.encode({"response": {"status": str(answer.failure.status), "outcome": outcome}})
+    if answer.page is not None:
+        found = bytes(searchset(answer.page, base, base, None).body)
+        return b'{"resource":' + found + b',"response":{"status":"200"}}'
+    stored = answer.stored
+    if stored is None or stored.deleted:
+        return b'{"response":{"status":"204"}}'
+    status = _OK if answer.method == "GET" or stored.version > 1 else _CREATED
+    response = json.encode(
+        {
+            "status": str(status),
+            "location": location(stored, base),
+            "etag": stored.etag,
+            "lastModified": instant(stored.last_updated),
+        }
+    )
+    body = b'"resource":' + stored.wire + b"," if readable and answer.method == "GET" else b""
+    return f'{{"fullUrl":"{base}/{stored.key}",'.encode() + body + b'"response":' + response + b"}"
+
+
+def outcome(error: FhirError, headers: dict[str, str] | None = None) -> Response:
+    """A failure as FHIR says it."""
+    return Response(json.encode(operation_outcome(error.issues)), error.status, headers, FHIR_JSON)

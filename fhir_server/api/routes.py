@@ -1,0 +1,89 @@
+"""The whole REST surface as a table, and the two stages that each call passes: understood, then done.
+
+https://hl7.org/fhir/R4/http.html
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import TypeAlias
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from fhir_server.api import instances, photos, searches, systems
+from fhir_server.api.incoming import authenticated, call_of, require_json_answer, require_target
+from fhir_server.api.surface import Surface
+from fhir_server.engine.call import Call, Interaction
+from fhir_server.kernel.errors import FhirError, MethodNotAllowedError
+
+Do: TypeAlias = Callable[[], Awaitable[Response]]
+Understand: TypeAlias = Callable[[Surface, Request, Call], Awaitable[Do]]
+Methods: TypeAlias = Mapping[str, tuple[Interaction, Understand]]
+
+_TABLE: Mapping[str, Methods] = {
+    "/fhir": {"POST": (Interaction.TRANSACTION, systems.bundle)},
+    "/fhir/metadata": {"GET": (Interaction.CAPABILITIES, systems.capabilities)},
+    "/fhir/{type}/_search": {"POST": (Interaction.SEARCH_TYPE, searches.search_by_post)},
+    "/fhir/Consent/{id}/$withdraw": {"POST": (Interaction.OPERATION, systems.withdraw_consent)},
+    "/fhir/Binary/{id}": {
+        "GET": (Interaction.READ, photos.read_binary),
+        "PUT": (Interaction.UPDATE, instances.update),
+        "DELETE": (Interaction.DELETE, instances.delete),
+    },
+    "/fhir/{type}/{id}/_history/{version}": {"GET": (Interaction.VREAD, instances.read)},
+    "/fhir/{type}/{id}": {
+        "GET": (Interaction.READ, instances.read),
+        "PUT": (Interaction.UPDATE, instances.update),
+        "DELETE": (Interaction.DELETE, instances.delete),
+    },
+    "/fhir/{type}": {
+        "GET": (Interaction.SEARCH_TYPE, searches.search),
+        "POST": (Interaction.CREATE, instances.create),
+    },
+}
+_OPEN = frozenset({Interaction.CAPABILITIES})
+"""What is answered without a token: a description of the server, nothing of the clinic (R-SMART-010)."""
+
+_NATIVE = frozenset({photos.read_binary})
+"""What may answer in another format than JSON."""
+
+
+def routes(surface: Surface) -> list[Route]:
+    return [Route(path, _Endpoint(surface, path, methods), methods=None) for path, methods in _TABLE.items()]
+
+
+class _Endpoint:
+    """A plain ASGI application, so that Starlette adds nothing between the socket and the answer."""
+
+    def __init__(self, surface: Surface, path: str, methods: Methods) -> None:
+        self._surface, self._path, self._methods = surface, path, methods
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        response = await _answer(self._surface, request, self._path, self._methods)
+        await response(scope, receive, send)
+
+
+async def _answer(surface: Surface, request: Request, path: str, methods: Methods) -> Response:
+    found = methods.get("GET" if request.method == "HEAD" else request.method)
+    interaction, understand = found or next(iter(methods.values()))
+    call = call_of(request, interaction, surface.clock)
+    if path.startswith("/fhir/Consent/"):
+        call = replace(call, type="Consent", operation="withdraw")
+    elif path.startswith("/fhir/Binary/"):
+        call = replace(call, type="Binary")
+    try:
+        if interaction not in _OPEN:
+            call = replace(call, principal=authenticated(request, surface.bearer.authenticate, surface.clock))
+        require_target(request, call)
+        if found is None:
+            raise MethodNotAllowedError(f"{request.method} is not served at this address.", allow=sorted(methods))
+        if understand not in _NATIVE:
+            require_json_answer(request)
+        do = await understand(surface, request, call)
+    except FhirError as failure:
+        await surface.engine.refused(call, failure)
+        raise
+    return await do()

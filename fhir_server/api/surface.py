@@ -1,0 +1,25 @@
+"""What the routes work with: the services of one clinic, as the composition root wired them."""
+
+from dataclasses import dataclass
+
+from fhir_server.api.paging import Paging
+from fhir_server.engine.interactions import Engine
+from fhir_server.engine.transaction import Bundles
+from fhir_server.kernel.clock import Clock
+from fhir_server.media.delivery import Delivery
+from fhir_server.smart.bearer import Bearer
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """`base` is the external FHIR base without a final slash; `most_body` bytes bound a request's body."""
+
+    engine: Engine
+    bundles: Bundles
+    delivery: Delivery
+    bearer: Bearer
+    paging: Paging
+    clock: Clock
+    base: str
+    most_body: int
+    capability: bytes

@@ -1,0 +1,150 @@
+"""Composition root: what exists, and in which order concerns apply. The tuple of steps is the security policy.
+
+Architecture section 2.
+"""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+
+from fhir_server.api.error_handlers import fhir_error, http_exception
+from fhir_server.api.health import health
+from fhir_server.api.middleware import Envelope
+from fhir_server.api.paging import Paging
+from fhir_server.api.routes import routes
+from fhir_server.api.surface import Surface
+from fhir_server.audit.recorder import Recorder
+from fhir_server.consent.gate import Gate
+from fhir_server.crypto.jws import sign_jws
+from fhir_server.crypto.keyring import Keyring
+from fhir_server.crypto.keys import KeyClass
+from fhir_server.crypto.providers.file import FileProvider
+from fhir_server.crypto.signing import Signer
+from fhir_server.engine.call import Principal
+from fhir_server.engine.drafts import Drafts
+from fhir_server.engine.interactions import Engine
+from fhir_server.engine.pipeline import Pipeline
+from fhir_server.engine.transaction import Bundles
+from fhir_server.fhir.capability import Offer, capability_statement
+from fhir_server.fhir.definitions import served_types
+from fhir_server.kernel import json
+from fhir_server.kernel.clock import Clock, SystemClock, instant
+from fhir_server.kernel.errors import FhirError
+from fhir_server.kernel.identity import random_id
+from fhir_server.media.delivery import Delivery
+from fhir_server.media.intake import Intake
+from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
+from fhir_server.privacy.reconsider import Reconsider
+from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
+from fhir_server.privacy.worker import Worker
+from fhir_server.search.kinds import KINDS
+from fhir_server.settings import Settings, transport
+from fhir_server.smart.access import Access
+from fhir_server.smart.bearer import Bearer
+from fhir_server.smart.token import Tokens
+from fhir_server.store.clinic import ClinicStore, open_store
+
+THE_SERVER = Principal("fhir-server", "fhir-server", "", "", scopes=("system/*.cruds",), name="fhir-server")
+"""Who acts when a duty of the server itself writes: recorded like anybody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clinic:
+    """One clinic with everything that touches its data. Nothing of it is global: a process may hold several."""
+
+    settings: Settings
+    store: ClinicStore
+    keyring: Keyring
+    engine: Engine
+    surface: Surface
+    tokens: Tokens
+    worker: Worker
+
+
+@asynccontextmanager
+async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Clinic]:
+    """Connect, open the keys, wire, start the flushers; and stop them again."""
+    clock = clock or SystemClock()
+    base = f"{settings.base_url}/fhir"
+    async with AsyncExitStack() as stack:
+        provider = FileProvider.create(settings.root_key_file)
+        store = await stack.enter_async_context(
+            open_store(settings.mongo_uri, settings.database, base, provider, clock, secrets.token_bytes)
+        )
+        keyring = store.keyring
+        steps = Pipeline(
+            (
+                Access(base),  # who may try, and in whose compartment
+                Gate(store.resources, store.heads),  # on what legal basis
+                Intake(store.photos),  # photos leave the JSON, sealed
+                Withdrawal(),  # a withdrawn consent queues a new decision on the photos
+                Recorder(store.audit, base),  # nothing happens unrecorded
+            )
+        )
+        drafts = Drafts(store.resources, steps, random_id, base)
+        engine = Engine(store.resources, steps, drafts, settings.search_candidates)
+        tokens = Tokens(await keyring.named("access-token", KeyClass.SIGNING), settings.base_url, base, random_id)
+        paging = Paging(await keyring.named("page-links", KeyClass.CURSOR), timedelta(seconds=settings.page_lifetime))
+        surface = Surface(
+            engine=engine,
+            bundles=Bundles(engine, random_id, settings.most_entries),
+            delivery=Delivery(engine, store.photos),
+            bearer=Bearer(tokens),
+            paging=paging,
+            clock=clock,
+            base=base,
+            most_body=settings.max_body_bytes,
+            capability=_capability(base, clock),
+        )
+        scribe = await _scribe(keyring, settings.database)
+        reconsider = Reconsider(engine, store.resources, store.heads, store.photos, scribe, clock, THE_SERVER)
+        worker = Worker(store.tasks, {RECONSIDER_PHOTOS: reconsider}, (store.photos.sweep,), settings.worker_interval)
+        yield Clinic(settings, store, keyring, engine, surface, tokens, worker)
+
+
+def build_app(settings: Settings) -> FastAPI:
+    """The ASGI application; the clinic opens when it starts and closes when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_clinic(settings) as clinic:
+            app.state.clinic = clinic
+            app.router.routes.extend(routes(clinic.surface))
+            yield
+
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan)
+    app.add_route("/healthz", health)
+    app.add_exception_handler(FhirError, fhir_error)
+    app.add_exception_handler(HTTPException, http_exception)
+    app.add_middleware(Envelope, hsts=transport(settings).hsts)
+    return app
+
+
+async def _scribe(keyring: Keyring, clinic: str) -> Scribe:
+    """Signs receipts with a key of its own; says of their finality what the keeper of the root key says."""
+    secret = await keyring.named("receipts", KeyClass.SIGNING)
+    public = Signer(secret).public
+    status = await keyring.status()
+
+    def sign(payload: bytes) -> str:
+        return sign_jws(payload, secret, public, "receipts", RECEIPT_TYPE)
+
+    return Scribe(sign, clinic, f"After the next rotation of the root key. {status.root.note}")
+
+
+def _capability(base: str, clock: Clock) -> bytes:
+    offer = Offer(
+        base,
+        version("aesthetic-fhir-server"),
+        instant(clock.now()),
+        served_types(),
+        KINDS,
+        {"Consent": ("withdraw",)},
+    )
+    return json.encode(capability_statement(offer))

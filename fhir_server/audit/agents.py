@@ -1,0 +1,89 @@
+"""Who took part, as JSON bytes: the client, this server, the person, and the token they used.
+
+IHE BALP 1.1, R-BALP-003, 004, 012 and 014: the token's id travels in an agent of its own, never the token.
+"""
+
+import re
+from urllib.parse import quote
+
+from fhir_server.audit.balp import PARTICIPATION, USER_AGENTS, Pattern, concept, members
+from fhir_server.engine.call import Call, Principal
+from fhir_server.kernel.json import encode
+
+_ACT_REASON = b'{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActReason","code":'
+_ADDRESS = re.compile(r"[0-9.]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%\w+)?", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
+_TOKEN_AGENT = members({"type": concept((USER_AGENTS, "UserOauthAgent")), "requestor": True})
+_RECIPIENT = b"{" + members({"type": concept((PARTICIPATION, "IRCP")), "requestor": True}) + b',"who":{"reference":'
+
+
+def text(value: str) -> bytes:
+    """A JSON string. What is no Unicode text (a lone surrogate) becomes a question mark: the event must be written."""
+    try:
+        return encode(value)
+    except UnicodeEncodeError:
+        return encode(value.encode("utf-8", "replace").decode())
+
+
+def purpose(call: Call) -> bytes:
+    """The purpose that the call states, as a CodeableConcept."""
+    return _ACT_REASON + text(call.purpose) + b"}]}"
+
+
+def observer(server: str) -> bytes:
+    """The server that records, as a Reference by its base URL."""
+    return b'{"identifier":{"system":"urn:ietf:rfc:3986","value":' + text(server) + b"}}"
+
+
+def client(call: Call, opening: bytes) -> bytes:
+    """The client application and the address it came from; it is the requestor where nobody stands behind it."""
+    principal = call.principal
+    alone = b"false" if principal.fhir_user or principal.token_id else b"true"
+    parts = (
+        opening,
+        text(principal.client_id or "unknown"),
+        b'}},"requestor":',
+        alone,
+        b',"network":',
+        _network(call.client_address),
+        b"}",
+    )
+    return b"".join(parts)
+
+
+def _network(address: str) -> bytes:
+    """An address in numbers, or a machine's name; not known, it is still said of what kind it would be."""
+    if not address:
+        return b'{"type":"2"}'
+    kind = b"2" if _ADDRESS.fullmatch(address) else b"1"
+    return b'{"address":' + text(address) + b',"type":"' + kind + b'"}'
+
+
+def server_agent(pattern: Pattern, server: str, seen: bytes) -> bytes:
+    return pattern.server + b'"who":' + seen + b',"network":{"address":' + text(server) + b',"type":"5"}}'
+
+
+def user(principal: Principal, stated: bytes, opening: bytes = _RECIPIENT) -> bytes:
+    """The person who asks, with name and purpose; only where the token says who it is."""
+    name = b',"name":' + text(principal.name) if principal.name else b""
+    return opening + text(principal.fhir_user or "") + b"}" + name + b',"purposeOfUse":[' + stated + b"]}"
+
+
+def token(principal: Principal) -> bytes:
+    """The token's subject and id. Empty where no token was used."""
+    if not principal.token_id:
+        return b""
+    return b"{" + _TOKEN_AGENT + _subject(principal) + b',"policy":[' + text(token_uri(principal)) + b"]}"
+
+
+def token_uri(principal: Principal) -> str:
+    """RFC 9068's jti as a URI; what a URI cannot hold is percent-encoded."""
+    jti = principal.token_id
+    return "urn:ietf:params:oauth:jti:" + (jti if _PLAIN.fullmatch(jti) else quote(jti, safe="", errors="replace"))
+
+
+def _subject(principal: Principal) -> bytes:
+    if not principal.subject:
+        return b""
+    system = b'"system":' + text(principal.issuer) + b"," if principal.issuer else b""
+    return b',"who":{"identifier":{' + system + b'"value":' + text(principal.subject) + b"}}"

@@ -1,0 +1,191 @@
+"""Pure: what happened -> the bytes of its AuditEvent, built from constant pieces because every access pays for it.
+
+IHE BALP 1.1, R-BALP-001 to 010 and 016; https://hl7.org/fhir/R4/auditevent.html
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from fhir_server.audit import agents, entities
+from fhir_server.audit.agents import text
+from fhir_server.audit.balp import CONSENT_PROFILE, DCM, PATTERNS, QUERY, Pattern, coding, concept, members
+from fhir_server.engine.call import Call
+from fhir_server.kernel.clock import instant
+from fhir_server.kernel.identity import ResourceKey
+
+SUCCESS, MINOR_FAILURE, SERIOUS_FAILURE, MAJOR_FAILURE = "0", "4", "8", "12"
+"""Codes of http://terminology.hl7.org/CodeSystem/audit-event-outcome."""
+
+_AUTHORIZER = ("http://terminology.hl7.org/CodeSystem/extra-security-role-type", "authserver")
+_PROVIDER = ("http://terminology.hl7.org/CodeSystem/v3-RoleClass", "PROV")
+_DECISION = members(
+    {
+        "meta": {"profile": [CONSENT_PROFILE]},
+        "type": coding(DCM, "110113"),
+        "subtype": [coding("https://profiles.ihe.net/ITI/BALP/CodeSystem/AuthZsubType", "AuthZ-Consent")],
+        "action": "E",
+    }
+)
+_APPLICATION = b"{" + members({"type": concept((DCM, "110150"))}) + b',"who":{"identifier":{"value":'
+_ORGANISATION = b"{" + members({"type": concept(_PROVIDER), "requestor": False}) + b',"who":{"reference":'
+_AUTHORIZES = b"{" + members({"type": concept(_AUTHORIZER), "requestor": False}) + b',"who":'
+_SOURCE_TYPE = members({"type": [coding("http://terminology.hl7.org/CodeSystem/security-source-type", "4")]})
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One thing to be recorded.
+
+    `description` and `issue` (an IssueType code) say why it failed and hold nothing of a patient. `key` and `version`
+    name the resource, `patient` an id. `basis` is what the access rested on, or the Consent that refused it
+    (`Consent/7/_history/2`). `organization` is the clinic's own reference; a consent decision needs it.
+    """
+
+    call: Call
+    outcome: str
+    description: str
+    key: ResourceKey | None
+    version: int | None
+    patient: str | None
+    basis: str | None
+    recorded: datetime
+    organization: str | None = None
+    issue: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An AuditEvent that lacks only its id and the instant at which it is recorded; both are known at the commit."""
+
+    rest: bytes
+
+    def event(self, event_id: str, recorded: datetime) -> bytes:
+        moment = instant(recorded).encode()
+        return b"".join(
+            (b'{"resourceType":"AuditEvent","id":', text(event_id), b',"recorded":"', moment, b'",', self.rest)
+        )
+
+
+def audit_event(event_id: str, happening: Happening, *, server: str) -> bytes:
+    """The AuditEvent as JSON bytes. `server` is the FHIR base of this server, who observes it."""
+    return draft(happening, server=server).event(event_id, happening.recorded)
+
+
+def draft(happening: Happening, *, server: str) -> Draft:
+    if _is_consent_refusal(happening):
+        return Draft(_refusal(happening, server))
+    before, after = _around(happening, server)
+    patient = entities.patient(happening.patient) if happening.patient else b""
+    return Draft(_joined(before, patient, after))
+
+
+def page_drafts(happening: Happening, patients: Iterable[str], *, server: str) -> tuple[Draft, ...]:
+    """One draft per distinct patient on a page of results (R-BALP-009), one without where there is none.
+
+    All they share is built once, so `happening.basis` must be that of all of them.
+    """
+    distinct = tuple(dict.fromkeys(patients))
+    if not distinct:
+        return (draft(replace(happening, patient=None), server=server),)
+    before, after = _around(replace(happening, patient=distinct[0]), server)
+    return tuple(Draft(_joined(before, entities.patient(patient), after)) for patient in distinct)
+
+
+def _joined(before: bytes, patient: bytes, after: bytes) -> bytes:
+    """The entities come last. An entity list is never empty: FHIR has no empty arrays."""
+    listed = b",".join(part for part in (patient, after) if part)
+    return before + (b',"entity":[' + listed + b"]}" if listed else b"}")
+
+
+def _around(happening: Happening, server: str) -> tuple[bytes, bytes]:
+    """Everything before the entities, and the entities other than the patient."""
+    call = happening.call
+    pattern = PATTERNS[call.interaction]
+    observer = agents.observer(server)
+    stated = agents.purpose(call)
+    took_part = [agents.client(call, pattern.client), agents.server_agent(pattern, server, observer)]
+    if call.principal.fhir_user:
+        took_part.append(agents.user(call.principal, stated, pattern.user))
+    if token := agents.token(call.principal):
+        took_part.append(token)
+    before = (
+        _claim(happening, pattern),
+        pattern.what,
+        b',"outcome":"',
+        happening.outcome.encode(),
+        b'"',
+        b',"outcomeDesc":' + text(happening.description) if happening.description else b"",
+        b',"purposeOfEvent":[',
+        stated,
+        b'],"agent":[',
+        b",".join(took_part),
+        b'],"source":{"observer":',
+        observer,
+        b",",
+        _SOURCE_TYPE,
+        b"}",
+    )
+    return b"".join(before), _touched(happening, pattern, server)
+
+
+def _claim(happening: Happening, pattern: Pattern) -> bytes:
+    """`meta.profile`, for what the event really fulfils: never for a failure, never without the entity it asks for."""
+    if happening.outcome != SUCCESS:
+        return b""
+    has_token = bool(happening.call.principal.token_id)
+    if pattern.shape is not QUERY and happening.key is None:
+        return pattern.unclaimed[has_token]
+    return pattern.claims[happening.patient is not None, has_token]
+
+
+def _touched(happening: Happening, pattern: Pattern, server: str) -> bytes:
+    call = happening.call
+    found: list[bytes] = []
+    if pattern.shape is QUERY:
+        found.append(entities.query(call, server))
+    elif happening.key is not None:
+        found.append(entities.data(happening.key, happening.version))
+    if call.operation:
+        found.append(entities.operation(call.operation))
+    if happening.basis:
+        found.append(entities.basis(happening.basis))
+    return _with_request_and_outcome(found, happening)
+
+
+def _with_request_and_outcome(found: list[bytes], happening: Happening) -> bytes:
+    if happening.call.request_id:
+        found.append(entities.request_id(happening.call.request_id))
+    if happening.outcome != SUCCESS and (happening.issue or happening.description):
+        found.append(entities.outcome(happening.issue, happening.description))
+    return b",".join(found)
+
+
+def _is_consent_refusal(happening: Happening) -> bool:
+    """R-BALP-016: only with a person, an organisation, a patient and the Consent is it an AuthZconsent event."""
+    if happening.outcome == SUCCESS or happening.basis is None or not happening.basis.startswith("Consent/"):
+        return False
+    return bool(happening.patient and happening.organization and happening.call.principal.fhir_user)
+
+
+def _refusal(happening: Happening, server: str) -> bytes:
+    call = happening.call
+    observer = agents.observer(server)
+    stated = agents.purpose(call)
+    found = [entities.patient(happening.patient or ""), entities.basis(happening.basis or "")]
+    if happening.key is not None:
+        found.append(entities.data(happening.key, happening.version))
+    if call.principal.token_id:
+        found.append(entities.token(call.principal.token_id))
+    parts = (
+        _DECISION,
+        b',"outcome":"8"',
+        b',"outcomeDesc":' + text(happening.description) if happening.description else b"",
+        b',"purposeOfEvent":[' + stated + b'],"agent":[',
+        agents.client(call, _APPLICATION),
+        b"," + agents.user(call.principal, stated),
+        b"," + _ORGANISATION + text(happening.organization or "") + b"}}",
+        b"," + _AUTHORIZES + observer + b'}],"source":{"observer":' + observer + b"," + _SOURCE_TYPE,
+        b'},"entity":[' + _with_request_and_outcome(found, happening) + b"]}",
+    )
+    return b"".join(parts)

@@ -1,0 +1,92 @@
+"""`fhir-server demo`: a clinic to try, on a MongoDB of its own. Everybody in it is invented.
+
+The first start loads the clinic; a later one keeps what is there.
+"""
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import signal
+import sys
+from dataclasses import replace
+from importlib.resources import files
+from types import FrameType
+
+from fhir_server.app import Clinic, open_clinic
+from fhir_server.cli import place
+from fhir_server.cli.serve import listen
+from fhir_server.engine.call import Call, Interaction, Principal
+from fhir_server.kernel import json
+from fhir_server.kernel.identity import ResourceKey
+from fhir_server.settings import Settings
+from fhir_server.store.embedded import EmbeddedMongo
+
+LOADER = Principal("demo-loader", "fhir-server-demo", "", "", scopes=("system/*.cruds",), name="demo loader")
+FIRST = ResourceKey("Organization", "demo-clinic")
+"""Is it there, the clinic is loaded."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=int)
+
+
+def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    # Stop cleanly also when asked by SIGTERM: mongod must be stopped after the server, by us.
+    signal.signal(signal.SIGTERM, _stop)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with EmbeddedMongo(settings.data_dir / "mongo", cache_gib=settings.embedded_cache) as mongo:
+        running = replace(settings, mongo_uri=mongo.uri)
+        asyncio.run(_load(running))
+        place.write(running)
+
+        async def ready() -> None:
+            print(_welcome(running), flush=True)
+            print(f"ready {running.base_url}", flush=True)
+
+        listen(running, ready, with_worker=True)
+    return 0
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+def _welcome(settings: Settings) -> str:
+    data = f" --data-dir {settings.data_dir}"
+    return f"""
+A demo clinic is running; everybody in it is invented.
+
+  FHIR base     {settings.base_url}/fhir
+  description   {settings.base_url}/fhir/metadata
+  particulars   {settings.data_dir / place.NAME}
+
+Sign in with a token (good for {settings.token_lifetime} seconds; its issue is recorded):
+
+  TOKEN=$(.venv/bin/fhir-server token{data} --scope 'system/*.cruds' | tail -n 1)
+  curl -H "Authorization: Bearer $TOKEN" '{settings.base_url}/fhir/Patient?name=camille'
+"""
+
+
+async def _load(settings: Settings) -> None:
+    """Transactions through the engine, like anybody's: checked, sealed, recorded."""
+    async with open_clinic(settings) as clinic:
+        if await clinic.store.resources.read(FIRST) is not None:
+            return
+        bundle = json.decode(_file("demo_clinic.json"))
+        now = clinic.surface.clock.now()
+        # The photo needs a consent in force, so it comes after the commit that brings it.
+        await clinic.surface.bundles.process(Call(Interaction.TRANSACTION, LOADER, now), bundle)
+        await _load_photo(clinic)
+
+
+async def _load_photo(clinic: Clinic) -> None:
+    media = json.decode(_file("demo_media.json"))
+    media["content"]["data"] = base64.b64encode(_file("demo_photo.jpg")).decode()
+    call = Call(Interaction.UPDATE, LOADER, clinic.surface.clock.now(), "Media", media["id"])
+    await clinic.engine.update(call, media)
+
+
+def _file(name: str) -> bytes:
+    with contextlib.closing(files("fhir_server.cli").joinpath(name).open("rb")) as file:
+        return file.read()

@@ -1,0 +1,53 @@
+"""`fhir-server`: one command per duty of an operator.
+
+Errors go to stderr and end with a status other than 0.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from fhir_server.cli import demo, keys, serve, token, work
+from fhir_server.cli.faults import CommandError
+from fhir_server.crypto.errors import CryptoError
+from fhir_server.kernel.errors import FhirError
+from fhir_server.settings import Settings, SettingsError
+from fhir_server.store.mongod import EmbeddedMongoError
+
+SUBCOMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Callable[..., int]]] = {
+    "serve": ("Serve FHIR on an existing MongoDB.", serve.arguments, serve.run),
+    "work": ("Run what was queued: one worker, beside any number of others.", work.arguments, work.run),
+    "demo": ("Serve a demo clinic on an embedded MongoDB.", demo.arguments, demo.run),
+    "token": ("Issue an access token; its use is recorded.", token.arguments, token.run),
+    "keys": ("Look after the keys.", keys.arguments, keys.run),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    root = argparse.ArgumentParser(prog="fhir-server", description=__doc__)
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (help, arguments, _) in SUBCOMMANDS.items():
+        command = commands.add_parser(name, help=help, description=help)
+        command.add_argument("--data-dir", type=Path, help="default: FHIR_SERVER_DATA_DIR, else .data")
+        arguments(command)
+    return root
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+    os.umask(0o077)
+    try:
+        settings = Settings.from_environment(
+            os.environ,
+            data_dir=arguments.data_dir,
+            port=getattr(arguments, "port", None),
+            host=getattr(arguments, "host", None),
+        )
+        return SUBCOMMANDS[arguments.command][2](settings, arguments)
+    except (SettingsError, CommandError, EmbeddedMongoError, FhirError, CryptoError, OSError) as error:
+        print(f"fhir-server {arguments.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,50 @@
+"""What a running demo says of itself in `demo.json`, so that commands and scripts find it.
+
+Its fields are fixed: scripts outside rely on them.
+"""
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fhir_server.cli.faults import CommandError
+from fhir_server.settings import Settings
+
+NAME = "demo.json"
+
+
+def write(settings: Settings) -> Path:
+    """Complete and of mode 600 before it has its name."""
+    place = settings.data_dir / NAME
+    content = {
+        "base_url": settings.base_url,
+        "fhir_base": f"{settings.base_url}/fhir",
+        "issuer": settings.base_url,
+        "mongo_uri": settings.mongo_uri,
+        "clients": [],
+        "users": [],
+    }
+    draft = place.with_name(f".{NAME}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(place)
+    return place
+
+
+def beside(settings: Settings) -> Settings:
+    """The settings of the server that runs on this data directory. Raises CommandError where none was started."""
+    if settings.mongo_uri:
+        return settings
+    place = settings.data_dir / NAME
+    try:
+        found: dict[str, Any] = json.load(place.open(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise CommandError(
+            f"There is no running server: neither FHIR_SERVER_MONGO_URI nor {place} names one."
+        ) from None
+    return replace(settings, mongo_uri=found["mongo_uri"], base_url=found["base_url"])

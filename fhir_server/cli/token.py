@@ -1,0 +1,74 @@
+"""`fhir-server token`: an access token from the operator's own hand. Each use is recorded.
+
+RFC 9068. Needs the root key and the database, so whoever can run it could read everything anyway.
+"""
+
+import argparse
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+from fhir_server.app import Clinic, open_clinic
+from fhir_server.cli import place
+from fhir_server.cli.faults import CommandError
+from fhir_server.engine.call import Call, Interaction, Principal
+from fhir_server.engine.pipeline import Result
+from fhir_server.kernel.identity import is_id, parse_reference, random_id
+from fhir_server.settings import Settings
+from fhir_server.smart.scopes import parse
+from fhir_server.smart.token import Claims
+
+CLIENT = "fhir-server-cli"
+_LONGEST = 3600
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scope", required=True, help='SMART scopes, for example "system/*.cruds"')
+    parser.add_argument("--patient", help="id of the patient in context; patient/ scopes need it")
+    parser.add_argument("--fhir-user", help="who acts, for example Practitioner/3")
+    parser.add_argument("--lifetime", type=int, help="seconds; default FHIR_SERVER_TOKEN_LIFETIME")
+
+
+def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    claims = _claims(settings, arguments)
+    token = asyncio.run(_issue(place.beside(settings), claims))
+    print(token, flush=True)
+    return 0
+
+
+def _claims(settings: Settings, arguments: argparse.Namespace) -> Claims:
+    scopes = tuple(arguments.scope.split())
+    unknown = [scope for scope in scopes if parse(scope) is None]
+    if unknown or not scopes:
+        raise CommandError(f"Not a scope that grants anything here: {' '.join(unknown) or '(none)'}")
+    if any(scope.startswith("patient/") for scope in scopes) and not arguments.patient:
+        raise CommandError("patient/ scopes need --patient ID.")
+    if arguments.patient is not None and not is_id(arguments.patient):
+        raise CommandError("--patient must be the id of a Patient, without `Patient/`.")
+    if arguments.fhir_user is not None and parse_reference(arguments.fhir_user) is None:
+        raise CommandError("--fhir-user must be a reference such as Practitioner/3.")
+    lifetime = settings.token_lifetime if arguments.lifetime is None else arguments.lifetime
+    if not 1 <= lifetime <= _LONGEST:
+        raise CommandError(f"--lifetime must be 1 to {_LONGEST} seconds.")
+    return Claims(CLIENT, CLIENT, scopes, timedelta(seconds=lifetime), arguments.patient, arguments.fhir_user)
+
+
+async def _issue(settings: Settings, claims: Claims) -> str:
+    async with open_clinic(settings) as clinic:
+        now = clinic.surface.clock.now()
+        token, token_id = clinic.tokens.issue(claims, now)
+        # The event is durable before the token is shown.
+        await _record(clinic, claims, token_id)
+        return token
+
+
+async def _record(clinic: Clinic, claims: Claims, token_id: str) -> None:
+    holder = Principal(claims.subject, claims.client_id, clinic.settings.base_url, token_id, claims.scopes)
+    call = Call(
+        Interaction.OPERATION,
+        replace(holder, patient=claims.patient, fhir_user=claims.fhir_user),
+        clinic.surface.clock.now(),
+        operation="token",
+        request_id=random_id(),
+    )
+    await clinic.engine.steps.conclude(call, Result())

@@ -1,0 +1,33 @@
+"""`fhir-server work`: one worker beside the servers, on the same MongoDB."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+
+from fhir_server.app import open_clinic
+from fhir_server.cli.faults import CommandError
+from fhir_server.settings import Settings
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """It takes none of its own."""
+
+
+def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    if not settings.mongo_uri:
+        raise CommandError("work needs FHIR_SERVER_MONGO_URI, the database of the server it works for.")
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    asyncio.run(_work(settings))
+    return 0
+
+
+async def _work(settings: Settings) -> None:
+    async with open_clinic(settings) as clinic:
+        working = asyncio.create_task(clinic.worker.run())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, working.cancel)
+        print("ready", flush=True)
+        with contextlib.suppress(asyncio.CancelledError):
+            await working

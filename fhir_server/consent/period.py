@@ -1,0 +1,76 @@
+"""Whether a Period covers an instant, to the precision that its ends are written in.
+
+https://hl7.org/fhir/R4/datatypes.html#Period: an end includes all of the day, month or year that it names.
+"""
+
+import re
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta, timezone, tzinfo
+
+from fhir_server.consent.match import Match
+
+_DATE_TIME = re.compile(
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d)))?)?)?",
+    re.ASCII,
+)
+_ENDS = frozenset({"start", "end"})
+_EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_MICROSECOND_DIGITS = 6
+
+
+def covers(period: object, instant: datetime) -> Match:
+    """YES inside, NO outside, UNSURE when the period cannot be read.
+
+    A date without a time is a day of the clinic: it is read in the time zone that `instant` is given in.
+    """
+    if period is None:
+        return Match.YES
+    if not isinstance(period, dict) or not period.keys() <= _ENDS or instant.tzinfo is None:
+        return Match.UNSURE
+    moment = instant.astimezone(UTC)
+    begin = _span(period.get("start", "0001"), instant.tzinfo)
+    end = _span(period.get("end", "9999"), instant.tzinfo)
+    if begin is None or end is None:
+        return Match.UNSURE
+    return Match.YES if begin[0] <= moment < end[1] else Match.NO
+
+
+def _span(text: object, zone: tzinfo) -> tuple[datetime, datetime] | None:
+    """The first instant of a date or dateTime, and the first one after it, in UTC; None when it is neither."""
+    found = _DATE_TIME.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        return None
+    year, month, day, hour, minute, second, fraction, sign, offset_hours, offset_minutes = found.groups()
+    try:
+        if hour is None:
+            return _utc(int(year), int(month or 1), int(day or 1), zone), _next(int(year), month, day, zone)
+        offset = timedelta(hours=int(offset_hours or 0), minutes=int(offset_minutes or 0))
+        local = timezone(-offset if sign == "-" else offset)
+        digits = (fraction or "")[:_MICROSECOND_DIGITS]
+        first = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), tzinfo=local)
+        first += timedelta(microseconds=int(digits.ljust(_MICROSECOND_DIGITS, "0")))
+        return first.astimezone(UTC), (first + timedelta(microseconds=10 ** (6 - len(digits)))).astimezone(UTC)
+    except (OverflowError, ValueError):
+        return None
+
+
+def _next(year: int, month: str | None, day: str | None, zone: tzinfo) -> datetime:
+    """The first instant after the named year, month or day."""
+    if month is None:
+        return _utc(year + 1, 1, 1, zone)
+    if day is None:
+        return _utc(year + int(month) // 12, int(month) % 12 + 1, 1, zone)
+    following = datetime(year, int(month), int(day), tzinfo=UTC)
+    if following.date() == _LATEST.date():
+        return _LATEST
+    following += timedelta(days=1)
+    return _utc(following.year, following.month, following.day, zone)
+
+
+def _utc(year: int, month: int, day: int, zone: tzinfo) -> datetime:
+    """Midnight of that day in the zone; what lies beyond the calendar is the end of it: `9999-12-31` means for ever."""
+    if year > MAXYEAR:
+        return _LATEST
+    try:
+        return datetime(year, month, day, tzinfo=zone).astimezone(UTC)
+    except OverflowError:
+        return _EARLIEST if year == MINYEAR else _LATEST

@@ -1,0 +1,159 @@
+"""The key ring of one clinic: gives out keys, makes what is missing, destroys for good.
+
+Architecture section 5, GDPR Art. 17. What is remembered only saves work: `forget` is called for whatever another
+process destroyed. A rendition's key is never remembered, so that each opening of a photo asks the store.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from fhir_server.crypto import rows
+from fhir_server.crypto.cache import Recent
+from fhir_server.crypto.chain import Chain
+from fhir_server.crypto.destroyed import DestroyedKey
+from fhir_server.crypto.errors import DestroyedKeyError, OpeningError, UnknownKeyError
+from fhir_server.crypto.keys import DataKey, KeyClass, KeyId, KeyRequest
+from fhir_server.crypto.making import Maker
+from fhir_server.crypto.opening import Opener
+from fhir_server.crypto.ports import KeyStore
+from fhir_server.crypto.providers.port import RootKeyProvider
+from fhir_server.crypto.rekeying import Rekeying
+from fhir_server.crypto.rows import KeyRow, Wanted, WrapperKind
+from fhir_server.crypto.status import KeyStatus, key_status
+from fhir_server.kernel.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Destruction:
+    """What was destroyed, for a receipt: each entry's key was inaccessible from its instant on.
+
+    Unrecoverable are they only once the provider has destroyed the root's versions up to `root_version`.
+    """
+
+    entries: tuple[DestroyedKey, ...]
+    root_version: int
+
+
+class Keyring:
+    def __init__(
+        self,
+        store: KeyStore,
+        provider: RootKeyProvider,
+        new_bytes: Callable[[int], bytes],
+        clock: Clock,
+        *,
+        most_remembered: int = 50_000,
+    ) -> None:
+        self._store, self._provider, self._clock = store, provider, clock
+        self._chain = Chain(provider, new_bytes, most_remembered)
+        self._maker = Maker(store, provider, self._chain)
+        self._opener = Opener(store, self._chain)
+        self._ids = Recent[str, KeyId](most_remembered)
+        self._keys = Recent[KeyId, DataKey](most_remembered)
+        self._forgettings = 0
+        self.rekeying = Rekeying(store, provider, self._chain)
+
+    async def data_keys(self, requests: Collection[tuple[tuple[str, ...], KeyClass]]) -> Mapping[KeyRequest, DataKey]:
+        """The key of each (owners, class), made and durable where there was none. No owners: the clinic's own key."""
+        asked = {KeyRequest(*request): rows.data(*request) for request in requests}
+        keys = await self._take(list(asked.values()))
+        return {request: keys[place.name] for request, place in asked.items()}
+
+    async def rendition_key(self, owners: tuple[str, ...], photo_id: str) -> DataKey:
+        """The key of one photo's bytes, made at the first call. Raises DestroyedKeyError once it was destroyed.
+
+        For sealing. Who opens a photo asks `open_keys`, which makes nothing.
+        """
+        place = rows.rendition(owners, photo_id)
+        if place.fixed_id and await self._store.destroyed([place.fixed_id]):
+            raise DestroyedKeyError("The key of this photo was destroyed.")
+        return (await self._take([place]))[place.name]
+
+    async def named(self, name: str, key_class: KeyClass) -> bytes:
+        """A secret of the clinic's, wrapped by the root: the token key of an epoch, a signing key."""
+        return (await self.named_key(name, key_class)).secret
+
+    async def named_key(self, name: str, key_class: KeyClass) -> DataKey:
+        """The same with its id, by which it can be destroyed."""
+        place = rows.named(name, key_class)
+        return (await self._take([place]))[place.name]
+
+    async def open_keys(self, ids: Collection[KeyId]) -> Mapping[KeyId, DataKey]:
+        """The keys of these ids; destroyed ones are left out. Raises UnknownKeyError for an id that never was a key."""
+        found: dict[KeyId, DataKey] = {}
+        left = set()
+        for key_id in ids:
+            if (key := self._keys.get(key_id)) is None:
+                left.add(key_id)
+            else:
+                found[key_id] = key
+        if left:
+            began = self._forgettings
+            for row, key in await self._opener.open(left):
+                self._remember(row, key, began)
+                found[key.id] = key
+            await self._refuse_unknown(left - found.keys())
+        return found
+
+    async def destroy(self, key_ids: Collection[KeyId], reason: str) -> Destruction:
+        """Destroy data keys, and renew every wrapping key above them. Run again after a fault, it finishes the work.
+
+        `reason` is a code or the reference of a request. Raises UnknownKeyError, with nothing done, for a foreign id.
+        """
+        found = await self._store.fetch(ids=key_ids)
+        if any(isinstance(row.kind, WrapperKind) for row in found):
+            raise UnknownKeyError("A wrapping key is not destroyed by itself.")
+        await self._refuse_unknown(set(key_ids) - {row.newest for row in found})
+        owners = {owner for row in found for owner in row.owners}
+        stale = {place.name for owner in owners for place in (rows.patient(owner), rows.bucket(owner))}
+        await self._store.destroy([row.newest for row in found], sorted(stale), reason, self._clock.now())
+        self.forget(key_ids)
+        await self.rekeying.finish()
+        entries = await self._store.destroyed(key_ids)
+        return Destruction(tuple(entries), (await self._provider.describe()).version)
+
+    def forget(self, key_ids: Collection[KeyId]) -> None:
+        """Drop destroyed keys from memory; a call under way will not put back what it read before."""
+        self._forgettings += 1
+        self._keys.drop(key_ids)
+
+    def forget_all(self) -> None:
+        """For when it is not known what another process destroyed."""
+        self._forgettings += 1
+        self._keys.clear()
+        self._chain.forget()
+
+    async def status(self) -> KeyStatus:
+        return await key_status(self._store, self._provider)
+
+    async def _take(self, places: Collection[Wanted]) -> Mapping[str, DataKey]:
+        found: dict[str, DataKey] = {}
+        left = []
+        for place in places:
+            key_id = self._ids.get(place.name)
+            key = self._keys.get(key_id) if key_id else None
+            if key is None:
+                left.append(place)
+            else:
+                found[place.name] = key
+        if left:
+            began = self._forgettings
+            taken = await self._maker.take(left)
+            for place in left:
+                row = taken[place.name]
+                if row.owners != place.owners:
+                    raise OpeningError("The key of this photo belongs to others.")
+                key = DataKey(row.newest, await self._chain.secret(row, 0, taken))
+                self._remember(row, key, began)
+                found[place.name] = key
+        return found
+
+    def _remember(self, row: KeyRow, key: DataKey, began: int) -> None:
+        if row.kind is not KeyClass.RENDITION and began == self._forgettings:
+            self._ids.put(row.name, key.id)
+            self._keys.put(key.id, key)
+
+    async def _refuse_unknown(self, missing: AbstractSet[KeyId]) -> None:
+        if missing and len(await self._store.destroyed(missing)) < len(missing):
+            raise UnknownKeyError("A key id is neither stored nor on the list of destroyed keys.")

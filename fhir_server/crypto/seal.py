@@ -1,0 +1,97 @@
+"""The envelope: one AES-256-GCM blob per resource version, bound to its address.
+
+NIST SP 800-38D. Bytes: `format (1) | algorithm (1) | key id (16) | key version (2) | dictionary id (1) | nonce (12) |
+ciphertext | tag (16)`. The whole header and the address are authenticated beside the ciphertext, so a seal opens at its
+own place only. The key is chosen by the id in the header and never by trying: GCM does not commit to its key.
+"""
+
+import struct
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from fhir_server.crypto.errors import OpeningError
+from fhir_server.crypto.framing import frame
+from fhir_server.crypto.keys import DataKey, KeyId
+from fhir_server.crypto.packing import pack, unpack
+from fhir_server.kernel.clock import microseconds
+
+NONCE_BYTES = 12
+MOST_SEALED = 12 << 20
+"""A BSON document ends at 16 MiB and has to hold tokens and clear values too."""
+
+_FORMAT, _AES_256_GCM, _NO_DICTIONARY = 1, 1, 0
+_FRONT = bytes([_FORMAT, _AES_256_GCM])
+_KEY = slice(2, 20)
+_DICTIONARY = 20
+_NONCE = slice(21, 33)
+_HEADER = 33
+_TAG = 16
+_MOST_PACKED = MOST_SEALED - _HEADER - _TAG
+_FIXED = struct.Struct(">qqq?HH")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a resource version lies and whom it concerns: all that the store knows of it in clear.
+
+    `access` and `subjects` count in the order in which they are stored. `last_updated` counts in whole milliseconds,
+    as FHIR's instant is written and as the database keeps it.
+    """
+
+    clinic: str
+    type: str
+    id: str
+    version: int
+    seq: int
+    last_updated: datetime
+    access: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    deleted: bool = False
+
+    def encode(self) -> bytes:
+        """Canonical: two addresses give the same bytes only if they are the same address."""
+        milliseconds = microseconds(self.last_updated) // 1000
+        fixed = _FIXED.pack(self.version, self.seq, milliseconds, self.deleted, len(self.access), len(self.subjects))
+        texts = (self.clinic, self.type, self.id, *self.access, *self.subjects)
+        return fixed + frame([text.encode() for text in texts])
+
+
+def seal(plain: bytes, address_bytes: bytes, key: DataKey, nonce: bytes) -> bytes:
+    """Compress, pad, encrypt. A nonce must never come twice under one key: give random bytes.
+
+    Raises TooLargeError when the result would exceed 12 MiB.
+    """
+    header = _FRONT + key.id + key.version.to_bytes(2) + bytes([_NO_DICTIONARY]) + nonce
+    if len(header) != _HEADER:
+        raise ValueError("A nonce has 12 bytes.")
+    return header + AESGCM(key.secret).encrypt(nonce, pack(plain, _MOST_PACKED), header + address_bytes)
+
+
+def open_sealed(sealed: bytes, address_bytes: bytes, key: DataKey) -> bytes:
+    """The plain bytes. Raises OpeningError for anything that `seal` did not make for this address with this key."""
+    header = _header(sealed)
+    if header[_KEY] != key.id + key.version.to_bytes(2):
+        raise OpeningError("The seal names another key.")
+    if header[_DICTIONARY] != _NO_DICTIONARY:
+        raise OpeningError(f"The seal was made with dictionary {header[_DICTIONARY]}, which this server does not have.")
+    try:
+        packed = AESGCM(key.secret).decrypt(header[_NONCE], sealed[_HEADER:], header + address_bytes)
+    except InvalidTag:
+        raise OpeningError("The seal does not open at this address.") from None
+    return unpack(packed)
+
+
+def key_id_of(sealed: bytes) -> KeyId:
+    """Which key opens it. Not to be relied on before it did."""
+    return KeyId(_header(sealed)[_KEY][:-2])
+
+
+def _header(sealed: bytes) -> bytes:
+    if len(sealed) < _HEADER + _TAG:
+        raise OpeningError("The seal is too short.")
+    if sealed[: len(_FRONT)] != _FRONT:
+        raise OpeningError("The seal has a format or algorithm that this server does not know.")
+    return sealed[:_HEADER]

@@ -1,0 +1,90 @@
+"""Who asks for what, and why: the one value every step may look at.
+
+https://hl7.org/fhir/R4/http.html#3.1.0
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from fhir_server.engine.change import LegalBasis
+from fhir_server.kernel.identity import ResourceKey
+
+
+class Interaction(StrEnum):
+    """The codes of http://hl7.org/fhir/restful-interaction, and `operation` for a named one."""
+
+    READ = "read"
+    VREAD = "vread"
+    CREATE = "create"
+    UPDATE = "update"
+    PATCH = "patch"
+    DELETE = "delete"
+    SEARCH_TYPE = "search-type"
+    SEARCH_SYSTEM = "search-system"
+    HISTORY_INSTANCE = "history-instance"
+    HISTORY_TYPE = "history-type"
+    HISTORY_SYSTEM = "history-system"
+    BATCH = "batch"
+    TRANSACTION = "transaction"
+    CAPABILITIES = "capabilities"
+    OPERATION = "operation"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The authenticated party and what its token grants.
+
+    `subject` and `issuer` are the token's sub and iss, `token_id` its jti. `fhir_user` is a reference such as
+    `Practitioner/3`. `patient` is the id of the patient in context, without `Patient/`.
+    """
+
+    subject: str
+    client_id: str
+    issuer: str
+    token_id: str
+    scopes: tuple[str, ...] = ()
+    patient: str | None = None
+    fhir_user: str | None = None
+    name: str | None = None
+
+
+ANONYMOUS = Principal("anonymous", "anonymous", "", "")
+
+
+@dataclass(slots=True)
+class Trace:
+    """What the steps worked out while they handled one call; never part of its identity.
+
+    `bases`: patient id -> the legal basis on which something of that patient was disclosed, or None where a refusal
+    was decided.
+    """
+
+    bases: dict[str, LegalBasis] = field(default_factory=dict)
+    decisions: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One interaction as asked for.
+
+    `request` is the request line and body of a search, credentials removed; it may hold names and goes nowhere but into
+    the sealed audit event. `operation` is the name after the `$`.
+    """
+
+    interaction: Interaction
+    principal: Principal
+    instant: datetime
+    type: str | None = None
+    id: str | None = None
+    version: int | None = None
+    purpose: str = "TREAT"
+    request_id: str = ""
+    client_address: str = ""
+    request: str = field(default="", repr=False)
+    operation: str | None = None
+    trace: Trace = field(default_factory=Trace, compare=False, repr=False)
+
+    @property
+    def key(self) -> ResourceKey | None:
+        return ResourceKey(self.type, self.id) if self.type and self.id else None

@@ -1,0 +1,121 @@
+"""One write as one value. The store commits all of it or none of it.
+
+GDPR Art. 7(3), 9(2): what a photo rests on is part of the write that stores it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from fhir_server.engine.stored import Stored
+from fhir_server.engine.tasks import Task
+from fhir_server.kernel.identity import ResourceKey
+from fhir_server.kernel.json import Json
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentBasis:
+    """The exact version of a Consent that a use relies on, and the patient's epoch that the decision saw.
+
+    The commit fails when that epoch is no longer the current one.
+    """
+
+    consent: ResourceKey
+    version: int
+    patient: str
+    epoch: int
+
+    def __str__(self) -> str:
+        return f"{self.consent}/_history/{self.version}"
+
+
+LegalBasis = ConsentBasis
+
+
+@dataclass(frozen=True, slots=True)
+class HeadMove:
+    """A version of a Consent comes into force for its patient, or leaves force: the head row follows in the commit."""
+
+    patient: str
+    consent: ResourceKey
+    version: int
+    in_force: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unmoved:
+    """The commit fails unless this patient's epoch is still the one a decision saw."""
+
+    patient: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlobMove:
+    """A photo's bytes change state with the commit; exactly one row must be in `before`, or nothing happens."""
+
+    photo: str
+    before: str
+    after: str
+
+
+class AuditEntry(Protocol):
+    """What happened, before it has a number."""
+
+    def event(self, event_id: str, recorded: datetime) -> bytes:
+        """The AuditEvent as JSON bytes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The next version of one resource and everything that belongs to it.
+
+    `resource` is None for a deletion. `previous` is what was read; the commit fails unless it is still current.
+    `subjects`: ids of the patients that the resource itself names.
+    """
+
+    key: ResourceKey
+    resource: Json | None
+    previous: Stored | None = None
+    subjects: tuple[str, ...] = ()
+    basis: LegalBasis | None = None
+    unmoved: tuple[Unmoved, ...] = ()
+    heads: tuple[HeadMove, ...] = ()
+    blobs: tuple[BlobMove, ...] = ()
+    audit: tuple[AuditEntry, ...] = ()
+    tasks: tuple[Task, ...] = ()
+
+    @property
+    def version(self) -> int:
+        """1 for the first; a deletion is a version as well."""
+        return self.previous.version + 1 if self.previous else 1
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """The new resource, or for a deletion what it was: that is what the change is about."""
+        if self.resource is not None:
+            return self.resource
+        return self.previous.resource if self.previous else {}
+
+    def with_resource(self, resource: Json) -> "Change":
+        return replace(self, resource=resource)
+
+    def relying_on(self, basis: LegalBasis) -> "Change":
+        return replace(self, basis=basis)
+
+    def moving_head(self, move: HeadMove) -> "Change":
+        return replace(self, heads=(*self.heads, move))
+
+    def moving_blob(self, move: BlobMove) -> "Change":
+        return replace(self, blobs=(*self.blobs, move))
+
+    def only_if(self, unmoved: Unmoved) -> "Change":
+        return replace(self, unmoved=(*self.unmoved, unmoved))
+
+    def recording(self, *entries: AuditEntry) -> "Change":
+        return replace(self, audit=(*self.audit, *entries))
+
+    def queueing(self, task: Task) -> "Change":
+        return replace(self, tasks=(*self.tasks, task))

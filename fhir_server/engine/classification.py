@@ -1,0 +1,46 @@
+"""What of a resource stays readable, and which erasure class its key belongs to: two reviewed tables.
+
+Architecture sections 4 and 5. Whatever is not named here is sealed under the patient's record key.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fhir_server.crypto.keys import KeyClass
+from fhir_server.kernel.json import Json
+
+CLEAR = frozenset({"status"})
+"""Top-level elements that may stand in clear: codes of small, administrative value sets, the same for every patient.
+
+Read docs/threat-model.md before adding one: clear data is pseudonymous and still personal data.
+"""
+
+_CLASSES = {
+    "Appointment": KeyClass.CONTACT,
+    "AppointmentResponse": KeyClass.CONTACT,
+    "RelatedPerson": KeyClass.CONTACT,
+    "Consent": KeyClass.PROOF,
+    "Provenance": KeyClass.PROOF,
+    "Task": KeyClass.PROOF,
+    "AuditEvent": KeyClass.ACCESS,
+}
+
+RECEIPT = "erasure-receipt"
+"""Code of the DocumentReference that proves a destruction; it outlives what it speaks of."""
+
+
+def key_class(resource: Mapping[str, Any]) -> KeyClass:
+    """The class whose key seals this resource of a patient, so that erasure can be partial."""
+    if resource["resourceType"] == "DocumentReference" and _is_receipt(resource):
+        return KeyClass.PROOF
+    return _CLASSES.get(resource["resourceType"], KeyClass.RECORD)
+
+
+def _is_receipt(resource: Mapping[str, Any]) -> bool:
+    codings = resource.get("type", {}).get("coding", [])
+    return any(coding.get("code") == RECEIPT for coding in codings)
+
+
+def clear(resource: Json) -> Json:
+    """The elements that stay readable beside the seal."""
+    return {name: resource[name] for name in CLEAR if isinstance(resource.get(name), str)}

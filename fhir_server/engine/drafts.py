@@ -1,0 +1,75 @@
+"""From a request body to a Change that passed every check, ready to commit alone or with others.
+
+https://hl7.org/fhir/R4/http.html#create, #update, #delete
+"""
+
+from fhir_server.engine.call import Call
+from fhir_server.engine.change import Change
+from fhir_server.engine.integrity import refuse_telling_id, require_id, require_type
+from fhir_server.engine.pipeline import Step
+from fhir_server.engine.ports import ResourceStore
+from fhir_server.engine.stored import Stored
+from fhir_server.fhir.compartments import subjects
+from fhir_server.fhir.validation import validate
+from fhir_server.kernel.errors import NotFoundError, VersionConflictError
+from fhir_server.kernel.identity import NewId, ResourceKey
+from fhir_server.kernel.json import Json
+
+
+class Drafts:
+    """`base` is the server's FHIR base: a reference may name a patient by an absolute URL under it."""
+
+    def __init__(self, store: ResourceStore, steps: Step, new_id: NewId, base: str) -> None:
+        self._store, self._steps, self._new_id, self._base = store, steps, new_id, base
+
+    async def create(self, call: Call, body: object, id: str | None = None) -> Change:
+        """`id` is given where a transaction has already promised it."""
+        await self._steps.admit(call)
+        resource = require_type(body, str(call.type))
+        validate(resource)
+        key = ResourceKey(str(call.type), id or self._new_id())
+        return await self._steps.prepare(call, self.of(key, {**resource, "id": key.id}))
+
+    async def update(self, call: Call, body: object, if_match: int | None = None) -> Change:
+        """Raises VersionConflictError where `if_match` is not the current version."""
+        await self._steps.admit(call)
+        resource = require_type(body, str(call.type))
+        require_id(resource, str(call.id))
+        refuse_telling_id(resource, str(call.id))
+        validate(resource)
+        key = ResourceKey(str(call.type), str(call.id))
+        previous = await self._store.read(key)
+        _match(if_match, previous.version if previous else None)
+        return await self._steps.prepare(call, self.of(key, resource, previous))
+
+    async def delete(self, call: Call, if_match: int | None = None) -> Change | None:
+        """None where there is nothing, or nothing any more."""
+        await self._steps.admit(call)
+        key = ResourceKey(str(call.type), str(call.id))
+        previous = await self._store.read(key)
+        _match(if_match, previous.version if previous else None)
+        if previous is None or previous.deleted:
+            return None
+        try:
+            return await self._steps.prepare(call, self.of(key, None, previous))
+        except NotFoundError:
+            # Hidden from this caller: the same answer as for an id that was never used.
+            return None
+
+    def of(self, key: ResourceKey, resource: Json | None, previous: Stored | None = None) -> Change:
+        """A change that knows whom it is about; a deletion is about those whom the last version named."""
+        if resource is not None:
+            return Change(key, resource, previous, subjects(resource, self._base))
+        return Change(key, None, previous, previous.subjects if previous else ())
+
+    async def prepared(self, call: Call, change: Change) -> Change:
+        """A change that the server drew up itself passes the steps as well."""
+        await self._steps.admit(call)
+        if change.resource is not None:
+            validate(change.resource)
+        return await self._steps.prepare(call, change)
+
+
+def _match(if_match: int | None, current: int | None) -> None:
+    if if_match is not None and if_match != current:
+        raise VersionConflictError("The version in If-Match is not the current one.")

@@ -1,0 +1,66 @@
+"""One stored version, opened: its address, its exact JSON, and the bytes that go to the wire.
+
+The truth is kept with `resourceType`, `id` and `meta` first and without the two elements of `meta` that the server
+gives (versionId, lastUpdated): they are spliced in, so that nothing is ever serialised again.
+https://hl7.org/fhir/R4/resource.html#Meta
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from fhir_server.kernel import json
+from fhir_server.kernel.clock import instant
+from fhir_server.kernel.identity import ResourceKey
+from fhir_server.kernel.json import Json
+
+
+def truth(key: ResourceKey, resource: Json) -> bytes:
+    """What is sealed: the resource as it came, its own `id`, and `meta` without what the server gives."""
+    meta = {k: v for k, v in resource.get("meta", {}).items() if k not in _GIVEN}
+    rest = {k: v for k, v in resource.items() if k not in _FIRST}
+    return json.encode({"resourceType": key.type, "id": key.id, "meta": meta, **rest})
+
+
+_GIVEN = frozenset({"versionId", "lastUpdated"})
+_FIRST = frozenset({"resourceType", "id", "meta"})
+
+
+@dataclass(frozen=True)
+class Stored:
+    """`raw` is the store's own form of the row; nobody else looks into it.
+
+    `access`: references of the compartments it lies in. `subjects`: ids of the patients it names. `seq` orders rows.
+    """
+
+    key: ResourceKey
+    version: int
+    seq: int
+    last_updated: datetime
+    truth: bytes
+    access: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    deleted: bool = False
+    raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def etag(self) -> str:
+        return f'W/"{self.version}"'
+
+    @cached_property
+    def wire(self) -> bytes:
+        """The resource as JSON bytes, `meta` complete. Empty for a deletion."""
+        if self.deleted:
+            return b""
+        head = f'{{"resourceType":"{self.key.type}","id":"{self.key.id}","meta":{{'.encode()
+        given = f'"versionId":"{self.version}","lastUpdated":"{instant(self.last_updated)}"'.encode()
+        tail = self.truth[len(head) :]
+        return b"".join((head, given, b"" if tail[:1] == b"}" else b",", tail))
+
+    @cached_property
+    def resource(self) -> Json:
+        """The resource as a value; shared, so never to be changed in place."""
+        found: Json = json.decode_trusted(self.wire) if self.wire else {}
+        return found

@@ -1,0 +1,66 @@
+"""From an item to its children, by FHIRPath name.
+
+https://hl7.org/fhir/R4/fhirpath.html#types
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from fhir_server.fhir.data import read
+from fhir_server.fhir.elements import CHOICE, property_name, unprofiled
+from fhir_server.fhir.invariants.scope import Expression, Items, Scope
+from fhir_server.kernel.json import Json
+
+
+@cache
+def _choices() -> Mapping[str, tuple[str, ...]]:
+    """`value` -> `valueQuantity`, `valueString` …: every choice in R4. None of them is a plain element of another type."""
+    found: dict[str, dict[str, None]] = {}
+    for definition in read("types").values():
+        for name, element in definition.get("elements", {}).items():
+            if name.endswith(CHOICE):
+                names = found.setdefault(name.removesuffix(CHOICE), {})
+                names.update((property_name(name, unprofiled(each)), None) for each in element["type"])
+    return {name: tuple(names) for name, names in found.items()}
+
+
+def child(name: str, source: Expression) -> Expression:
+    json_names = (name, *_choices().get(name, ()))
+
+    def step(items: Items, scope: Scope) -> Items:
+        found: Items = []
+        for item in source(items, scope):
+            if isinstance(item, dict):
+                for json_name in json_names:
+                    found += _values(item, json_name)
+        return found
+
+    return step
+
+
+def _values(item: Json, json_name: str) -> Items:
+    value = item.get(json_name)
+    if value is None:
+        shadow = item.get(f"_{json_name}")
+        return [] if shadow is None else [shadow] if isinstance(shadow, dict) else [each for each in shadow if each]
+    return [each for each in value if each is not None] if isinstance(value, list) else [value]
+
+
+def children(items: Items) -> Items:
+    return [found for item in items for found in _below(item)]
+
+
+def _below(item: Any) -> Iterator[Any]:  # noqa: ANN401  JSON is any value
+    if isinstance(item, dict):
+        for name, value in item.items():
+            if name != "resourceType":
+                yield from (each for each in value if each is not None) if isinstance(value, list) else (value,)
+
+
+def descendants(items: Items) -> Items:
+    found, level = [], items
+    while level:
+        level = children(level)
+        found += level
+    return found

@@ -1,0 +1,121 @@
+"""The XHTML of a narrative: well formed, of the few elements R4 allows, and unable to act or to call out.
+
+https://hl7.org/fhir/R4/narrative.html (txt-1, txt-2), https://hl7.org/fhir/R4/security.html#narrative
+"""
+
+import re
+from collections.abc import Callable
+from xml.parsers import expat  # noqa: S407  a document type is refused before any entity could be declared
+
+from fhir_server.fhir.faults import Fault, fault
+from fhir_server.kernel.json import Json
+
+_XHTML = "http://www.w3.org/1999/xhtml "
+_XML = "http://www.w3.org/XML/1998/namespace "
+
+ELEMENTS = frozenset(
+    "a abbr acronym address area b bdo big blockquote br caption cite code col colgroup dd dfn div dl dt em h1 h2 h3 h4 h5"
+    " h6 hr i img kbd li map ol p pre q s samp small span strong sub sup table tbody td tfoot th thead tr tt u ul var".split()
+)
+ATTRIBUTES = frozenset(
+    "abbr accesskey align alt axis bgcolor border cellpadding cellspacing char charoff charset cite class clear color cols"
+    " colspan compact coords dir frame headers height href hreflang hspace id lang longdesc name noshade nowrap rel rev rowspan"
+    " rules scope shape size span src start style summary tabindex title type usemap valign value vspace width".split()
+) | {_XML + "lang", _XML + "space"}
+LINKS = frozenset({"href", "src", "cite", "longdesc", "usemap"})
+_SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*):", re.IGNORECASE)
+_SCHEMES = frozenset({"http", "https", "mailto", "tel", "urn"})
+_STYLE = re.compile(r"url|expression|import|behaviou?r|binding|script|[\\<@&]|/\*", re.IGNORECASE)
+
+
+class _RefusedError(Exception):
+    """What the parser's handlers raise to stop at the first fault; it says why, without quoting."""
+
+
+def narrative_faults(value: object, _: Json) -> list[Fault] | None:
+    """The faults of one `div`."""
+    if type(value) is not str or not value:
+        return fault("value", "A narrative is one XHTML div in a JSON string.")
+    reader = _Reader()
+    try:
+        reader.read(value)
+    except expat.ExpatError:
+        return fault(
+            "invalid", "The narrative is not well-formed XHTML (named entities need a document type, so write numbers)."
+        )
+    except _RefusedError as refused:
+        return fault("invalid", str(refused))
+    return (
+        None
+        if reader.has_content
+        else fault("invariant", "txt-2: The narrative SHALL have some non-whitespace content.")
+    )
+
+
+class _Reader:
+    """One pass with expat; nothing is built, nothing is fetched, no entity is expanded."""
+
+    def __init__(self) -> None:
+        self.has_content = False
+        self._depth = 0
+        parser = expat.ParserCreate(namespace_separator=" ")
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text
+        parser.CommentHandler = self._comment
+        parser.StartDoctypeDeclHandler = _refuse("A narrative has no document type.")
+        parser.EntityDeclHandler = _refuse("A narrative declares no entities.")
+        parser.ProcessingInstructionHandler = _refuse("A narrative has no processing instructions.")
+        parser.StartCdataSectionHandler = _refuse("A narrative has no CDATA: HTML reads it differently.")
+        parser.XmlDeclHandler = _refuse("A narrative is an element and no document.")
+        self._parser = parser
+
+    def read(self, text: str) -> None:
+        try:
+            self._parser.Parse(text.encode(), True)  # noqa: FBT003  positional only
+        except UnicodeEncodeError:
+            raise _RefusedError("The narrative is not valid Unicode.") from None
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        element = name.removeprefix(_XHTML)
+        if not name.startswith(_XHTML) or element not in ELEMENTS:
+            raise _RefusedError("txt-1: The narrative has an element that R4 does not allow.")
+        if not self._depth and element != "div":
+            raise _RefusedError("txt-1: The narrative is one div element.")
+        self._depth += 1
+        self.has_content |= element == "img"
+        for key, value in attributes.items():
+            _check_attribute(element, key, value)
+
+    def _end(self, _: str) -> None:
+        self._depth -= 1
+
+    def _text(self, data: str) -> None:
+        self.has_content |= not data.isspace()
+
+    def _comment(self, data: str) -> None:
+        if "<" in data or ">" in data:
+            raise _RefusedError("A comment in the narrative holds markup: HTML may end the comment earlier.")
+
+
+def _refuse(why: str) -> Callable[..., None]:
+    def handler(*_: object) -> None:
+        raise _RefusedError(why)
+
+    return handler
+
+
+def _check_attribute(element: str, name: str, value: str) -> None:
+    if name not in ATTRIBUTES:
+        raise _RefusedError("txt-1: The narrative has an attribute that R4 does not allow.")
+    if name == "style" and _STYLE.search(value):
+        raise _RefusedError("A style in the narrative could fetch or act.")
+    if name in LINKS:
+        compact = re.sub(r"[\s\x00-\x20\x7f-\xa0]", "", value)
+        scheme = _SCHEME.match(compact)
+        if scheme is not None and scheme[1].lower() not in _SCHEMES:
+            raise _RefusedError(
+                "A link in the narrative uses a scheme that could act; an image there must not be embedded."
+            )
+        if element == "img" and (scheme is not None or compact.startswith(("//", "\\"))):
+            raise _RefusedError("An image in the narrative lies elsewhere; showing it would tell that place who reads.")

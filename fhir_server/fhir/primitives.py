@@ -1,0 +1,131 @@
+"""Whether a JSON value is a well-formed value of a primitive type.
+
+https://hl7.org/fhir/R4/datatypes.html#primitive
+"""
+
+import binascii
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+from fhir_server.kernel.identity import is_id
+
+MOST_CHARACTERS = 1024 * 1024
+"""R4's own limit for a string."""
+MOST_DIGITS = 100
+"""For decimals, on each side of the point: enough for any measurement, too few to stall who computes with it."""
+
+_TEXT = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+")
+_CODE = re.compile(r"[^\s\x00-\x1f\x7f]+(?: [^\s\x00-\x1f\x7f]+)*")
+_URI = re.compile(r"[^\s\x00-\x1f\x7f]+")
+_OID = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+")
+_UUID = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_DAY = r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?"
+_ZONE = r"(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
+_PARTIAL = r"(?!0000)[0-9]{4}(?:-(?:0[1-9]|1[0-2]))?"
+_DATE = re.compile(f"{_DAY}|{_PARTIAL}")
+_DATE_TIME = re.compile(f"{_DAY}T{_CLOCK}{_ZONE}|{_DAY}|{_PARTIAL}")
+_INSTANT = re.compile(f"{_DAY}T{_CLOCK}{_ZONE}")
+_TIME = re.compile(_CLOCK)
+_EVERY_MONTH_HAS = "28"
+
+
+def is_string(value: Any) -> bool:
+    """Something visible, no control characters but tab, line feed and carriage return."""
+    if type(value) is not str or not value or value.isspace() or len(value) > MOST_CHARACTERS:
+        return False
+    return value.isprintable() or _TEXT.fullmatch(value) is not None
+
+
+def is_code(value: Any) -> bool:
+    if type(value) is not str or not value:
+        return False
+    if value.isalnum():
+        return True
+    return _CODE.fullmatch(value) is not None and len(value) <= MOST_CHARACTERS
+
+
+def is_uri(value: Any) -> bool:
+    """Not empty and without white space, as R4's regular expression has it; no scheme is asked for."""
+    return type(value) is str and _URI.fullmatch(value) is not None and len(value) <= MOST_CHARACTERS
+
+
+def _is_real(day: str) -> bool:
+    """Whether the calendar has the day; the pattern has seen to the rest."""
+    if day[8:10] <= _EVERY_MONTH_HAS:
+        return True
+    try:
+        date.fromisoformat(day[:10])
+    except ValueError:
+        return False
+    return True
+
+
+def _is_moment(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
+    def check(value: Any) -> bool:
+        return type(value) is str and pattern.fullmatch(value) is not None and _is_real(value)
+
+    return check
+
+
+def _is_text(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
+    def check(value: Any) -> bool:
+        return type(value) is str and pattern.fullmatch(value) is not None
+
+    return check
+
+
+def _is_whole(least: int) -> Callable[[Any], bool]:
+    def check(value: Any) -> bool:
+        return type(value) is int and least <= value <= 2**31 - 1
+
+    return check
+
+
+def is_decimal(value: Any) -> bool:
+    """A JSON number: true is none, and neither is a float, which has lost the digits that the client wrote."""
+    if type(value) is int:
+        return -(10**MOST_DIGITS) < value < 10**MOST_DIGITS
+    return type(value) is Decimal and abs(value.adjusted()) <= MOST_DIGITS and len(str(value)) <= 2 * MOST_DIGITS
+
+
+def is_base64(value: Any) -> bool:
+    """RFC 4648 with padding, line breaks and blanks allowed between."""
+    if type(value) is not str or not value or not value.isascii():
+        return False
+    try:
+        binascii.a2b_base64(value, strict_mode=True)
+    except binascii.Error:
+        compact = "".join(value.split())
+        return 0 < len(compact) < len(value) and is_base64(compact)
+    return True
+
+
+FORMATS: Mapping[str, Callable[[Any], bool]] = MappingProxyType(
+    {
+        "base64Binary": is_base64,
+        "boolean": lambda value: type(value) is bool,
+        "canonical": is_uri,
+        "code": is_code,
+        "date": _is_moment(_DATE),
+        "dateTime": _is_moment(_DATE_TIME),
+        "decimal": is_decimal,
+        "id": lambda value: type(value) is str and is_id(value),
+        "instant": _is_moment(_INSTANT),
+        "integer": _is_whole(-(2**31)),
+        "markdown": is_string,
+        "oid": _is_text(_OID),
+        "positiveInt": _is_whole(1),
+        "string": is_string,
+        "time": _is_text(_TIME),
+        "unsignedInt": _is_whole(0),
+        "uri": is_uri,
+        "url": is_uri,
+        "uuid": _is_text(_UUID),
+    }
+)
+"""Primitive type -> check. `xhtml` has rules of its own: fhir.narrative."""

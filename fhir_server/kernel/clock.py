@@ -1,0 +1,29 @@
+"""Time as an argument, and FHIR's way of writing an instant.
+
+https://hl7.org/fhir/R4/datatypes.html#instant
+"""
+
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The present instant, in UTC."""
+        ...
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)  # noqa: TID251  the one clock
+
+
+def instant(moment: datetime) -> str:
+    """`2026-03-14T09:26:53.589Z`: millisecond precision, always UTC. Truncates, never rounds up into the future."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def microseconds(moment: datetime) -> int:
+    """Whole microseconds since 1970 (UTC)."""
+    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds

@@ -1,0 +1,54 @@
+"""Open a photo. It has no door of its own: whoever may read its Media may see it, under the same decision.
+
+Architecture section 9: one photo, one answer.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+from fhir_server.engine.call import Call
+from fhir_server.engine.interactions import Engine
+from fhir_server.engine.stored import Stored
+from fhir_server.kernel.errors import GoneError, NotFoundError
+from fhir_server.kernel.identity import ResourceKey
+from fhir_server.media.photos_within import carries_photo, photo_id
+from fhir_server.media.ports import LIVE, Photo, PhotoVault
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A photo that may leave now."""
+
+    photo: Photo
+    media: Stored
+
+
+class Delivery:
+    def __init__(self, engine: Engine, vault: PhotoVault) -> None:
+        self._engine, self._vault = engine, vault
+
+    async def open(self, call: Call) -> Opened | None:
+        """The decision on `GET Binary/[id]`, recorded. None where the id is not a photo's: then it is a plain Binary.
+
+        Raises as reading the Media would, and GoneError once the key is destroyed.
+        """
+        photo = await self._vault.find(str(call.id))
+        if photo is None:
+            return None
+        media = await self._engine.read(replace(call, type=photo.owner.type, id=photo.owner.id))
+        if photo.state != LIVE or not carries_photo(media.resource) or photo_id(media.resource) != photo.id:
+            raise GoneError("The photo was destroyed.") if photo.state != LIVE else NotFoundError("No such Binary.")
+        return Opened(photo, media)
+
+    def stream(self, call: Call, opened: Opened, start: int, stop: int) -> AsyncIterator[bytes]:
+        """The bytes, decided again before each further part, so that a withdrawal cuts a running stream."""
+        return self._decided(call, opened, start, stop)
+
+    async def _decided(self, call: Call, opened: Opened, start: int, stop: int) -> AsyncIterator[bytes]:
+        owner: ResourceKey = opened.photo.owner
+        async for part in self._vault.stream(opened.photo, start, stop):
+            yield part
+            again = replace(call, type=owner.type, id=owner.id)
+            again.trace.bases.clear()
+            again.trace.decisions.clear()
+            await self._engine.look(again)

@@ -1,0 +1,61 @@
+"""Where in a resource image bytes stand: as an Attachment's data, a Binary's, or any other base64 content.
+
+Architecture section 9: what is an image is told by its bytes, never by its declared type.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from typing import Any
+
+from fhir_server.kernel.errors import UnprocessableError
+from fhir_server.kernel.json import Json
+from fhir_server.media.formats import recognise
+
+_SHORTEST_PHOTO = 64
+"""Base64 text below this length holds no picture; codes and signatures pass unread."""
+
+
+def decoded(text: object, expression: str) -> bytes:
+    """The bytes of a base64Binary; 422 where it is not base64."""
+    try:
+        return base64.b64decode(str(text), validate=True)
+    except binascii.Error:
+        raise UnprocessableError("The value is not base64.", expression=expression) from None
+
+
+def hidden_photos(value: Any, path: str) -> Iterator[str]:  # noqa: ANN401  JSON is any value
+    """FHIRPaths of `data` and `value…Base64Binary` elements whose bytes are an image."""
+    if isinstance(value, dict):
+        for name, child in value.items():
+            if isinstance(child, str):
+                if name in _CARRIERS and len(child) >= _SHORTEST_PHOTO and _is_photo(child):
+                    yield f"{path}.{name}"
+            elif isinstance(child, dict | list):
+                yield from hidden_photos(child, f"{path}.{name}")
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from hidden_photos(child, f"{path}[{index}]")
+
+
+_CARRIERS = frozenset({"data", "valueBase64Binary", "content", "defaultValueBase64Binary", "fixedBase64Binary"})
+
+
+def _is_photo(text: str) -> bool:
+    try:
+        head = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return False
+    found = recognise(head)
+    return found is not None and found.is_photo
+
+
+def carries_photo(resource: Json) -> bool:
+    """A Media whose bytes were taken into the vault."""
+    url = resource.get("content", {}).get("url", "")
+    return resource.get("resourceType") == "Media" and isinstance(url, str) and url.startswith("Binary/")
+
+
+def photo_id(resource: Json) -> str:
+    """The vault's id of the photo that a Media carries."""
+    return str(resource["content"]["url"]).removeprefix("Binary/")

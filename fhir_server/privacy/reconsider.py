@@ -1,0 +1,91 @@
+"""The worker's duty after a withdrawal: decide again on every photo of the patient, destroy what nothing covers.
+
+GDPR Art. 17(1)(b), 5(2); architecture section 9: a photo is not bound to one Consent, so each is decided anew.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from fhir_server.consent.decision import Ask, Permit
+from fhir_server.consent.gate import consented
+from fhir_server.consent.purposes import CARE_PHOTOGRAPHY
+from fhir_server.engine.call import Call, Interaction, Principal
+from fhir_server.engine.change import BlobMove, Unmoved
+from fhir_server.engine.interactions import Engine
+from fhir_server.engine.ports import Head, Heads, ResourceStore
+from fhir_server.engine.tasks import Task
+from fhir_server.kernel.clock import Clock
+from fhir_server.kernel.errors import ConflictError, StaleBasisError, UnavailableError, VersionConflictError
+from fhir_server.kernel.identity import ResourceKey
+from fhir_server.media.ports import CONDEMNED, DESTROYED, LIVE, Photo, PhotoVault
+from fhir_server.privacy.receipt import Receipt, Scribe
+
+_MOST_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A photo that stays, and the consent that covers it."""
+
+    photo: Photo
+    because: str
+
+
+class Reconsider:
+    """A task handler: may be stopped anywhere and run again, and ends with one receipt per cause."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: ResourceStore,
+        heads: Heads,
+        vault: PhotoVault,
+        scribe: Scribe,
+        clock: Clock,
+        server: Principal,
+    ) -> None:
+        self._engine, self._store, self._heads, self._vault = engine, store, heads, vault
+        self._scribe, self._clock, self._server = scribe, clock, server
+
+    async def __call__(self, task: Task) -> None:
+        kept = [
+            decided
+            for photo in await self._vault.of_patient(task.patient, {LIVE})
+            if (decided := await self._decide_again(photo, task.patient))
+        ]
+        for photo in await self._vault.of_patient(task.patient, {CONDEMNED}):
+            await self._vault.destroy(photo, task.cause)
+        gone = [one for one in await self._vault.of_patient(task.patient, {DESTROYED}) if one.reason == task.cause]
+        await self._file(Receipt(task.patient, task.cause, tuple(gone), tuple((k.photo, k.because) for k in kept)))
+
+    async def _decide_again(self, photo: Photo, patient: str) -> Kept | None:
+        """Kept, or condemned together with its Media in one commit, which fails if a consent comes in between."""
+        for _ in range(_MOST_TRIES):
+            head = await self._heads.head(patient) or Head(patient, 0, {})
+            decision = await consented(self._store, self._heads, Ask(patient, CARE_PHOTOGRAPHY, self._clock.now()))
+            if isinstance(decision, Permit):
+                return Kept(photo, f"{decision.consent}/_history/{decision.version}")
+            media = await self._store.read(photo.owner)
+            if media is None or media.deleted:
+                await self._vault.condemn(photo)
+                return None
+            change = self._engine.drafts.of(photo.owner, None, media)
+            change = change.only_if(Unmoved(patient, head.epoch)).moving_blob(BlobMove(photo.id, LIVE, CONDEMNED))
+            try:
+                await self._engine.commit(self._call(Interaction.DELETE, photo.owner), change)
+            except (StaleBasisError, VersionConflictError, ConflictError):
+                continue
+            return None
+        raise UnavailableError("The patient's consents kept changing; the task runs again.")
+
+    async def _file(self, receipt: Receipt) -> None:
+        """One receipt per cause, under an id that follows from it; filed already means done."""
+        digest = hashlib.sha256(f"{receipt.patient} {receipt.cause}".encode()).hexdigest()
+        key = ResourceKey("DocumentReference", f"receipt-{digest[:40]}")
+        if await self._store.read(key) is not None:
+            return
+        resource = self._scribe.written(key, receipt, self._clock.now())
+        await self._engine.commit(self._call(Interaction.UPDATE, key), self._engine.drafts.of(key, resource))
+
+    def _call(self, interaction: Interaction, key: ResourceKey) -> Call:
+        return Call(interaction, self._server, self._clock.now(), key.type, key.id)

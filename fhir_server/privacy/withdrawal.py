@@ -1,0 +1,53 @@
+"""A withdrawn consent: in force no more with that commit, and everything that rested on it is decided again.
+
+GDPR Art. 7(3), 17(1)(b); as easy as giving: one call, no reason asked.
+"""
+
+from fhir_server.consent.decision import in_force
+from fhir_server.engine.call import Call
+from fhir_server.engine.change import Change
+from fhir_server.engine.interactions import Engine
+from fhir_server.engine.pipeline import Step
+from fhir_server.engine.stored import Stored
+from fhir_server.engine.tasks import Task
+from fhir_server.kernel.clock import instant
+from fhir_server.kernel.errors import UnprocessableError
+from fhir_server.kernel.identity import parse_reference
+from fhir_server.kernel.json import Json
+
+RECONSIDER_PHOTOS = "reconsider-photos"
+WITHDRAWN_AT = "urn:aesthetic-fhir-server:withdrawn-at"
+
+
+class Withdrawal(Step):
+    """In the commit that ends a consent's force, the worker is asked to decide on that patient's photos again."""
+
+    async def prepare(self, call: Call, change: Change) -> Change:
+        old = change.previous.resource if change.previous and not change.previous.deleted else None
+        if change.key.type != "Consent" or old is None or not in_force(old) or _stays(old, change.resource):
+            return change
+        patient = parse_reference(old["patient"]["reference"])
+        if patient is None:
+            return change
+        return change.queueing(Task(RECONSIDER_PHOTOS, patient.id, f"{change.key}/_history/{change.version}"))
+
+
+def _stays(old: Json, new: Json | None) -> bool:
+    """Still in force and saying the same: an edit of a note takes nothing away."""
+    return new is not None and in_force(new) and new.get("provision") == old.get("provision")
+
+
+async def withdraw(engine: Engine, call: Call) -> Stored:
+    """`Consent/[id]/$withdraw`: the consent, inactive. A second call changes nothing and is answered alike."""
+    return await engine.amend(call, lambda consent: _withdrawn(consent, instant(call.instant)))
+
+
+def _withdrawn(consent: Json, now: str) -> Json | None:
+    if consent.get("status") == "inactive":
+        return None
+    if not in_force(consent):
+        raise UnprocessableError("Only a consent in force can be withdrawn.", expression="Consent.status")
+    if consent.get("provision", {}).get("type") == "deny":
+        raise UnprocessableError("A refusal is not withdrawn; give a consent instead.", expression="Consent.provision")
+    extensions = [*consent.get("extension", []), {"url": WITHDRAWN_AT, "valueInstant": now}]
+    return {**consent, "status": "inactive", "extension": extensions}

@@ -1,0 +1,63 @@
+"""Resource -> search values, and the keywords under which it is found again.
+
+https://hl7.org/fhir/R4/search.html
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
+
+from fhir_server.kernel.json import Json
+from fhir_server.search.parameters import Source, parameters_of
+from fhir_server.search.types.kind import Value
+
+SearchValues: TypeAlias = Mapping[str, tuple[Value, ...]]
+"""Code of a parameter -> its values; a parameter without values is absent."""
+
+TYPE = "_type"
+"""The reserved parameter that every resource has one keyword of: it finds all of a type, in their order."""
+
+
+Keyword: TypeAlias = tuple[str, str]
+"""What becomes one token: the parameter, as `Type.code`, which has a key of its own, and the keyword."""
+
+
+def search_values(resource: Json) -> SearchValues:
+    """All values of all parameters."""
+    found: dict[str, list[Value]] = {}
+    for source in _sources(resource, parameters_of(resource["resourceType"]).by_property):
+        if values := source.read(resource):
+            found.setdefault(source.code, []).extend(values)
+    return {code: tuple(values) for code, values in found.items()}
+
+
+def values_of(resource: Json, codes: Iterable[str]) -> SearchValues:
+    """The values of the named parameters only."""
+    by_code = parameters_of(resource["resourceType"]).by_code
+    found = ((code, tuple(_values(resource, by_code[code].sources))) for code in codes)
+    return {code: values for code, values in found if values}
+
+
+def index_keywords(resource: Json) -> frozenset[Keyword]:
+    """All keywords to store for a resource. Those of references, dates and codes are as sensitive as the resource."""
+    type_name = resource["resourceType"]
+    found = {type_keyword(type_name)}
+    for source in _sources(resource, parameters_of(type_name).indexed):
+        parameter = f"{type_name}.{source.code}"
+        for value in source.read(resource):
+            found.update([(parameter, keyword) for keyword in value.keywords()])
+    return frozenset(found)
+
+
+def type_keyword(type_name: str) -> Keyword:
+    return f"{type_name}.{TYPE}", ""
+
+
+def _sources(resource: Json, by_property: Mapping[str, tuple[Source, ...]]) -> Iterator[Source]:
+    yield from by_property.get("", ())
+    for name in resource:
+        yield from by_property.get(name, ())
+
+
+def _values(resource: Json, sources: tuple[Source, ...]) -> Iterator[Value]:
+    for source in sources:
+        yield from source.read(resource)

@@ -1,0 +1,16 @@
+"""The kinds of search parameter that this server speaks, by FHIR's name for them.
+
+https://hl7.org/fhir/R4/search.html#ptypes
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from fhir_server.search.types.date import DATE
+from fhir_server.search.types.kind import Kind
+from fhir_server.search.types.reference import REFERENCE
+from fhir_server.search.types.string import STRING
+from fhir_server.search.types.token import TOKEN
+from fhir_server.search.types.uri import URI
+
+KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (STRING, TOKEN, DATE, REFERENCE, URI)})

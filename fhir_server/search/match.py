@@ -1,0 +1,72 @@
+"""Decides exactly, in memory, whether an opened resource meets a query: the post-filter, and the oracle for the index.
+
+https://hl7.org/fhir/R4/search.html
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from fhir_server.kernel.clock import microseconds
+from fhir_server.kernel.json import Json
+from fhir_server.search.extract import SearchValues, values_of
+from fhir_server.search.tree import AnyOf, Condition, IdIn, InCompartment, Missing, Query, Updated, ValueIn
+from fhir_server.search.types.date import DateValue
+
+_MILLISECOND = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A resource and the address that the store vouches for. `access`: the compartments in which it lies."""
+
+    type: str
+    id: str
+    last_updated: datetime
+    access: frozenset[str]
+    resource: Json
+
+
+def matches(query: Query, candidate: Candidate) -> bool:
+    """True when the candidate meets every mandate and every filter."""
+    if candidate.type != query.type:
+        return False
+    conditions = tuple(query.conditions())
+    values = values_of(candidate.resource, frozenset(_codes(conditions)))
+    return all(_holds(condition, candidate, values) for condition in conditions)
+
+
+def _codes(conditions: Iterable[Condition]) -> Iterator[str]:
+    for condition in conditions:
+        match condition:
+            case ValueIn() | Missing():
+                yield condition.parameter
+            case AnyOf():
+                for option in condition.options:
+                    yield from _codes(option)
+            case _:
+                pass
+
+
+def _holds(condition: Condition, candidate: Candidate, values: SearchValues) -> bool:
+    match condition:
+        case ValueIn(parameter, any_of, negated):
+            found = values.get(parameter, ())
+            return any(predicate.matches(value) for value in found for predicate in any_of) is not negated
+        case Missing(parameter, missing):
+            return (parameter not in values) is missing
+        case IdIn(ids):
+            return candidate.id in ids
+        case Updated(any_of):
+            instant = _instant(candidate.last_updated)
+            return any(predicate.matches(instant) for predicate in any_of)
+        case InCompartment(compartment):
+            return compartment in candidate.access
+        case AnyOf(options):
+            return any(all(_holds(each, candidate, values) for each in option) for option in options)
+
+
+def _instant(moment: datetime) -> DateValue:
+    """`meta.lastUpdated` as it is written: to the millisecond."""
+    low = microseconds(moment) // _MILLISECOND * _MILLISECOND
+    return DateValue(low, low + _MILLISECOND)

@@ -1,0 +1,117 @@
+"""A query as data.
+
+A Filter is what the caller asked for. A Mandate is what the caller may see: it is added to a query and never taken
+away; a store that cannot honour one refuses, whatever `Prefer` says.
+https://hl7.org/fhir/R4/search.html
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from fhir_server.search.types.date import DateIs
+from fhir_server.search.types.kind import Predicate
+
+MOST_MATCHES_PER_PAGE = 1000
+MATCHES_PER_PAGE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ValueIn:
+    """A value of the parameter meets one of the predicates; `negated` (`:not`): no value meets any of them."""
+
+    parameter: str
+    any_of: tuple[Predicate, ...]
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """`:missing=true`: the parameter has no value; with `missing` False it has one."""
+
+    parameter: str
+    missing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IdIn:
+    ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """`_lastUpdated`."""
+
+    any_of: tuple[DateIs, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InCompartment:
+    """The resource lies in a compartment such as `Patient/7`: its address says so."""
+
+    compartment: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one of the options holds, each of them a conjunction. Without options nothing does."""
+
+    options: "tuple[tuple[Condition, ...], ...]"
+
+
+Condition: TypeAlias = ValueIn | Missing | IdIn | Updated | InCompartment | AnyOf
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What was asked for, and how it was written."""
+
+    condition: Condition
+    asked: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Mandate:
+    """What is imposed, and by which rule (`smart.compartment`), which the audit log names and no client learns."""
+
+    condition: Condition
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    by: Literal["_lastUpdated", "_id"]
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One search of one type.
+
+    `counting`: only the total is wanted. `total` is the client's hint. `used` are the parameters as understood, in
+    order; `ignored` the names that lenient handling left out.
+    """
+
+    type: str
+    filters: tuple[Filter, ...] = ()
+    mandates: tuple[Mandate, ...] = ()
+    sort: tuple[Sort, ...] = ()
+    count: int = MATCHES_PER_PAGE
+    counting: bool = False
+    total: Literal["none", "estimate", "accurate"] | None = None
+    used: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    def must(self, mandate: Mandate) -> "Query":
+        return replace(self, mandates=(*self.mandates, mandate))
+
+    def self_parameters(self) -> tuple[tuple[str, str], ...]:
+        """What the self link lists: exactly the parameters used, in the order of the request."""
+        return self.used
+
+    def conditions(self) -> Iterator[Condition]:
+        """Everything a match has to meet."""
+        for mandate in self.mandates:
+            yield mandate.condition
+        for each in self.filters:
+            yield each.condition

@@ -1,0 +1,181 @@
+"""Kind `date`: stretches of time, compared as R4's table of prefixes says.
+
+https://hl7.org/fhir/R4/search.html#prefix, https://hl7.org/fhir/R4/search.html#date
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from fhir_server.kernel.errors import InvalidRequestError
+from fhir_server.kernel.json import Json
+from fhir_server.search.types import days
+from fhir_server.search.types.escapes import unescape
+from fhir_server.search.types.kind import MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Value, by_type
+from fhir_server.search.types.moment import BEGINNING, DAY, END, Stretch, stretch
+
+_WRITTEN = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)?(.*)", re.DOTALL)
+_PLUS_READ_AS_SPACE = re.compile(r"(T[0-9:.]+) ([0-9]{2}:[0-9]{2})")
+_UPPER = ">"
+"""Before the keywords of an upper bound."""
+_MOST_KEYWORDS = 100
+
+
+class DateValue(NamedTuple):
+    """From `low` up to, and without, `high`, in microseconds."""
+
+    low: int
+    high: int
+
+    def keywords(self) -> Sequence[str]:
+        """Those of the lower bound's day; those of the upper bound's too, unless it is the same day."""
+        upper = days.day_of(self.high - 1)
+        if self.low == BEGINNING:
+            lower: Sequence[str] = (days.OPEN,)
+        else:
+            lower = days.keywords(days.day_of(self.low))
+            if self.high != END and upper == days.day_of(self.low):
+                return lower
+        later = (days.OPEN,) if self.high == END else days.keywords(upper)
+        return [*lower, *(_UPPER + keyword for keyword in later)]
+
+
+@dataclass(frozen=True, slots=True)
+class DateIs:
+    """A prefix (`eq`, `ne`, `gt`, `lt`, `ge`, `le`, `sa`, `eb`, `ap`) and the stretch of time that was asked for."""
+
+    prefix: str
+    low: int
+    high: int
+
+    @property
+    def breadth(self) -> int:
+        if self.prefix != "eq":
+            return 8
+        return next((breadth for breadth, most in ((3, 2), (5, 32), (6, 367)) if self.high - self.low < most * DAY), 7)
+
+    def matches(self, value: Value) -> bool:
+        return isinstance(value, DateValue) and _HOLDS[self.prefix](self, value)
+
+    def about(self) -> Stretch:
+        """`ap`: as much again on either side, a day at least; a share of the time since would change by the hour."""
+        margin = max(self.high - self.low, DAY)
+        return Stretch(self.low - margin, self.high + margin)
+
+    def cover(self, most: int = MOST_KEYWORDS) -> Cover:
+        most = min(most, _MOST_KEYWORDS)
+        match self.prefix:
+            case "eq":
+                groups = [_begins(self.low, self.high - 1, most)]
+            case "gt":
+                groups = [_ends(self.high, None, most)]
+            case "ge":
+                groups = [_ends(self.low, None, most)]
+            case "lt":
+                groups = [_begins(None, self.low - 1, most)]
+            case "le":
+                groups = [_begins(None, self.high - 1, most)]
+            case "sa":
+                groups = [_begins(self.high, None, most, open_bound=False)]
+            case "eb":
+                groups = [_ends(None, self.low - 1, most, open_bound=False)]
+            case "ap":
+                about = self.about()
+                groups = [_begins(None, about.high - 1, most), _ends(about.low, None, most)]
+            case _:
+                groups = []
+        return tuple(group for group in groups if group is not None)
+
+
+def _inside(asked: DateIs, value: DateValue) -> bool:
+    return asked.low <= value.low and value.high <= asked.high
+
+
+_HOLDS: Mapping[str, Callable[[DateIs, DateValue], bool]] = {
+    "eq": _inside,
+    "ne": lambda asked, value: not _inside(asked, value),
+    "gt": lambda asked, value: value.high > asked.high,
+    "lt": lambda asked, value: value.low < asked.low,
+    "ge": lambda asked, value: value.high > asked.high or _inside(asked, value),
+    "le": lambda asked, value: value.low < asked.low or _inside(asked, value),
+    "sa": lambda asked, value: value.low >= asked.high,
+    "eb": lambda asked, value: value.high <= asked.low,
+    "ap": lambda asked, value: value.low < asked.about().high and value.high > asked.about().low,
+}
+
+
+def between(after: DateIs, before: DateIs, most: int = _MOST_KEYWORDS) -> Cover:
+    """One group for `ge…` and `lt…` on the same value: it begins inside, or began before and ends later."""
+    inside = _begins(after.low, before.high - 1, most // 2)
+    across = days.cover(days.day_of(after.low), None, most // 2 - 1)
+    if inside is None or across is None:
+        return ()
+    return ((*inside, *(_UPPER + keyword for keyword in across), _UPPER + days.OPEN),)
+
+
+def _day(moment: int | None) -> int | None:
+    return None if moment is None else days.day_of(moment)
+
+
+def _begins(first: int | None, last: int | None, most: int, *, open_bound: bool = True) -> tuple[str, ...] | None:
+    """The lower bound lies between two instants (both inclusive)."""
+    found = days.cover(_day(first), _day(last), most - 1)
+    if found is None:
+        return None
+    return (*found, days.OPEN) if first is None and open_bound else found
+
+
+def _ends(first: int | None, last: int | None, most: int, *, open_bound: bool = True) -> tuple[str, ...] | None:
+    """The upper bound does; the keywords of a value within one day name that day once, as its lower bound."""
+    found = days.cover(_day(first), _day(last), (most - 1) // 2)
+    if found is None:
+        return None
+    unbounded = (_UPPER + days.OPEN,) if last is None and open_bound else ()
+    return (*found, *(_UPPER + keyword for keyword in found), *unbounded)
+
+
+def parse(asked: Asked) -> Predicate:
+    return predicate(asked.parameter, unescape(asked.text))
+
+
+def predicate(parameter: str, text: str) -> DateIs:
+    """`ge2013-03-14` and its like. Raises InvalidRequestError for what is no date."""
+    written = _WRITTEN.fullmatch(text.strip())
+    found = stretch(_PLUS_READ_AS_SPACE.sub(r"\1+\2", written[2])) if written else None
+    if written is None or found is None:
+        raise InvalidRequestError(
+            f"A value of {parameter} is a date such as 2013-03-14 or 2013-03-14T09:26:00Z, perhaps after one of "
+            "eq, ne, gt, lt, ge, le, sa, eb, ap."
+        )
+    return DateIs(written[1] or "eq", found.low, found.high)
+
+
+def _moment(item: object) -> Sequence[DateValue]:
+    found = stretch(item) if isinstance(item, str) else None
+    return (DateValue(found.low, found.high),) if found else ()
+
+
+def _period(item: Json) -> Sequence[DateValue]:
+    start, end = _moment(item.get("start")), _moment(item.get("end"))
+    if not start and not end:
+        return ()
+    low = start[0].low if start else BEGINNING
+    return (DateValue(low, max(end[0].high if end else END, low + 1)),)
+
+
+def _timing(item: Json) -> Sequence[Value]:
+    """R4: only the outer limits of a Timing matter."""
+    events, repeat = item.get("event"), item.get("repeat")
+    found = [value for event in (events if isinstance(events, list) else ()) for value in _moment(event)]
+    bounds = repeat.get("boundsPeriod") if isinstance(repeat, dict) else None
+    if isinstance(bounds, dict):
+        found.extend(_period(bounds))
+    return (DateValue(min(value.low for value in found), max(value.high for value in found)),) if found else ()
+
+
+DATE = Kind(
+    "date",
+    by_type({"date": _moment, "dateTime": _moment, "instant": _moment, "Period": _period, "Timing": _timing}),
+    parse,
+)

@@ -1,0 +1,157 @@
+"""Kind `reference`: by id, by type and id, by URL, and with `:identifier` by the identifier inside the reference.
+
+https://hl7.org/fhir/R4/search.html#reference
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from fhir_server.kernel.errors import InvalidRequestError
+from fhir_server.kernel.identity import is_id
+from fhir_server.kernel.json import Json
+from fhir_server.search.types import token
+from fhir_server.search.types.escapes import unescape
+from fhir_server.search.types.kind import MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Value, by_type
+
+_RESTFUL = re.compile(
+    r"(?:(?P<base>[a-z][a-z0-9+.\-]*://\S+)/)?(?P<type>[A-Z][A-Za-z]{0,63})/(?P<id>[A-Za-z0-9\-.]{1,64})"
+    r"(?:/_history/[A-Za-z0-9\-.]{1,64})?",
+    re.ASCII,
+)
+_IDENTIFIER = "identifier "
+"""Before the keywords of an identifier; no URL holds a space."""
+
+
+class ReferenceValue(NamedTuple):
+    """`url`: the text without `|version`; `base`: "" for a relative reference; `type`: "" where no id is named."""
+
+    url: str
+    base: str
+    type: str
+    id: str
+    version: str = ""
+    identifiers: tuple[token.TokenValue, ...] = ()
+
+    def keywords(self) -> Sequence[str]:
+        own = (_keyword(self),) if self.url else ()
+        if not self.identifiers:
+            return own
+        return (*own, *(_IDENTIFIER + keyword for value in self.identifiers for keyword in value.keywords()))
+
+
+def _keyword(value: ReferenceValue) -> str:
+    """The same for relative and absolute: the type and the id; which server is meant is looked at after opening."""
+    return f"{value.type}/{value.id}" if value.type else value.url
+
+
+def _read(text: str) -> ReferenceValue:
+    url, _, version = text.partition("|")
+    found = _RESTFUL.fullmatch(url)
+    if found is None:
+        return ReferenceValue(url, "", "", "", version)
+    return ReferenceValue(url, found["base"] or "", found["type"], found["id"], version)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceTo:
+    """A resource of this server, whose own address is `base`: `types` are those that may be meant."""
+
+    types: tuple[str, ...]
+    id: str
+    base: str
+
+    @property
+    def breadth(self) -> int:
+        return 1
+
+    def cover(self, most: int = MOST_KEYWORDS) -> Cover:
+        group = tuple(f"{type_name}/{self.id}" for type_name in self.types)
+        return (group,) if 0 < len(group) <= most else ()
+
+    def matches(self, value: Value) -> bool:
+        return (
+            isinstance(value, ReferenceValue)
+            and value.id == self.id
+            and value.type in self.types
+            and value.base in {"", self.base}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceUrl:
+    """Something elsewhere, or something without an id: its URL, and a version if one was asked for."""
+
+    target: ReferenceValue
+
+    @property
+    def breadth(self) -> int:
+        return 1
+
+    def cover(self, most: int = MOST_KEYWORDS) -> Cover:
+        return ((_keyword(self.target),),)
+
+    def matches(self, value: Value) -> bool:
+        return (
+            isinstance(value, ReferenceValue)
+            and value.url == self.target.url
+            and self.target.version in {"", value.version}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceIdentifier:
+    """`:identifier`: the logical identifier stands in the reference itself."""
+
+    identifier: token.TokenIs
+
+    @property
+    def breadth(self) -> int:
+        return 1
+
+    def cover(self, most: int = MOST_KEYWORDS) -> Cover:
+        return tuple(tuple(_IDENTIFIER + keyword for keyword in group) for group in self.identifier.cover(most))
+
+    def matches(self, value: Value) -> bool:
+        return isinstance(value, ReferenceValue) and any(map(self.identifier.matches, value.identifiers))
+
+
+def parse(asked: Asked) -> Predicate:
+    if asked.modifier == "identifier":
+        return ReferenceIdentifier(token.predicate(replace(asked, types=frozenset({"Identifier"}))))
+    text = unescape(asked.text).strip()
+    types = (asked.modifier,) if asked.modifier else asked.targets
+    if is_id(text):
+        return ReferenceTo(types, text, asked.base)
+    target = _read(text)
+    local = target.type and target.base in {"", asked.base} and "/_history/" not in target.url
+    if asked.modifier and not (local and target.type == asked.modifier):
+        raise InvalidRequestError(f"The value of {asked.parameter}:{asked.modifier} is the id of a {asked.modifier}.")
+    return ReferenceTo((target.type,), target.id, asked.base) if local else ReferenceUrl(target)
+
+
+def _reference(item: Json) -> Sequence[Value]:
+    text, logical = item.get("reference"), item.get("identifier")
+    identifiers = tuple(token.identifier(logical)) if isinstance(logical, dict) else ()
+    if isinstance(text, str) and text and not text.startswith("#"):
+        return (_read(text)._replace(identifiers=identifiers),) if identifiers else (_read(text),)
+    return (ReferenceValue("", "", "", "", "", identifiers),) if identifiers else ()
+
+
+def _url(item: object) -> Sequence[Value]:
+    return (_read(item),) if isinstance(item, str) and item and not item.startswith("#") else ()
+
+
+def _inline(item: Json) -> Sequence[Value]:
+    """A resource that stands where others have a reference: the first entry of a document or message."""
+    kind, named = item.get("resourceType"), item.get("id")
+    return (_read(f"{kind}/{named}"),) if isinstance(kind, str) and isinstance(named, str) else ()
+
+
+REFERENCE = Kind(
+    "reference",
+    by_type({"Reference": _reference, "canonical": _url, "uri": _url, "Resource": _inline}),
+    parse,
+    frozenset({"identifier"}),
+)

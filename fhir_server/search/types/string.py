@@ -1,0 +1,140 @@
+"""Kind `string`: the beginning of a text, folded; `:exact` and `:contains` on request.
+
+https://hl7.org/fhir/R4/search.html#string
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+from fhir_server.kernel.errors import InvalidRequestError
+from fhir_server.kernel.json import Json
+from fhir_server.search.types.escapes import unescape
+from fhir_server.search.types.folding import fold
+from fhir_server.search.types.kind import MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Reader, Value
+
+_PREFIXES = (6, 4, 3, 2)
+_WORD = re.compile(r"[\s\-]+")
+PARTS = {
+    "HumanName": ("family", "given", "prefix", "suffix", "text"),
+    "Address": ("line", "city", "district", "state", "postalCode", "country", "text"),
+}
+"""The texts of which a name and an address consist, as far as they are searched."""
+
+
+class StringValue(NamedTuple):
+    """A text as it is and folded. `starts`: the folded whole, and what is left of a name from each later word on."""
+
+    text: str
+    starts: tuple[str, ...]
+
+    def keywords(self) -> Sequence[str]:
+        found = ["=" + self.starts[0]]
+        for start in self.starts:
+            found.extend([start[:length] for length in _PREFIXES if len(start) >= length])
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class StringStarts:
+    """The default: the value, or a word of a name, begins so."""
+
+    prefix: str
+
+    @property
+    def breadth(self) -> int:
+        return max(2, 8 - min(len(self.prefix), 6))
+
+    def cover(self, most: int = MOST_KEYWORDS) -> Cover:
+        return next(((((self.prefix[:length]),),) for length in _PREFIXES if len(self.prefix) >= length), ())
+
+    def matches(self, value: Value) -> bool:
+        return isinstance(value, StringValue) and any(start.startswith(self.prefix) for start in value.starts)
+
+
+@dataclass(frozen=True, slots=True)
+class StringIs:
+    """`:exact`: the whole text, case and accents included."""
+
+    text: str
+
+    @property
+    def breadth(self) -> int:
+        return 2
+
+    def cover(self, most: int = MOST_KEYWORDS) -> Cover:
+        return (("=" + fold(self.text),),)
+
+    def matches(self, value: Value) -> bool:
+        return isinstance(value, StringValue) and value.text == self.text
+
+
+@dataclass(frozen=True, slots=True)
+class StringContains:
+    """`:contains`: anywhere in the folded text. Nothing is stored for it: other criteria have to narrow the search."""
+
+    part: str
+
+    @property
+    def breadth(self) -> int:
+        return 9
+
+    def cover(self, most: int = MOST_KEYWORDS) -> Cover:
+        return ()
+
+    def matches(self, value: Value) -> bool:
+        return isinstance(value, StringValue) and self.part in value.starts[0]
+
+
+def parse(asked: Asked) -> Predicate:
+    text = unescape(asked.text)
+    folded = fold(text)
+    if not folded:
+        raise InvalidRequestError(f"The value of {asked.parameter} holds nothing to search for.")
+    if asked.modifier == "exact":
+        return StringIs(text)
+    return StringContains(folded) if asked.modifier == "contains" else StringStarts(folded)
+
+
+def _plain(item: object) -> Sequence[Value]:
+    if not isinstance(item, str) or not (folded := fold(item)):
+        return ()
+    return (StringValue(item, (folded,)),)
+
+
+def _name(item: object) -> Sequence[Value]:
+    """A double surname is found by either part, `van der Berg` by `Berg`."""
+    if not isinstance(item, str) or not (folded := fold(item)):
+        return ()
+    return (
+        StringValue(
+            item, (folded, *(folded[gap.end() :] for gap in _WORD.finditer(folded) if gap.end() < len(folded)))
+        ),
+    )
+
+
+def _parts(names: tuple[str, ...], reader: Reader, item: Json) -> Sequence[Value]:
+    found: list[Value] = []
+    for name in names:
+        part = item.get(name)
+        for text in part if isinstance(part, list) else (part,):
+            found.extend(reader(text))
+    return found
+
+
+_TYPES = frozenset({"string", "markdown", "code", "id", "uri", "url", "canonical"})
+
+
+def _reader(type_name: str, owner: str) -> Reader | None:
+    if type_name == "HumanName":
+        return partial(_parts, PARTS[type_name], _name)
+    if type_name == "Address":
+        return partial(_parts, PARTS[type_name], _plain)
+    if type_name not in _TYPES:
+        return None
+    return _name if owner == "HumanName" else _plain
+
+
+STRING = Kind("string", _reader, parse, frozenset({"exact", "contains"}))

@@ -1,0 +1,275 @@
+"""Every environment variable, declared once and read once: name, type, default, limits, and what it means.
+
+https://12factor.net/config
+
+A field of `Settings` is a variable: `token_lifetime` is FHIR_SERVER_TOKEN_LIFETIME. How the server may listen follows
+from the settings alone (`transport`): encrypted, or plain on loopback, or plain behind a TLS proxy that was declared.
+"""
+
+import dataclasses
+import difflib
+import ipaddress
+import re
+import ssl
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self, get_args, get_type_hints
+from urllib.parse import urlsplit
+
+PREFIX = "FHIR_SERVER_"
+Level = Literal["debug", "info", "warning", "error"]
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+class SettingsError(ValueError):
+    """What is wrong, by variable. It never quotes a value: one may hold a password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The limits of a number, both included."""
+
+    least: float
+    most: float
+
+    def holds(self, value: float) -> bool:
+        return self.least <= value <= self.most
+
+    def __str__(self) -> str:
+        return f" from {self.least} to {self.most}"
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """The shape of a text, and the words for it."""
+
+    pattern: str
+    words: str
+
+    def holds(self, value: str) -> bool:
+        return re.fullmatch(self.pattern, value, re.ASCII) is not None
+
+    def __str__(self) -> str:
+        return f", {self.words}"
+
+
+_MONGO_URI = Like(r"(mongodb(\+srv)?://\S+)?", "beginning with mongodb:// or mongodb+srv://")
+_NAME = Like(r"[a-z][a-z0-9_]{0,31}", "1 to 32 of a-z, 0-9 and _, a letter first")
+_BASE_URL = Like(r"(https?://(?!\S*/fhir/?$)[^\s/?#@]+(/[^\s?#]*)?)?", "an http(s) URL without /fhir, user and query")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The values in force. Empty `base_url` and `root_key_file` are filled in, so a reader never meets an empty one."""
+
+    data_dir: Annotated[Path, "Where the embedded database and the keys lie."] = Path(".data")
+    mongo_uri: Annotated[str, "The MongoDB deployment; empty for the embedded mongod.", _MONGO_URI] = dataclasses.field(
+        default="", repr=False
+    )
+    embedded_cache: Annotated[float, "Cache of the embedded mongod, in GiB.", Within(0.25, 1024)] = 0.5
+    database: Annotated[str, "The clinic's database; all its databases begin with this name.", _NAME] = "clinic"
+    base_url: Annotated[str, "The URL that clients know, without `/fhir`; empty for HOST and PORT.", _BASE_URL] = ""
+    host: Annotated[str, "The address to listen on."] = "127.0.0.1"
+    port: Annotated[int, "The port to listen on.", Within(1, 65_535)] = 8000
+    tls_certificate: Annotated[Path | None, "PEM file: the server's certificate and its chain."] = None
+    tls_key: Annotated[Path | None, "PEM file: the certificate's private key, not encrypted."] = None
+    behind_tls_proxy: Annotated[bool, "Declares that a proxy before the server terminates TLS."] = False
+    log_level: Annotated[Level, "The least severe message that is logged."] = "info"
+    root_key_file: Annotated[Path, "The file provider's root key; empty for `keys/root.json` in DATA_DIR."] = Path()
+    token_lifetime: Annotated[int, "Seconds an access token is good for.", Within(30, 3600)] = 300
+    max_body_bytes: Annotated[int, "The largest request body.", Within(1024, 1_073_741_824)] = 32_000_000
+    most_entries: Annotated[int, "The most entries in a Bundle that is posted.", Within(1, 5000)] = 5000
+    unrecoverable_within: Annotated[int, "Hours until what was erased cannot be recovered.", Within(1, 720)] = 24
+    refuse_missing_references: Annotated[bool, "Refuse a resource that refers to one not stored here."] = False
+    page_lifetime: Annotated[int, "Seconds a link to a further page is good for.", Within(60, 86_400)] = 900
+    search_candidates: Annotated[int, "The most resources opened for one order or total.", Within(20, 100_000)] = 2000
+    worker_interval: Annotated[float, "Seconds between two looks for background work.", Within(0.05, 3600)] = 1.0
+
+    def __post_init__(self) -> None:
+        wrong = [variable for variable in VARIABLES if not variable.allows(getattr(self, variable.field))]
+        if wrong:
+            raise SettingsError("\n".join(variable.complaint() for variable in wrong))
+        url = self.base_url.rstrip("/") or _url_of(self.host, self.port, secure=_is_secure(self))
+        object.__setattr__(self, "base_url", url)
+        if self.root_key_file == Path():
+            object.__setattr__(self, "root_key_file", self.data_dir / "keys" / "root.json")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], **overrides: object) -> Self:
+        """Reads FHIR_SERVER_*, and overrides (by field) over them. An empty text is the default, None is no override.
+
+        Raises SettingsError with one line per wrong or unknown variable.
+        """
+        given: dict[str, object] = {name: text for name, text in environment.items() if name.startswith(PREFIX)}
+        given |= {PREFIX + field.upper(): value for field, value in overrides.items() if value is not None}
+        known = {variable.name: variable for variable in VARIABLES}
+        problems = [_unknown(name, known) for name in sorted(given) if name not in known]
+        values = {}
+        for name, variable in known.items():
+            try:
+                if (value := given.get(name, "")) != "":
+                    values[variable.field] = variable.read(value) if isinstance(value, str) else value
+            except ValueError:
+                problems.append(variable.complaint())
+        if problems:
+            raise SettingsError("\n".join(problems))
+        return cls(**values)  # type: ignore[arg-type]  # by variable: `read` gives what its field is declared to hold
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in _BOOLEANS:
+        raise ValueError
+    return _BOOLEANS[text.lower()]
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError
+    return int(text)
+
+
+def _level(text: str) -> str:
+    if text.lower() not in get_args(Level):
+        raise ValueError
+    return text.lower()
+
+
+_KINDS: dict[object, tuple[str, Callable[[str], object]]] = {
+    str: ("text", str),
+    bool: ("true or false", _boolean),
+    int: ("a whole number", _whole),
+    float: ("a number", float),
+    Path: ("a path", Path),
+    Path | None: ("a path", Path),
+    Level: (f"one of {', '.join(get_args(Level))}", _level),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable, as its field declares it."""
+
+    field: str
+    kind: object
+    default: object
+    sentence: str
+    limits: Within | Like | None
+
+    @property
+    def name(self) -> str:
+        return PREFIX + self.field.upper()
+
+    @property
+    def type(self) -> str:
+        """Kind and limits in words."""
+        return f"{_KINDS[self.kind][0]}{self.limits or ''}"
+
+    @property
+    def written_default(self) -> str:
+        """As one would write it in the environment; empty where the default is to set nothing."""
+        if self.default in (None, "", Path()):
+            return ""
+        return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
+
+    def read(self, text: str) -> object:
+        """The value of a text that is not empty. Raises ValueError."""
+        return _KINDS[self.kind][1](text)
+
+    def allows(self, value: object) -> bool:
+        match self.limits, value:
+            case Within() as limits, int() | float():
+                return limits.holds(value)
+            case Like() as limits, str():
+                return limits.holds(value)
+            case _:
+                return self.limits is None
+
+    def complaint(self) -> str:
+        return f"{self.name} must be {self.type}."
+
+
+def _declared() -> tuple[Variable, ...]:
+    hints = get_type_hints(Settings, include_extras=True)
+    found = []
+    for field in dataclasses.fields(Settings):
+        kind, sentence, *limits = get_args(hints[field.name])
+        found.append(Variable(field.name, kind, field.default, sentence, limits[0] if limits else None))
+    return tuple(found)
+
+
+VARIABLES = _declared()
+
+
+def _unknown(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"{name} is not a setting{f'; {near[0]} is' if near else ''}."
+
+
+@dataclass(frozen=True, slots=True)
+class Transport:
+    """How the listener is protected. `hsts`: answers carry Strict-Transport-Security (RFC 6797)."""
+
+    certificate: Path | None
+    key: Path | None
+    hsts: bool
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """TLS 1.2 or later (BCP 195), for uvicorn's `ssl_context_factory`; None where the listener is plain."""
+        if self.certificate is None or self.key is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_RENEGOTIATION
+        try:
+            context.load_cert_chain(self.certificate, self.key, password="")  # fail on a locked key, never ask
+        except OSError as error:  # ssl.SSLError is one
+            raise SettingsError(
+                f"{PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY must be PEM files of a certificate and its key."
+            ) from error
+        return context
+
+
+def transport(settings: Settings) -> Transport:
+    """How these settings let the server listen. Raises SettingsError where anything would cross a network in plain."""
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        raise SettingsError(f"{PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY must be set together.")
+    secure = _is_secure(settings)
+    if not secure and not _is_loopback(settings.host):
+        raise SettingsError(
+            f"{PREFIX}HOST must be loopback while the listener is plain: set {PREFIX}TLS_CERTIFICATE and "
+            f"{PREFIX}TLS_KEY, or declare {PREFIX}BEHIND_TLS_PROXY."
+        )
+    if settings.base_url.startswith("https:") != secure:
+        raise SettingsError(
+            f"{PREFIX}BASE_URL must begin with https:// where the server has a certificate or {PREFIX}BEHIND_TLS_PROXY "
+            "is declared, and with http:// where not."
+        )
+    client_sees = _host_of(settings.base_url)
+    if not secure and not _is_loopback(client_sees):
+        raise SettingsError(f"{PREFIX}BASE_URL must be on loopback while it begins with http://.")
+    if client_sees in {"", "0.0.0.0", "::"}:  # noqa: S104  refused, not bound
+        raise SettingsError(f"{PREFIX}BASE_URL must name the server as its clients do, and not every address.")
+    return Transport(settings.tls_certificate, settings.tls_key, hsts=secure)
+
+
+def _is_secure(settings: Settings) -> bool:
+    return settings.tls_certificate is not None or settings.behind_tls_proxy
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _url_of(host: str, port: int, *, secure: bool) -> str:
+    return f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"

@@ -1,0 +1,112 @@
+"""The lane for events that no write carries: reads, refusals, failures. Durable before the answer leaves.
+
+sealed-storage section 6; architecture section 6: before an answer leaves, the epochs that it relied on are looked at
+once more, in one query for all calls recorded together.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from pymongo.errors import PyMongoError
+
+from fhir_server.engine.ports import AuditRow
+from fhir_server.kernel.errors import FhirError, StaleBasisError, UnavailableError
+from fhir_server.store.collections import Collections
+from fhir_server.store.heads import HeadRows
+from fhir_server.store.writer import Writer
+
+_MOST_AT_ONCE = 500
+_MOST_WAITING = 20_000
+
+
+class _Waiting:
+    __slots__ = ("done", "rows")
+
+    def __init__(self, rows: Sequence[AuditRow]) -> None:
+        self.rows = rows
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def fail(self, error: FhirError) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+class AuditRows:
+    """One flusher per process, with a writer id of its own."""
+
+    def __init__(self, collections: Collections, heads: HeadRows, writer: Writer) -> None:
+        self._rows, self._heads, self._writer = collections.audit, heads, writer
+        self._waiting: list[_Waiting] = []
+        self._arrived = asyncio.Event()
+        self._flusher: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._flusher = asyncio.create_task(self._flush_forever())
+
+    async def stop(self) -> None:
+        while self._waiting:  # noqa: ASYNC110  once, at the end of the process
+            await asyncio.sleep(0.002)
+        if self._flusher:
+            self._flusher.cancel()
+            await asyncio.gather(self._flusher, return_exceptions=True)
+
+    async def append(self, entries: Sequence[AuditRow]) -> None:
+        """Durable when it returns. Raises StaleBasisError or UnavailableError; then no answer may leave."""
+        if not entries:
+            return
+        if len(self._waiting) >= _MOST_WAITING:
+            raise UnavailableError("The audit log cannot keep up; nothing is answered without it.")
+        waiting = _Waiting(entries)
+        self._waiting.append(waiting)
+        self._arrived.set()
+        await asyncio.shield(waiting.done)
+
+    async def _flush_forever(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._waiting:
+                await self._flush(self._take())
+
+    def _take(self) -> list[_Waiting]:
+        taken: list[_Waiting] = []
+        size = 0
+        while self._waiting and (not taken or size + len(self._waiting[0].rows) <= _MOST_AT_ONCE):
+            taken.append(self._waiting.pop(0))
+            size += len(taken[-1].rows)
+        return taken
+
+    async def _flush(self, taken: list[_Waiting]) -> None:
+        try:
+            await self._append(taken)
+        except StaleBasisError as error:
+            if len(taken) == 1:
+                taken[0].fail(error)
+                return
+            for one in taken:
+                await self._flush([one])
+        except Exception as error:  # noqa: BLE001  every waiting call gets its answer
+            for one in taken:
+                one.fail(error if isinstance(error, FhirError) else _unwritten(error))
+        else:
+            for one in taken:
+                if not one.done.done():
+                    one.done.set_result(None)
+
+    async def _append(self, taken: list[_Waiting]) -> None:
+        rows = [row for one in taken for row in one.rows]
+        await self._heads.require_unmoved([basis for row in rows for basis in row.bases])
+        documents = await self._writer.documents(rows, self._writer.now())
+        try:
+            await self._rows.insert_many(documents, ordered=True)
+        except PyMongoError as error:
+            # Some of them may be there: go on under another id, so that no number is given twice.
+            await self._writer.lease()
+            raise _unwritten(error) from error
+        self._writer.settle(len(documents))
+
+
+def _unwritten(error: Exception) -> UnavailableError:
+    failure = UnavailableError("The audit log could not be written; nothing is answered without it.")
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,76 @@
+"""All that one clinic stores, opened together and closed together. Nothing of it is global.
+
+Architecture section 7: the default deployment has one clinic; serving many is wiring.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fhir_server.crypto.keyring import Keyring
+from fhir_server.crypto.keys import KeyClass
+from fhir_server.crypto.providers.port import RootKeyProvider
+from fhir_server.crypto.tokens import Tokenizer
+from fhir_server.kernel.clock import Clock
+from fhir_server.store import collections, keys
+from fhir_server.store.audit_log import AuditRows
+from fhir_server.store.collections import Collections
+from fhir_server.store.commit import Committer
+from fhir_server.store.connection import connect
+from fhir_server.store.documents import Documents, NewBytes
+from fhir_server.store.heads import HeadRows
+from fhir_server.store.indexing import Indexing
+from fhir_server.store.photos import Photos
+from fhir_server.store.resources import Resources
+from fhir_server.store.task_rows import TaskRows
+from fhir_server.store.transaction import Transaction
+from fhir_server.store.writer import Writer
+
+TOKEN_EPOCH = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicStore:
+    """The ports of the engine, of media and of audit, on one MongoDB."""
+
+    keyring: Keyring
+    resources: Resources
+    heads: HeadRows
+    photos: Photos
+    audit: AuditRows
+    tasks: TaskRows
+
+
+@asynccontextmanager
+async def open_store(
+    uri: str, database: str, base: str, provider: RootKeyProvider, clock: Clock, new_bytes: NewBytes
+) -> AsyncIterator[ClinicStore]:
+    """Connected, with every collection and index there and the flushers running."""
+    client = connect(uri)
+    try:
+        to = Collections(client, database)
+        key_store = keys.Keys(client, database)
+        await collections.prepare(to.database, collections.INDEXES)
+        await collections.prepare(key_store.database, keys.INDEXES)
+        keyring = Keyring(key_store, provider, new_bytes, clock)
+        documents = Documents(database, new_bytes)
+        heads = HeadRows(to, documents, keyring)
+        tokenizer = Tokenizer(await keyring.named(f"tokens/{TOKEN_EPOCH}", KeyClass.TOKEN), TOKEN_EPOCH)
+        committer = Committer(Transaction(to, documents, keyring, heads, Writer(to, documents, keyring, clock), clock))
+        audit = AuditRows(to, heads, Writer(to, documents, keyring, clock))
+        await committer.start()
+        await audit.start()
+        try:
+            yield ClinicStore(
+                keyring,
+                Resources(to, documents, keyring, Indexing(to, tokenizer, base), committer),
+                heads,
+                Photos(to, documents, keyring, database, clock, new_bytes),
+                audit,
+                TaskRows(to, clock),
+            )
+        finally:
+            await committer.stop()
+            await audit.stop()
+    finally:
+        await client.close()

@@ -1,0 +1,70 @@
+"""Which collections a clinic has, and the indexes that every query on them uses.
+
+Architecture section 4. Wrapped keys lie in a database of their own, backed up apart from the data.
+"""
+
+from pymongo import ASCENDING, IndexModel
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import CollectionInvalid, OperationFailure
+
+from fhir_server.store.connection import Client, Document, seam
+
+INDEXES: dict[str, list[IndexModel]] = {
+    "resources": [
+        IndexModel([("tokens", ASCENDING), ("seq", ASCENDING), ("_id", ASCENDING)], name="tokens"),
+        IndexModel([("key", ASCENDING)], name="key"),
+    ],
+    "history": [IndexModel([("type", ASCENDING), ("id", ASCENDING), ("version", ASCENDING)], name="versions")],
+    "heads": [],
+    "audit": [],
+    "audit_index": [IndexModel([("tokens", ASCENDING), ("seq", ASCENDING), ("_id", ASCENDING)], name="tokens")],
+    "writers": [],
+    "photos": [
+        IndexModel([("subjects", ASCENDING), ("state", ASCENDING)], name="subjects"),
+        IndexModel([("owner", ASCENDING)], name="owner"),
+        IndexModel([("state", ASCENDING), ("since", ASCENDING)], name="state"),
+    ],
+    "chunks": [],
+    "tasks": [IndexModel([("due", ASCENDING)], name="due")],
+}
+
+
+class Collections:
+    """The collections of one clinic by name."""
+
+    def __init__(self, client: Client, database: str) -> None:
+        self.client = client
+        self.database: AsyncDatabase[Document] = client[database]
+        self.resources = self.database["resources"]
+        self.history = self.database["history"]
+        self.heads = self.database["heads"]
+        self.audit = self.database["audit"]
+        self.audit_index = self.database["audit_index"]
+        self.writers = self.database["writers"]
+        self.photos = self.database["photos"]
+        self.chunks = self.database["chunks"]
+        self.tasks = self.database["tasks"]
+
+
+async def prepare(database: AsyncDatabase[Document], indexes: dict[str, list[IndexModel]]) -> None:
+    """Create what is missing: a transaction must not have to. Safe to repeat and to run twice at once."""
+    with seam():
+        there = set(await database.list_collection_names())
+        for name, models in indexes.items():
+            if name not in there:
+                await _create(database, name)
+            if models:
+                await database[name].create_indexes(models)
+
+
+async def _create(database: AsyncDatabase[Document], name: str) -> None:
+    try:
+        await database.create_collection(name)
+    except CollectionInvalid:
+        return  # Another process was faster, and the driver saw it.
+    except OperationFailure as error:
+        if error.code != _NAMESPACE_EXISTS:
+            raise
+
+
+_NAMESPACE_EXISTS = 48

@@ -1,0 +1,92 @@
+"""Group commit: changes that arrive together share one durable transaction, each of them whole.
+
+sealed-storage section 4; architecture section 6. A stale version filter is lost silently by a bulk write, hence the
+comparison of matched counts after each one.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from fhir_server.engine.stored import Stored
+from fhir_server.kernel.errors import FhirError, UnavailableError, VersionConflictError
+from fhir_server.store.documents import Row
+from fhir_server.store.group import Unit, halves, take_group
+from fhir_server.store.transaction import Transaction, TransientError, UnknownOutcomeError
+
+_MOST_WAITING = 2_000
+_MOST_RETRIES = 6
+_FIRST_PAUSE = 0.002
+
+
+class Committer:
+    """One flusher per process. Start it before the first commit, stop it after the last."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self._waiting: deque[Unit] = deque()
+        self._arrived = asyncio.Event()
+        self._flusher: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._flusher = asyncio.create_task(self._flush_forever())
+
+    async def stop(self) -> None:
+        """Finish what is waiting, then end."""
+        while self._waiting:  # noqa: ASYNC110  once, at the end of the process
+            await asyncio.sleep(_FIRST_PAUSE)
+        if self._flusher:
+            self._flusher.cancel()
+            await asyncio.gather(self._flusher, return_exceptions=True)
+
+    async def commit(self, rows: tuple[Row, ...]) -> tuple[Stored, ...]:
+        """Durable when it returns. Raises what kept it from being written; then nothing of it was."""
+        if not rows:
+            return ()
+        if len(self._waiting) >= _MOST_WAITING:
+            raise UnavailableError("Too many writes are waiting; try again.")
+        unit = Unit(rows, asyncio.get_running_loop().create_future())
+        self._waiting.append(unit)
+        self._arrived.set()
+        # A caller that goes away does not take its write with it: it may be in the middle of a shared transaction.
+        return await asyncio.shield(unit.done)
+
+    async def _flush_forever(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._waiting:
+                await self._flush(take_group(self._waiting))
+
+    async def _flush(self, group: Sequence[Unit]) -> None:
+        """Commit a group; where it fails, its halves, until the one that cannot be committed stands alone."""
+        try:
+            stored = await self._durable([row for unit in group for row in unit.rows])
+        except Exception as error:  # noqa: BLE001  every waiting request gets its answer
+            if len(group) > 1 and not isinstance(error, UnknownOutcomeError):
+                first, second = halves(group)
+                await self._flush(first)
+                await self._flush(second)
+                return
+            for unit in group:
+                unit.fail(error if isinstance(error, FhirError) else _unexpected(error))
+            return
+        place = 0
+        for unit in group:
+            unit.succeed(stored[place : place + len(unit.rows)])
+            place += len(unit.rows)
+
+    async def _durable(self, rows: Sequence[Row]) -> tuple[Stored, ...]:
+        """A conflict with another process passes; try again after a growing pause."""
+        for attempt in range(_MOST_RETRIES):
+            try:
+                return await self._transaction.run(rows)
+            except TransientError:
+                await asyncio.sleep(_FIRST_PAUSE * 2**attempt)
+        raise VersionConflictError("Others kept writing the same resource; read it again.")
+
+
+def _unexpected(error: Exception) -> FhirError:
+    failure = FhirError("An unexpected fault.")
+    failure.__cause__ = error
+    return failure

@@ -1,0 +1,45 @@
+"""One connection to MongoDB, durable by default, and the seam where its exceptions end.
+
+sealed-storage section 4: `w: 1` lost acknowledged writes when mongod was killed, `w: majority` with a journal none.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import DocumentTooLarge, PyMongoError
+
+from fhir_server.kernel.errors import FhirError, TooLargeError, UnavailableError
+
+Document: TypeAlias = dict[str, Any]
+Client: TypeAlias = AsyncMongoClient[Document]
+
+
+def connect(uri: str) -> Client:
+    """A client whose writes are acknowledged by a majority and journalled, and whose reads see only such writes."""
+    return AsyncMongoClient(
+        uri,
+        w="majority",
+        journal=True,
+        readConcernLevel="majority",
+        retryWrites=True,
+        retryReads=True,
+        tz_aware=True,
+        serverSelectionTimeoutMS=10_000,
+        maxPoolSize=64,
+        appname="fhir-server",
+    )
+
+
+@contextmanager
+def seam() -> Iterator[None]:
+    """Inside, PyMongo may raise what it likes; outside there are FhirErrors that say nothing of its content."""
+    try:
+        yield
+    except FhirError:
+        raise
+    except DocumentTooLarge:
+        raise TooLargeError("The resource is too large to be stored.") from None
+    except PyMongoError as error:
+        raise UnavailableError(f"The database did not answer as it should ({type(error).__name__}).") from error

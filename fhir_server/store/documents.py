@@ -1,0 +1,145 @@
+"""A stored row: its address and index in clear, its truth sealed; and back.
+
+sealed-storage sections 1 and 2. The associated data is the whole address, so that no row can be swapped, moved or
+given another owner without being found out.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from fhir_server.crypto.errors import OpeningError
+from fhir_server.crypto.keys import DataKey, KeyClass, KeyRequest
+from fhir_server.crypto.seal import Address, open_sealed, seal
+from fhir_server.engine.change import Change
+from fhir_server.engine.classification import clear, key_class
+from fhir_server.engine.stored import Stored, truth
+from fhir_server.kernel.errors import UnavailableError
+from fhir_server.kernel.identity import ResourceKey
+from fhir_server.kernel.json import Json
+from fhir_server.store.connection import Document
+
+NewBytes = Callable[[int], bytes]
+
+TOKENS_VERSION = 1
+"""The layout of the tokens in a row; rises when keywords change, so that a reindex knows what is old."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A Change made ready outside the flusher: all but its place in time and its seal."""
+
+    change: Change
+    truth: bytes
+    access: tuple[str, ...]
+    subjects: tuple[str, ...]
+    tokens: list[int]
+    clear: Json
+
+    @property
+    def id(self) -> str:
+        return str(self.change.key)
+
+    @property
+    def owners(self) -> KeyRequest:
+        """Whose key seals it. What names no patient is the clinic's."""
+        if not self.subjects:
+            return KeyRequest((), KeyClass.CLINIC)
+        return KeyRequest(self.subjects, key_class(self.change.content))
+
+
+def moment(seq: int) -> datetime:
+    """The lastUpdated that belongs to a seq: the same instant, to the millisecond."""
+    return _EPOCH + timedelta(milliseconds=seq // 1000)
+
+
+class Documents:
+    """Seals and opens rows for one clinic."""
+
+    def __init__(self, clinic: str, new_bytes: NewBytes) -> None:
+        self._clinic, self._new_bytes = clinic, new_bytes
+
+    def sealed(self, row: Row, seq: int, key: DataKey) -> tuple[Document, Stored]:
+        """The document to write, and the version that it makes."""
+        change = row.change
+        deleted = change.resource is None
+        last_updated = moment(seq)
+        address = self._address(change.key, change.version, seq, row.access, row.subjects, deleted=deleted)
+        document: Document = {
+            "_id": row.id,
+            "type": change.key.type,
+            "id": change.key.id,
+            "version": change.version,
+            "seq": seq,
+            "lastUpdated": last_updated,
+            "access": list(row.access),
+            "subjects": list(row.subjects),
+            "deleted": deleted,
+            "key": key.id,
+            "sealed": seal(row.truth, address, key, self._new_bytes(12)),
+            "clear": row.clear,
+            "tokens": row.tokens,
+            "layout": TOKENS_VERSION,
+        }
+        stored = Stored(
+            change.key, change.version, seq, last_updated, row.truth, row.access, row.subjects, deleted, document
+        )
+        return document, stored
+
+    def opened(self, document: Document, key: DataKey) -> Stored:
+        """Raises UnavailableError where the row is not what was sealed: it was changed, or moved, or is damaged."""
+        resource_key = ResourceKey(document["type"], document["id"])
+        version, seq, deleted = int(document["version"]), int(document["seq"]), document["deleted"]
+        access, subjects = tuple(document["access"]), tuple(document["subjects"])
+        if document["_id"].partition("/_history/")[0] != str(resource_key):
+            raise _damaged()
+        address = self._address(resource_key, version, seq, access, subjects, deleted=deleted)
+        try:
+            plain = open_sealed(document["sealed"], address, key)
+        except OpeningError:
+            raise _damaged() from None
+        return Stored(resource_key, version, seq, moment(seq), plain, access, subjects, deleted, document)
+
+    def seal_bytes(self, plain: bytes, kind: str, id: str, version: int, key: DataKey) -> bytes:
+        """Seal what is not a resource (a head row, an event, a photo's particulars) to its own place."""
+        return seal(plain, self._address(ResourceKey(kind, id), version, 0), key, self._new_bytes(12))
+
+    def open_bytes(self, sealed: bytes, kind: str, id: str, version: int, key: DataKey) -> bytes:
+        try:
+            return open_sealed(sealed, self._address(ResourceKey(kind, id), version, 0), key)
+        except OpeningError:
+            raise _damaged() from None
+
+    def _address(
+        self,
+        key: ResourceKey,
+        version: int,
+        seq: int,
+        access: tuple[str, ...] = (),
+        subjects: tuple[str, ...] = (),
+        *,
+        deleted: bool = False,
+    ) -> bytes:
+        address = Address(self._clinic, key.type, key.id, version, seq, moment(seq), access, subjects, deleted)
+        return address.encode()
+
+
+def historic(document: Document) -> Document:
+    """The same sealed row as an earlier version: without tokens, for only current versions are searched."""
+    kept = {name: value for name, value in document.items() if name not in {"tokens", "layout"}}
+    return {**kept, "_id": f"{document['_id'].partition('/_history/')[0]}/_history/{document['version']}"}
+
+
+def row(change: Change, access: Sequence[str], subjects: Sequence[str], tokens: list[int]) -> Row:
+    """A deletion keeps the address and nothing else."""
+    if change.resource is None:
+        return Row(change, b"{}", tuple(access), tuple(subjects), [], {})
+    return Row(
+        change, truth(change.key, change.resource), tuple(access), tuple(subjects), tokens, clear(change.resource)
+    )
+
+
+def _damaged() -> UnavailableError:
+    return UnavailableError("A stored row does not open: it is damaged or was changed outside this server.")

@@ -1,0 +1,118 @@
+"""Each patient's head row: an epoch, and sealed, the consents in force.
+
+Architecture section 4: a Consent that is hidden or rolled back in the database cannot permit, for the head knows
+which version must be there.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+from pymongo import UpdateOne
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from fhir_server.crypto.keyring import Keyring
+from fhir_server.crypto.keys import DataKey, KeyClass, KeyRequest
+from fhir_server.engine.change import ConsentBasis, HeadMove, LegalBasis, Unmoved
+from fhir_server.engine.ports import Head
+from fhir_server.kernel import json
+from fhir_server.kernel.errors import StaleBasisError
+from fhir_server.kernel.identity import ResourceKey, parse_reference
+from fhir_server.store.collections import Collections
+from fhir_server.store.connection import Document, seam
+from fhir_server.store.documents import Documents
+
+_CLINIC = KeyRequest((), KeyClass.CLINIC)
+_MOST_KNOWN = 200_000
+
+Moves: TypeAlias = Sequence[HeadMove | Unmoved | LegalBasis]
+
+
+class HeadRows:
+    """Reads head rows, and writes them inside a commit's transaction."""
+
+    def __init__(self, collections: Collections, documents: Documents, keyring: Keyring) -> None:
+        self._rows, self._documents, self._keyring = collections.heads, documents, keyring
+        self._known: dict[str, None] = {}
+
+    async def head(self, patient: str) -> Head | None:
+        with seam():
+            found = await self._rows.find_one({"_id": patient})
+        return self._opened(found, await self._key()) if found else None
+
+    async def require_unmoved(self, bases: Collection[LegalBasis]) -> None:
+        """One look for all: raises StaleBasisError when any epoch is not the one its decision saw."""
+        if not bases:
+            return
+        with seam():
+            cursor = self._rows.find({"_id": {"$in": list({basis.patient for basis in bases})}}, {"epoch": 1})
+            epochs = {found["_id"]: found["epoch"] async for found in cursor}
+        if any(epochs.get(basis.patient) != basis.epoch for basis in bases):
+            raise StaleBasisError("What the disclosure rested on has changed.")
+
+    async def apply(self, patients: Iterable[str], moves: Moves, session: AsyncClientSession) -> Sequence[str]:
+        """Inside a transaction: make head rows for patients first named here, and move those that a change moves.
+
+        Raises StaleBasisError when an epoch is not the expected one. A row that a decision relied on is written even
+        when it stays as it is: a mere read would not conflict with a withdrawal that commits at the same time.
+        Returns the patients to remember with `remember` once the transaction has committed.
+        """
+        touched = {move.patient for move in moves}
+        fresh = [patient for patient in dict.fromkeys((*patients, *touched)) if patient not in self._known]
+        if not fresh and not touched:
+            return ()
+        key = await self._key()
+        if fresh:
+            await self._rows.bulk_write([self._first(patient, key) for patient in fresh], session=session)
+        if touched:
+            cursor = self._rows.find({"_id": {"$in": sorted(touched)}}, session=session)
+            heads = {found["_id"]: self._opened(found, key) async for found in cursor}
+            updates = [self._moved(heads[patient], moves, key) for patient in sorted(touched)]
+            result = await self._rows.bulk_write(updates, session=session)
+            if result.matched_count != len(updates):
+                raise StaleBasisError("What the change rested on has changed.")
+        return fresh
+
+    def remember(self, patients: Iterable[str]) -> None:
+        """These rows exist for good."""
+        if len(self._known) > _MOST_KNOWN:
+            self._known.clear()
+        self._known.update(dict.fromkeys(patients))
+
+    async def _key(self) -> DataKey:
+        return (await self._keyring.data_keys([_CLINIC]))[_CLINIC]
+
+    def _first(self, patient: str, key: DataKey) -> UpdateOne:
+        return UpdateOne({"_id": patient}, {"$setOnInsert": self._document(Head(patient, 1, {}), key)}, upsert=True)
+
+    def _moved(self, head: Head, moves: Moves, key: DataKey) -> UpdateOne:
+        """The update of one row, valid only from the epoch that was just read."""
+        mine = [move for move in moves if move.patient == head.patient]
+        expected = {move.epoch for move in mine if isinstance(move, Unmoved | ConsentBasis)}
+        if expected - {head.epoch}:
+            raise StaleBasisError("What the change rested on has changed.")
+        changes = [move for move in mine if isinstance(move, HeadMove)]
+        if not changes:
+            return UpdateOne({"_id": head.patient, "epoch": head.epoch}, {"$inc": {"relied": 1}})
+        consents = dict(head.consents)
+        for move in changes:
+            consents.pop(move.consent, None)
+            if move.in_force:
+                consents[move.consent] = move.version
+        document = self._document(Head(head.patient, head.epoch + 1, consents), key)
+        return UpdateOne({"_id": head.patient, "epoch": head.epoch}, {"$set": document})
+
+    def _document(self, head: Head, key: DataKey) -> Document:
+        plain = json.encode({"consents": {str(consent): version for consent, version in head.consents.items()}})
+        sealed = self._documents.seal_bytes(plain, "Head", head.patient, head.epoch, key)
+        return {"epoch": head.epoch, "sealed": sealed}
+
+    def _opened(self, found: Document, key: DataKey) -> Head:
+        plain = self._documents.open_bytes(found["sealed"], "Head", found["_id"], found["epoch"], key)
+        consents: Mapping[str, int] = json.decode_trusted(plain)["consents"]
+        return Head(found["_id"], int(found["epoch"]), {_key_of(consent): version for consent, version in consents.items()})
+
+
+def _key_of(reference: str) -> ResourceKey:
+    key = parse_reference(reference)
+    assert key is not None, "only keys are written into a head row"
+    return key

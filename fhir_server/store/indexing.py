@@ -1,0 +1,69 @@
+"""From changes to rows: whose they are, where they lie, by which tokens they are found.
+
+Architecture section 4: `subjects` is every patient that a resource names, directly, through `contained`, or through
+the target of a Provenance, Task, Binary or Device.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from fhir_server.crypto.tokens import Tokenizer
+from fhir_server.engine.change import Change
+from fhir_server.fhir.compartments import memberships
+from fhir_server.kernel.identity import parse_reference
+from fhir_server.kernel.json import Json
+from fhir_server.search.extract import index_keywords
+from fhir_server.store.collections import Collections
+from fhir_server.store.connection import seam
+from fhir_server.store.documents import Row, row
+from fhir_server.store.query_compiler import compartment_keyword
+
+_THROUGH_TARGETS = frozenset({"Provenance", "Task", "Binary", "Device"})
+_MOST_TARGETS = 200
+
+
+class Indexing:
+    """`base`: the server's own FHIR base, for absolute references to itself."""
+
+    def __init__(self, collections: Collections, tokenizer: Tokenizer, base: str) -> None:
+        self._rows, self.tokenizer, self._base = collections.resources, tokenizer, base
+
+    async def rows(self, changes: Sequence[Change]) -> tuple[Row, ...]:
+        direct = {str(change.key): change.subjects for change in changes}
+        return tuple([await self._row(change, direct) for change in changes])
+
+    async def _row(self, change: Change, direct: dict[str, tuple[str, ...]]) -> Row:
+        owners = change.subjects
+        if change.resource is None:
+            return row(change, change.previous.access if change.previous else (), owners, [])
+        if change.key.type in _THROUGH_TARGETS:
+            owners = tuple(sorted({*owners, *await self._through_targets(change.resource, direct)}))
+        access = memberships(change.resource, self._base)
+        lies_in = [compartment_keyword(change.key.type, one) for one in access if one.startswith("Patient/")]
+        tokens = self.tokenizer.tokens([*index_keywords(change.resource), *lies_in])
+        return row(change, access, owners, tokens)
+
+    async def _through_targets(self, resource: Json, direct: dict[str, tuple[str, ...]]) -> set[str]:
+        """The patients of what it points at: in the same commit, else as stored."""
+        targets = list(dict.fromkeys(_references(resource)))[:_MOST_TARGETS]
+        found = {patient for target in targets for patient in direct.get(target, ())}
+        elsewhere = [target for target in targets if target not in direct]
+        if elsewhere:
+            with seam():
+                cursor = self._rows.find({"_id": {"$in": elsewhere}}, {"subjects": 1})
+                found.update([patient async for document in cursor for patient in document["subjects"]])
+        return found
+
+
+def _references(value: Any) -> Iterator[str]:  # noqa: ANN401  JSON is any value
+    """Every `Type/id` that a reference anywhere in it names."""
+    if isinstance(value, dict):
+        text = value.get("reference")
+        key = parse_reference(text) if isinstance(text, str) else None
+        if key:
+            yield str(key)
+        for child in value.values():
+            yield from _references(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from _references(child)

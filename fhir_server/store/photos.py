@@ -1,0 +1,189 @@
+"""Photos as sealed chunks beside the resources: pending, live, condemned, destroyed.
+
+sealed-storage section 5; architecture section 9. GridFS takes no part in transactions, so a photo's row carries a state
+that the commit flips; what no commit made live is swept.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from datetime import timedelta
+
+from fhir_server.crypto.blob import CHUNK, SALT_BYTES, Blob, chunks_for
+from fhir_server.crypto.errors import OpeningError
+from fhir_server.crypto.keyring import Keyring
+from fhir_server.crypto.keys import DataKey, KeyId
+from fhir_server.kernel import json
+from fhir_server.kernel.clock import Clock
+from fhir_server.kernel.errors import GoneError, UnavailableError
+from fhir_server.kernel.identity import ResourceKey, parse_reference, random_id
+from fhir_server.media.ports import CONDEMNED, DESTROYED, LIVE, PENDING, Photo
+from fhir_server.store.collections import Collections
+from fhir_server.store.connection import Document, seam
+from fhir_server.store.documents import Documents, NewBytes
+
+_CHUNKS_PER_DOCUMENT = 4
+_DOCUMENT_BYTES = _CHUNKS_PER_DOCUMENT * CHUNK
+_PENDING_AT_MOST = timedelta(hours=1)
+
+
+class Photos:
+    """The PhotoVault on MongoDB."""
+
+    def __init__(
+        self,
+        collections: Collections,
+        documents: Documents,
+        keyring: Keyring,
+        clinic: str,
+        clock: Clock,
+        new_bytes: NewBytes,
+    ) -> None:
+        self._rows, self._chunks = collections.photos, collections.chunks
+        self._documents, self._keyring, self._clinic = documents, keyring, clinic
+        self._clock, self._new_bytes = clock, new_bytes
+
+    async def put(self, data: bytes, media_type: str, owner: ResourceKey, subjects: tuple[str, ...]) -> Photo:
+        """The row comes first, so that nothing is ever left over that no sweep would find."""
+        photo_id = random_id()
+        key = await self._keyring.rendition_key(subjects, photo_id)
+        salt, now = self._new_bytes(SALT_BYTES), self._clock.now()
+        photo = Photo(photo_id, owner, subjects, PENDING, media_type, len(data), key.id, salt, now)
+        # Sealing releases the interpreter lock; on the event loop it would halve the throughput of everybody else.
+        chunks = await asyncio.to_thread(self._sealed, data, photo, key)
+        with seam():
+            await self._rows.insert_one(self._row(photo, key))
+            await self._chunks.insert_many(chunks)
+        return photo
+
+    async def find(self, photo_id: str) -> Photo | None:
+        with seam():
+            found = await self._rows.find_one({"_id": photo_id})
+        return await self._photo(found) if found else None
+
+    async def of_patient(self, patient: str, states: Collection[str]) -> list[Photo]:
+        with seam():
+            found = await self._rows.find({"subjects": patient, "state": {"$in": sorted(states)}}).to_list(None)
+        return [await self._photo(row) for row in found]
+
+    async def stream(self, photo: Photo, start: int, stop: int) -> AsyncIterator[bytes]:
+        """Fetches the key anew each time: destroyed in one process is gone in all."""
+        key = await self._key(photo)
+        while start < stop:
+            # One stored document at a time, so that a long photo never lies in memory as a whole.
+            document = start // _DOCUMENT_BYTES
+            until = min(stop, (document + 1) * _DOCUMENT_BYTES)
+            with seam():
+                found = await self._chunks.find_one({"_id": f"{photo.id}/{document}"})
+            if found is None:
+                raise GoneError("The photo was destroyed.")
+            yield await asyncio.to_thread(self._plain, found["chunks"], start, until, photo, key)
+            start = until
+
+    async def condemn(self, photo: Photo) -> None:
+        await self._move(photo, LIVE, CONDEMNED)
+
+    async def destroy(self, photo: Photo, reason: str) -> None:
+        """Key, then ciphertext, then the attempt to open it; only then does the row say destroyed."""
+        # 1. Without its key nothing opens the bytes any more, wherever copies of them lie.
+        await self._keyring.destroy([KeyId(photo.key)], reason)
+        # 2. The bytes themselves.
+        with seam():
+            await self._chunks.delete_many({"_id": {"$gte": f"{photo.id}/", "$lt": f"{photo.id}0"}})
+        # 3. Believe neither: try.
+        await self._require_unreadable(photo)
+        with seam():
+            await self._rows.update_one(
+                {"_id": photo.id, "state": CONDEMNED},
+                {"$set": {"state": DESTROYED, "since": self._clock.now(), "reason": reason}},
+            )
+
+    async def sweep(self) -> int:
+        """Destroy what was taken in and never committed. Returns how many."""
+        before = self._clock.now() - _PENDING_AT_MOST
+        with seam():
+            found = await self._rows.find({"state": PENDING, "since": {"$lt": before}}).to_list(100)
+        for row in found:
+            photo = await self._photo(row)
+            # A commit that comes at the same time finds the row condemned, and aborts.
+            if await self._move(photo, PENDING, CONDEMNED):
+                await self.destroy(photo, "never committed")
+        return len(found)
+
+    async def _move(self, photo: Photo, before: str, after: str) -> bool:
+        with seam():
+            moved = await self._rows.update_one(
+                {"_id": photo.id, "state": before}, {"$set": {"state": after, "since": self._clock.now()}}
+            )
+        return moved.matched_count == 1
+
+    async def _require_unreadable(self, photo: Photo) -> None:
+        try:
+            async for _ in self.stream(photo, 0, photo.length):
+                break
+        except GoneError:
+            return
+        raise UnavailableError("A destroyed photo can still be opened; the task runs again.")
+
+    async def _key(self, photo: Photo) -> DataKey:
+        found = await self._keyring.open_keys([KeyId(photo.key)])
+        if KeyId(photo.key) not in found:
+            raise GoneError("The photo was destroyed.")
+        return found[KeyId(photo.key)]
+
+    def _sealed(self, data: bytes, photo: Photo, key: DataKey) -> list[Document]:
+        chunks = list(Blob(key, photo.salt, self._clinic, photo.id).seal([data]))
+        return [
+            {
+                "_id": f"{photo.id}/{first // _CHUNKS_PER_DOCUMENT}",
+                "chunks": chunks[first : first + _CHUNKS_PER_DOCUMENT],
+            }
+            for first in range(0, len(chunks), _CHUNKS_PER_DOCUMENT)
+        ]
+
+    def _plain(self, chunks: list[bytes], start: int, stop: int, photo: Photo, key: DataKey) -> bytes:
+        span = chunks_for(start, stop, photo.length)
+        mine = [chunks[number % _CHUNKS_PER_DOCUMENT] for number in span.numbers]
+        try:
+            return b"".join(Blob(key, photo.salt, self._clinic, photo.id).open(mine, span))
+        except (OpeningError, IndexError):
+            raise UnavailableError("A photo does not open: it is damaged or was changed outside this server.") from None
+
+    def _row(self, photo: Photo, key: DataKey) -> Document:
+        particulars = json.encode({"mediaType": photo.media_type, "length": photo.length})
+        return {
+            "_id": photo.id,
+            "owner": str(photo.owner),
+            "subjects": list(photo.subjects),
+            "state": photo.state,
+            "since": photo.since,
+            "key": photo.key,
+            "salt": photo.salt,
+            "sealed": self._documents.seal_bytes(particulars, "Photo", f"{photo.id}/{photo.owner}", 1, key),
+        }
+
+    async def _photo(self, row: Document) -> Photo:
+        owner = parse_reference(row["owner"])
+        assert owner is not None, "only keys are written into a photo's row"
+        media_type, length = await self._particulars(row)
+        return Photo(
+            row["_id"],
+            owner,
+            tuple(row["subjects"]),
+            row["state"],
+            media_type,
+            length,
+            row["key"],
+            row["salt"],
+            row["since"],
+            row.get("reason", ""),
+        )
+
+    async def _particulars(self, row: Document) -> tuple[str, int]:
+        """Empty once the key is gone: they went with it."""
+        key_id = KeyId(row["key"])
+        key = (await self._keyring.open_keys([key_id])).get(key_id)
+        if key is None:
+            return "", 0
+        plain = self._documents.open_bytes(row["sealed"], "Photo", f"{row['_id']}/{row['owner']}", 1, key)
+        found = json.decode_trusted(plain)
+        return found["mediaType"], found["length"]

@@ -1,0 +1,105 @@
+"""The engine's ResourceStore on MongoDB: current versions, earlier versions, searches, commits.
+
+Architecture section 4. A read is one find_one; a search finds candidates by token and decides after opening.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from fhir_server.crypto.keyring import Keyring
+from fhir_server.crypto.keys import KeyId
+from fhir_server.engine.change import Change
+from fhir_server.engine.ports import Found
+from fhir_server.engine.position import Position
+from fhir_server.engine.stored import Stored
+from fhir_server.kernel.identity import ResourceKey
+from fhir_server.search.match import Candidate, matches
+from fhir_server.search.tree import Query
+from fhir_server.store.collections import Collections
+from fhir_server.store.commit import Committer
+from fhir_server.store.connection import Document, seam
+from fhir_server.store.documents import Documents
+from fhir_server.store.indexing import Indexing
+from fhir_server.store.query_compiler import Compiled, compile_query
+
+_FEWEST_CANDIDATES = 20
+
+
+class Resources:
+    def __init__(
+        self,
+        collections: Collections,
+        documents: Documents,
+        keyring: Keyring,
+        indexing: Indexing,
+        committer: Committer,
+    ) -> None:
+        self._to, self._documents, self._keyring = collections, documents, keyring
+        self._indexing, self._committer = indexing, committer
+
+    async def read(self, key: ResourceKey) -> Stored | None:
+        return (await self.read_many([key])).get(key)
+
+    async def read_many(self, keys: Collection[ResourceKey]) -> Mapping[ResourceKey, Stored]:
+        """One query, and one for the data keys that are not in memory."""
+        with seam():
+            if len(keys) == 1:
+                [key] = keys
+                one = await self._to.resources.find_one({"_id": str(key)})
+                found = [one] if one else []
+            else:
+                found = await self._to.resources.find({"_id": {"$in": [str(key) for key in keys]}}).to_list(None)
+        return {stored.key: stored for stored in await self._opened(found)}
+
+    async def read_version(self, key: ResourceKey, version: int) -> Stored | None:
+        current = await self.read(key)
+        if current is None or current.version == version:
+            return current
+        with seam():
+            found = await self._to.history.find_one({"_id": f"{key}/_history/{version}"})
+        opened = await self._opened([found] if found else [])
+        return opened[0] if opened else None
+
+    async def find(self, query: Query, after: Position | None, limit: int) -> Found:
+        """Looks at one batch of candidates; the caller comes back with the position for more."""
+        compiled = compile_query(query, after, self._indexing.tokenizer)
+        batch = max(limit, _FEWEST_CANDIDATES)
+        found = await self._candidates(compiled, batch)
+        opened = await self._opened(found)
+        exact = [stored for stored in opened if _after(stored, after, compiled.direction) and _matches(query, stored)]
+        if len(exact) > limit:
+            exact = exact[:limit]
+            return Found(tuple(exact), _position(exact[-1]), len(found))
+        end = None if len(found) < batch else Position(int(found[-1]["seq"]), found[-1]["_id"])
+        return Found(tuple(exact), end, len(found))
+
+    async def commit(self, changes: Sequence[Change]) -> tuple[Stored, ...]:
+        return await self._committer.commit(await self._indexing.rows(changes))
+
+    async def _candidates(self, compiled: Compiled, batch: int) -> list[Document]:
+        with seam():
+            cursor = self._to.resources.find(compiled.filter, hint=compiled.hint).sort(list(compiled.sort)).limit(batch)
+            return await cursor.to_list(batch)
+
+    async def _opened(self, found: Sequence[Document]) -> list[Stored]:
+        keys = await self._keyring.open_keys({KeyId(document["key"]) for document in found})
+        return [
+            self._documents.opened(document, keys[document["key"]]) for document in found if document["key"] in keys
+        ]
+
+
+def _matches(query: Query, stored: Stored) -> bool:
+    candidate = Candidate(
+        stored.key.type, stored.key.id, stored.last_updated, frozenset(stored.access), stored.resource
+    )
+    return matches(query, candidate)
+
+
+def _position(stored: Stored) -> Position:
+    return Position(stored.seq, str(stored.key))
+
+
+def _after(stored: Stored, after: Position | None, direction: int) -> bool:
+    """Two processes may give the same seq; then the id decides."""
+    if after is None or stored.seq != after.seq:
+        return True
+    return str(stored.key) > after.id if direction > 0 else str(stored.key) < after.id

@@ -1,0 +1,181 @@
+"""One MongoDB transaction that writes a group of rows with everything that belongs to them.
+
+https://www.mongodb.com/docs/manual/core/transactions/; after an unknown commit result only the commit is retried.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pymongo import InsertOne, ReplaceOne, UpdateOne
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from fhir_server.crypto.keyring import Keyring
+from fhir_server.crypto.keys import DataKey, KeyRequest
+from fhir_server.engine.stored import Stored
+from fhir_server.kernel.clock import Clock, microseconds
+from fhir_server.kernel.errors import ConflictError, FhirError, UnavailableError, VersionConflictError
+from fhir_server.store.collections import Collections
+from fhir_server.store.connection import Document, seam
+from fhir_server.store.documents import Documents, Row, historic
+from fhir_server.store.heads import HeadRows
+from fhir_server.store.task_rows import task_document
+from fhir_server.store.writer import Writer
+
+_DUPLICATE_KEY = 11000
+_COMMIT_TRIES = 20
+_COMMIT_PAUSE = 0.25
+
+
+class TransientError(Exception):
+    """The transaction met another one; nothing was written, and it may be tried again as it is."""
+
+
+class UnknownOutcomeError(UnavailableError):
+    """The connection was lost while committing, for longer than we wait: it may have been written or not."""
+
+
+Keys: TypeAlias = Mapping[KeyRequest, DataKey]
+
+
+@dataclass(slots=True)
+class _Written:
+    stored: list[Stored]
+    new_heads: Sequence[str]
+    events: int
+
+
+class Transaction:
+    """Runs groups one at a time; `seq` rises strictly within a process."""
+
+    def __init__(
+        self,
+        collections: Collections,
+        documents: Documents,
+        keyring: Keyring,
+        heads: HeadRows,
+        writer: Writer,
+        clock: Clock,
+    ) -> None:
+        self._to, self._documents, self._keyring = collections, documents, keyring
+        self._heads, self._writer, self._clock = heads, writer, clock
+        self._last_seq = 0
+
+    async def run(self, rows: Sequence[Row]) -> tuple[Stored, ...]:
+        """Write all rows, or raise and write none. Keys are durable before they are used."""
+        keys = await self._keyring.data_keys({row.owners for row in rows})
+        with seam():
+            async with self._to.client.start_session() as session:
+                written = await self._write(rows, keys, session)
+        self._heads.remember(written.new_heads)
+        self._writer.settle(written.events)
+        return tuple(written.stored)
+
+    async def _write(self, rows: Sequence[Row], keys: Keys, session: AsyncClientSession) -> _Written:
+        await session.start_transaction(ReadConcern("snapshot"), WriteConcern("majority", j=True))
+        try:
+            written = await self._operations(rows, keys, session)
+        except PyMongoError as error:
+            await _abort(session)
+            raise _explained(error) from error
+        except BaseException:
+            await _abort(session)
+            raise
+        await self._commit(session)
+        return written
+
+    async def _operations(self, rows: Sequence[Row], keys: Keys, session: AsyncClientSession) -> _Written:
+        changes = [row.change for row in rows]
+        patients = dict.fromkeys(patient for row in rows for patient in row.subjects)
+        moves = [
+            move
+            for change in changes
+            for move in (*change.heads, *change.unmoved, *((change.basis,) if change.basis else ()))
+        ]
+        new_heads = await self._heads.apply(patients, moves, session)
+        sealed = [self._documents.sealed(row, self._next_seq(), keys[row.owners]) for row in rows]
+        await self._resources(rows, [document for document, _ in sealed], session)
+        await self._photos(rows, session)
+        tasks = [task_document(task, self._clock.now()) for change in changes for task in change.tasks]
+        if tasks:
+            await self._to.tasks.insert_many(tasks, session=session)
+        entries = [entry for change in changes for entry in change.audit]
+        if entries:
+            events = await self._writer.documents(entries, self._last_seq)
+            await self._to.audit.insert_many(events, ordered=False, session=session)
+        return _Written([stored for _, stored in sealed], new_heads, len(entries))
+
+    async def _resources(self, rows: Sequence[Row], documents: list[Document], session: AsyncClientSession) -> None:
+        """The current version replaces exactly the one that was read; that one moves into the history."""
+        operations: list[InsertOne[Document] | ReplaceOne[Document]] = []
+        earlier: list[Document] = []
+        for row, document in zip(rows, documents, strict=True):
+            previous = row.change.previous
+            if previous is None:
+                operations.append(InsertOne(document))
+            else:
+                operations.append(ReplaceOne({"_id": row.id, "version": previous.version}, document))
+                earlier.append(historic(dict(previous.raw)))
+        result = await self._to.resources.bulk_write(operations, ordered=False, session=session)
+        if result.matched_count != len(earlier):
+            raise VersionConflictError("The resource was changed in the meantime.")
+        if earlier:
+            await self._to.history.insert_many(earlier, ordered=False, session=session)
+
+    async def _photos(self, rows: Sequence[Row], session: AsyncClientSession) -> None:
+        """Bytes come alive, or are condemned, with the change that says so; or nothing happens."""
+        now = self._clock.now()
+        flips = [
+            UpdateOne({"_id": move.photo, "state": move.before}, {"$set": {"state": move.after, "since": now}})
+            for row in rows
+            for move in row.change.blobs
+        ]
+        if flips:
+            result = await self._to.photos.bulk_write(flips, session=session)
+            if result.matched_count != len(flips):
+                raise ConflictError("The bytes of a photo are not in the state that the change needs.")
+
+    def _next_seq(self) -> int:
+        self._last_seq = max(self._last_seq + 1, microseconds(self._clock.now()))
+        return self._last_seq
+
+    async def _commit(self, session: AsyncClientSession) -> None:
+        """After an unknown result only the commit is sent again: it is idempotent, the operations are not."""
+        for _ in range(_COMMIT_TRIES):
+            try:
+                await session.commit_transaction()
+            except PyMongoError as error:
+                if error.has_error_label("UnknownTransactionCommitResult"):
+                    await asyncio.sleep(_COMMIT_PAUSE)
+                    continue
+                raise _explained(error) from error
+            else:
+                return
+        # Its numbers may be taken or not: go on under another id, so that neither a gap nor a repeat can come of it.
+        await self._writer.lease()
+        raise UnknownOutcomeError("The database did not say whether the write was committed.")
+
+
+async def _abort(session: AsyncClientSession) -> None:
+    if session.in_transaction:
+        try:
+            await session.abort_transaction()
+        except PyMongoError:
+            return  # The server forgets it by itself; the fault that led here is the one to tell.
+
+
+def _explained(error: PyMongoError) -> Exception:
+    """What a fault of the database means for the group."""
+    if error.has_error_label("TransientTransactionError"):
+        return TransientError()
+    if isinstance(error, BulkWriteError) and any(
+        fault.get("code") == _DUPLICATE_KEY for fault in error.details.get("writeErrors", [])
+    ):
+        return VersionConflictError("A resource with this id was created in the meantime.")
+    if isinstance(error, FhirError):
+        return error
+    return error

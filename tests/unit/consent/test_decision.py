@@ -1,0 +1,323 @@
+"""May it be done, and on what basis?"""
+
+from typing import Any
+
+import pytest
+
+from fhir_server.consent.decision import Deny, Permit, Reason, decide, in_force
+from fhir_server.consent.purposes import ACT_REASON
+from fhir_server.engine.change import ConsentBasis
+from fhir_server.engine.ports import Head
+from fhir_server.kernel.identity import ResourceKey
+from fhir_server.kernel.json import Json
+from tests.unit.consent.asking import EPOCH, PHOTO, PHOTOGRAPHY, SURGEON, ask, consent, head, purpose, rule
+
+PERMIT = Permit(ResourceKey("Consent", "c1"), 2, "7", EPOCH)
+REFUSED = Deny(Reason.REFUSED, ResourceKey("Consent", "c1"), 2)
+RECIPIENT = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]}
+
+
+def verdict(*consents: Json, **asked: Any) -> Permit | Deny:
+    return decide(ask(**asked), consents, head(consents))
+
+
+def actor(reference: str, role: Json = RECIPIENT) -> Json:
+    return {"role": role, "reference": {"reference": reference}}
+
+
+def datum(reference: str, meaning: str = "instance") -> Json:
+    return {"meaning": meaning, "reference": {"reference": reference}}
+
+
+def test_a_consent_in_force_for_this_purpose_permits_and_is_the_basis() -> None:
+    permit = verdict(consent(PHOTOGRAPHY))
+
+    assert permit == PERMIT
+    assert isinstance(permit, Permit)
+    assert permit.basis == ConsentBasis(ResourceKey("Consent", "c1"), 2, "7", EPOCH)
+    assert str(permit.basis) == "Consent/c1/_history/2"
+
+
+def test_no_consent_means_no() -> None:
+    denied = verdict()
+
+    assert denied == Deny(Reason.NO_CONSENT)
+    assert isinstance(denied, Deny)
+    assert denied.text == "There is no consent on file."
+
+
+def test_every_reason_has_a_sentence_of_its_own() -> None:
+    sentences = {Deny(reason).text for reason in Reason}
+
+    assert len(sentences) == len(Reason)
+    assert all(sentence.endswith(".") for sentence in sentences)
+
+
+@pytest.mark.parametrize("status", ["draft", "proposed", "rejected", "inactive", "entered-in-error", None])
+def test_only_an_active_consent_is_in_force(status: str | None) -> None:
+    passive = consent(PHOTOGRAPHY, status=status)
+
+    assert not in_force(passive)
+    assert verdict(passive) == Deny(Reason.NO_CONSENT)
+    assert in_force(consent(PHOTOGRAPHY))
+    assert not in_force({"resourceType": "Media", "status": "active"})
+
+
+def test_a_consent_that_the_head_does_not_list_does_not_exist() -> None:
+    assert decide(ask(), [consent(PHOTOGRAPHY)], Head("7", EPOCH, {})) == Deny(Reason.NO_CONSENT)
+    assert verdict(consent(PHOTOGRAPHY)) == decide(
+        ask(), [consent(PHOTOGRAPHY), consent(rule("deny"), id="replayed")], head([consent(PHOTOGRAPHY)])
+    )
+
+
+@pytest.mark.parametrize("found", [1, 3])
+def test_a_consent_older_or_newer_than_the_head_says_denies_everything(found: int) -> None:
+    listed = [consent(PHOTOGRAPHY), consent(rule("permit", "research"), id="c2")]
+    shown = [listed[0], consent(rule("permit", "research"), id="c2", version=found)]
+
+    assert decide(ask(), shown, head(listed)) == Deny(Reason.NOT_CURRENT)
+    assert decide(ask(), [*shown, listed[1]], head(listed)) == Deny(Reason.NOT_CURRENT)
+
+
+@pytest.mark.parametrize("version", ["", "x", "\uff12", "2.0", None])
+def test_a_version_that_is_no_number_is_not_the_current_one(version: str | None) -> None:
+    shown = {**consent(PHOTOGRAPHY), "meta": {"versionId": version}}
+
+    assert decide(ask(), [shown], head([consent(PHOTOGRAPHY)])) == Deny(Reason.NOT_CURRENT)
+
+
+def test_a_listed_consent_that_is_missing_denies_everything() -> None:
+    listed = [consent(PHOTOGRAPHY), consent(rule("permit", "research"), id="c2")]
+
+    assert decide(ask(), listed[:1], head(listed)) == Deny(Reason.NOT_CURRENT)
+
+
+def test_the_head_of_another_patient_decides_nothing() -> None:
+    assert decide(ask(), [consent(PHOTOGRAPHY)], head([consent(PHOTOGRAPHY)], patient="8")) == Deny(Reason.NOT_CURRENT)
+
+
+def test_the_consent_of_another_patient_permits_nothing() -> None:
+    assert verdict(consent(PHOTOGRAPHY, patient={"reference": "Patient/8"})) == Deny(Reason.NO_CONSENT)
+    assert verdict(consent(rule("deny"), patient={"reference": "Patient/8"})) == Deny(Reason.NO_CONSENT)
+
+
+@pytest.mark.parametrize("named", ["https://elsewhere.example/Patient/7", "Patient/7/_history/1", "#p", None])
+def test_a_patient_that_cannot_be_told_leaves_refusals_and_takes_permissions(named: str | None) -> None:
+    assert verdict(consent(PHOTOGRAPHY, patient={"reference": named})) == Deny(Reason.NOT_UNDERSTOOD)
+    assert verdict(consent(rule("deny"), patient={"reference": named})) == REFUSED
+
+
+def test_only_a_privacy_consent_counts() -> None:
+    system = "http://terminology.hl7.org/CodeSystem/consentscope"
+    for_research = {"coding": [{"system": system, "code": "research"}]}
+    in_words = {"text": "privacy"}
+
+    assert verdict(consent(PHOTOGRAPHY, scope=for_research)) == Deny(Reason.NO_CONSENT)
+    assert verdict(consent(rule("deny"), scope=for_research)) == Deny(Reason.NO_CONSENT)
+    assert verdict(consent(PHOTOGRAPHY, scope=in_words)) == Deny(Reason.NOT_UNDERSTOOD)
+    assert verdict(consent(rule("deny"), scope=in_words)) == REFUSED
+
+
+def test_s69_consent_to_treatment_is_no_consent_to_photography() -> None:
+    treatment = rule("permit", purpose=[purpose("TREAT", ACT_REASON)])
+
+    assert verdict(consent(treatment)) == Deny(Reason.OTHER_PURPOSE)
+    assert verdict(consent(treatment), purpose="treatment") == PERMIT
+
+
+def test_s40_s72_each_purpose_is_decided_on_its_own() -> None:
+    care = consent(PHOTOGRAPHY)
+    no_marketing = consent(rule("deny", "photo-marketing"), id="c2")
+
+    assert verdict(care, no_marketing) == PERMIT
+    assert verdict(care, no_marketing, purpose="photo-marketing") == Deny(
+        Reason.REFUSED, ResourceKey("Consent", "c2"), 2
+    )
+    assert verdict(care, no_marketing, purpose="photo-social") == Deny(Reason.OTHER_PURPOSE)
+
+
+@pytest.mark.parametrize(
+    "purposes",
+    [
+        [],
+        [purpose("care-photography"), purpose("photo-marketing")],
+        [purpose("care-photography"), purpose("*")],
+        [purpose("care-photography"), {"code": "care-photography"}],
+    ],
+)
+def test_s36_a_permit_with_several_purposes_or_none_permits_nothing(purposes: list[Json]) -> None:
+    assert verdict(consent(rule("permit", purpose=purposes))) == Deny(Reason.NOT_SPECIFIC)
+    assert verdict(consent(rule("deny", purpose=purposes))) == REFUSED
+
+
+@pytest.mark.parametrize(
+    "wildcard", [purpose("*"), purpose("PurposeOfUse", ACT_REASON), {"code": "care-photography"}, {}]
+)
+def test_s36_a_wildcard_permits_nothing_and_refuses_everything(wildcard: Json) -> None:
+    assert verdict(consent(rule("permit", purpose=[wildcard]))) == Deny(Reason.NOT_UNDERSTOOD)
+    assert verdict(consent(rule("deny", purpose=[wildcard]))) == REFUSED
+
+
+def test_two_codings_of_one_purpose_are_one_purpose() -> None:
+    twice = rule("permit", purpose=[purpose("research"), purpose("HRESCH", ACT_REASON)])
+
+    assert verdict(consent(twice), purpose="research") == PERMIT
+
+
+def test_a_refusal_wins_over_a_permission_whichever_comes_first() -> None:
+    permit, deny = consent(PHOTOGRAPHY, id="c2"), consent(rule("deny", "care-photography"))
+
+    assert verdict(permit, deny) == verdict(deny, permit) == REFUSED
+
+
+def test_of_several_permissions_the_basis_does_not_depend_on_their_order() -> None:
+    one, other = consent(PHOTOGRAPHY), consent(PHOTOGRAPHY, id="c2")
+
+    assert verdict(one, other) == verdict(other, one) == PERMIT
+
+
+def test_outside_its_period_a_consent_says_nothing() -> None:
+    over = {"end": "2026-03-13"}
+
+    assert verdict(consent({**PHOTOGRAPHY, "period": over})) == Deny(Reason.OUTSIDE_PERIOD)
+    assert verdict(consent(PHOTOGRAPHY), consent(rule("deny", period=over), id="c2")) == PERMIT
+    assert verdict(consent({**PHOTOGRAPHY, "period": {"end": "2026-03-14"}})) == PERMIT
+
+
+def test_a_consent_for_listed_photos_covers_those() -> None:
+    listed = {**PHOTOGRAPHY, "data": [datum("Media/other"), datum(str(PHOTO))]}
+
+    assert verdict(consent(listed)) == PERMIT
+    assert verdict(consent(listed), resource=ResourceKey("Media", "third")) == Deny(Reason.NOT_COVERED)
+    assert verdict(consent(listed), resource=None) == Deny(Reason.NOT_UNDERSTOOD)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [datum(str(PHOTO), "related")],
+        [datum(str(PHOTO), "authoredby")],
+        [datum(f"{PHOTO}/_history/1")],
+        [datum("https://elsewhere.example/Media/profile-left")],
+        [],
+    ],
+)
+def test_data_that_cannot_be_told_leaves_refusals_and_takes_permissions(data: list[Json]) -> None:
+    assert verdict(consent({**PHOTOGRAPHY, "data": data})) == Deny(Reason.NOT_UNDERSTOOD)
+    assert verdict(consent(rule("deny", data=data))) == REFUSED
+
+
+def test_a_consent_for_a_named_recipient_covers_that_one() -> None:
+    named = {**PHOTOGRAPHY, "actor": [actor(str(SURGEON))]}
+
+    assert verdict(consent(named)) == PERMIT
+    assert verdict(consent(named), actor=ResourceKey("Practitioner", "other")) == Deny(Reason.NOT_COVERED)
+    assert verdict(consent(named), actor=None) == Deny(Reason.NOT_UNDERSTOOD)
+
+
+@pytest.mark.parametrize(
+    "actors", [[actor("Group/staff")], [actor("Organization/clinic")], [actor(str(SURGEON), {"text": "sees it"})], []]
+)
+def test_a_party_that_cannot_be_told_leaves_refusals_and_takes_permissions(actors: list[Json]) -> None:
+    assert verdict(consent({**PHOTOGRAPHY, "actor": actors})) == Deny(Reason.NOT_UNDERSTOOD)
+    assert verdict(consent(rule("deny", actor=actors))) == REFUSED
+
+
+@pytest.mark.parametrize(
+    "element",
+    ["securityLabel", "dataPeriod", "class", "code", "action", "extension", "modifierExtension", "_type", "new"],
+)
+def test_a_restriction_that_nobody_evaluates_leaves_refusals_and_takes_permissions(element: str) -> None:
+    more: Json = {element: [{}]}
+
+    assert verdict(consent({**PHOTOGRAPHY, **more})) == Deny(Reason.NOT_UNDERSTOOD)
+    assert verdict(consent(rule("deny", "care-photography", **more))) == REFUSED
+
+
+@pytest.mark.parametrize("element", ["modifierExtension", "implicitRules"])
+def test_an_unknown_modifier_leaves_refusals_and_takes_permissions(element: str) -> None:
+    more: Json = {element: ["x"]}
+
+    assert verdict(consent(PHOTOGRAPHY, **more)) == Deny(Reason.NOT_UNDERSTOOD)
+    assert verdict(consent(rule("deny"), **more)) == REFUSED
+
+
+def test_a_rule_without_type_or_with_an_unknown_one_refuses() -> None:
+    assert verdict(consent(rule(None, "care-photography"))) == REFUSED
+    assert verdict(consent(rule("allow", "care-photography"))) == REFUSED
+    assert verdict(consent(rule("allow", provision=[PHOTOGRAPHY]))) == REFUSED
+
+
+def test_a_consent_without_a_rule_says_nothing() -> None:
+    assert verdict(consent(None)) == Deny(Reason.NO_CONSENT)
+
+
+def test_an_exception_inside_a_permit_takes_back_what_it_names() -> None:
+    but = {**PHOTOGRAPHY, "provision": [rule("deny", data=[datum(str(PHOTO))])]}
+
+    assert verdict(consent(but)) == REFUSED
+    assert verdict(consent(but), resource=ResourceKey("Media", "other")) == PERMIT
+
+
+@pytest.mark.parametrize(
+    ("exception", "expected"),
+    [
+        (rule("deny"), REFUSED),
+        (rule(None), REFUSED),
+        (rule("deny", "photo-marketing"), PERMIT),
+        (rule("deny", "care-photography"), REFUSED),
+        (rule("deny", period={"end": "2026-03-13"}), PERMIT),
+        (rule("deny", period={"start": "2026-03-14"}), REFUSED),
+        (rule("deny", actor=[actor("Practitioner/other")]), PERMIT),
+        (rule("deny", actor=[actor("Practitioner/surgeon")]), REFUSED),
+        (rule("deny", securityLabel=[{"code": "R"}]), REFUSED),
+        (rule("deny", "care-photography", provision=[rule("permit", "care-photography")]), REFUSED),
+        (rule("permit", "care-photography"), Deny(Reason.NOT_UNDERSTOOD)),
+        ("not a rule", REFUSED),
+    ],
+)
+def test_what_an_exception_does_to_a_permit(exception: Json | str, expected: Permit | Deny) -> None:
+    assert verdict(consent({**PHOTOGRAPHY, "provision": [exception]})) == expected
+
+
+def test_an_exception_speaks_only_where_its_permit_does() -> None:
+    marketing = rule("permit", "photo-marketing", provision=[rule("deny")])
+
+    assert verdict(consent(PHOTOGRAPHY, id="c2"), consent(marketing)) == Permit(
+        ResourceKey("Consent", "c2"), 2, "7", EPOCH
+    )
+
+
+@pytest.mark.parametrize(
+    ("exception", "expected"),
+    [
+        (PHOTOGRAPHY, PERMIT),
+        (rule("permit"), REFUSED),
+        (rule("permit", "care-photography", "research"), REFUSED),
+        (rule("permit", "research"), REFUSED),
+        (rule("deny", "care-photography"), REFUSED),
+        ({**PHOTOGRAPHY, "securityLabel": [{"code": "R"}]}, REFUSED),
+        ({**PHOTOGRAPHY, "provision": []}, REFUSED),
+    ],
+)
+def test_what_an_exception_does_to_a_refusal(exception: Json, expected: Permit | Deny) -> None:
+    assert verdict(consent(rule("deny", provision=[exception]))) == expected
+
+
+def test_an_opened_refusal_that_is_not_fully_understood_neither_permits_nor_refuses() -> None:
+    labelled = rule("deny", securityLabel=[{"code": "R"}], provision=[PHOTOGRAPHY])
+
+    assert verdict(consent(labelled)) == Deny(Reason.NOT_UNDERSTOOD)
+    assert verdict(consent(PHOTOGRAPHY), consent(labelled, id="c2")) == PERMIT
+
+
+def test_an_exception_that_opens_a_refusal_and_one_that_repeats_it_leave_it_shut() -> None:
+    both = rule("deny", provision=[PHOTOGRAPHY, rule("deny", "care-photography")])
+
+    assert verdict(consent(both)) == REFUSED
+
+
+def test_the_nearest_reason_is_told() -> None:
+    other, late = consent(rule("permit", "research")), consent({**PHOTOGRAPHY, "period": {"start": "2027"}}, id="c2")
+
+    assert verdict(other, late) == verdict(late, other) == Deny(Reason.OUTSIDE_PERIOD)

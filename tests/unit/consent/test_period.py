@@ -1,0 +1,123 @@
+"""Does a Period cover an instant?"""
+
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fhir_server.consent.match import Match
+from fhir_server.consent.period import covers
+
+NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
+INSIDE = [
+    None,
+    {},
+    {"start": "2026"},
+    {"start": "2026-03"},
+    {"start": "2026-03-14"},
+    {"start": "2026-03-14T12:00:00Z"},
+    {"end": "2026"},
+    {"end": "2026-03"},
+    {"end": "2026-03-14"},
+    {"end": "2026-03-14T12:00:00Z"},
+    {"end": "2026-03-14T12:00:00.000Z"},
+    {"start": "2026-03-14T13:00:00+01:00", "end": "2026-03-14T07:00:00-05:00"},
+    {"start": "0001-01-01", "end": "9999-12-31"},
+    {"start": "0001", "end": "9999"},
+    {"end": "9999-12"},
+    {"end": "9999-12-30"},
+]
+OUTSIDE = [
+    {"start": "2027"},
+    {"start": "2026-04"},
+    {"start": "2026-03-15"},
+    {"start": "2026-03-14T12:00:00.001Z"},
+    {"start": "2026-03-14T12:00:01Z"},
+    {"end": "2025"},
+    {"end": "2026-02"},
+    {"end": "2025-12"},
+    {"end": "2026-03-13"},
+    {"end": "2026-03-14T11:59:59Z"},
+    {"end": "2026-03-14T11:59:59.999Z"},
+    {"end": "2026-03-14T12:00:00+00:01"},
+    {"start": "2026-03-15", "end": "2026-03-13"},
+]
+UNREADABLE = [
+    "2026",
+    [],
+    {"start": "yesterday"},
+    {"start": "2026-13"},
+    {"end": "2026-02-30"},
+    {"end": "2026-3-1"},
+    {"end": "2026-03-14T12:00"},
+    {"end": "2026-03-14T12:00:00"},
+    {"end": "2026-03-14T12:00:60Z"},
+    {"end": "2026-03-14T12:00:00+25:00"},
+    {"end": "9999-12-31T23:59:59Z"},
+    {"end": "٢٠٢٦"},
+    {"end": 2026},
+    {"end": None},
+    {"start": "0000"},
+    {"_end": {"extension": []}},
+    {"extension": []},
+]
+
+
+@pytest.mark.parametrize("period", INSIDE)
+def test_an_instant_inside(period: object) -> None:
+    assert covers(period, NOON) is Match.YES
+
+
+@pytest.mark.parametrize("period", OUTSIDE)
+def test_an_instant_outside(period: object) -> None:
+    assert covers(period, NOON) is Match.NO
+
+
+@pytest.mark.parametrize("period", UNREADABLE)
+def test_a_period_that_cannot_be_read_is_unsure(period: object) -> None:
+    assert covers(period, NOON) is Match.UNSURE
+
+
+def test_an_instant_without_a_zone_is_unsure() -> None:
+    assert covers({"end": "2027"}, NOON.replace(tzinfo=None)) is Match.UNSURE
+
+
+def test_a_day_ends_with_the_day_at_the_clinic() -> None:
+    until = {"end": "2026-03-28"}
+    paris = ZoneInfo("Europe/Paris")
+
+    assert covers(until, datetime(2026, 3, 28, 23, 59, 59, tzinfo=paris)) is Match.YES
+    assert covers(until, datetime(2026, 3, 29, 0, 0, tzinfo=paris)) is Match.NO
+    assert covers(until, datetime(2026, 3, 28, 23, 30, tzinfo=UTC)) is Match.YES
+
+
+@pytest.mark.parametrize("zone", [timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))])
+def test_the_ends_of_the_calendar_hold_in_every_zone(zone: timezone) -> None:
+    assert covers({"start": "0001-01-01", "end": "9999-12-31"}, NOON.astimezone(zone)) is Match.YES
+    assert covers({"start": "9999-12-31"}, NOON.astimezone(zone)) is Match.NO
+    assert covers({"end": "0001"}, NOON.astimezone(zone)) is Match.NO
+
+
+FORMS = {4: "%Y", 7: "%Y-%m", 10: "%Y-%m-%d", 19: "%Y-%m-%dT%H:%M:%S"}
+MOMENTS = st.datetimes(datetime(2024, 2, 27), datetime(2024, 3, 2))  # noqa: DTZ001  the zone is put on below
+
+
+def written(moment: datetime, digits: int) -> str:
+    return moment.strftime(FORMS[digits])
+
+
+@settings(max_examples=300)
+@given(MOMENTS, MOMENTS, MOMENTS, st.sampled_from(list(FORMS)), st.sampled_from(list(FORMS)), st.integers(-14, 14))
+def test_an_end_holds_as_far_as_it_is_written(
+    start: datetime, end: datetime, now: datetime, before: int, after: int, hours: int
+) -> None:
+    """The oracle never parses: what is cut to the same length compares like text."""
+    zone = timezone(timedelta(hours=hours))
+    offset = f"{'-' if hours < 0 else '+'}{abs(hours):02d}:00"
+    begins, ends = written(start, before), written(end, after)
+    period = {"start": begins + offset * (before == 19), "end": ends + offset * (after == 19)}
+
+    expected = begins <= written(now, before) and written(now, after) <= ends
+    assert covers(period, now.replace(tzinfo=zone)) is (Match.YES if expected else Match.NO)

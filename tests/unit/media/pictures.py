@@ -1,0 +1,72 @@
+"""Small pictures, byte by byte: each part of a JPEG, PNG or WebP as a test wants it."""
+
+import struct
+import zlib
+
+PLACE = b"48.8584N-GPS-SECRET"
+SOI, EOI = b"\xff\xd8", b"\xff\xd9"
+JFIF = b"JFIF\x00\x01\x01\x00\x00\x48\x00\x48\x00\x00"
+ADOBE = b"Adobe\x00\x64\x00\x00\x00\x00\x01"
+QUANTISATION = b"\x00" + bytes(range(1, 65))
+HUFFMAN = b"\x00" + b"\x00\x01" + bytes(14) + b"\x00"
+FRAME = b"\x08\x00\x08\x00\x08\x01\x01\x11\x00"
+SCAN = b"\x01\x01\x00\x00\x3f\x00"
+CODED = b"\x7f\xff\x00\x12\xff\xd0\x34\xff\x00"
+
+
+def segment(marker: int, payload: bytes = b"") -> bytes:
+    return bytes((0xFF, marker)) + struct.pack(">H", len(payload) + 2) + payload
+
+
+def scan(coded: bytes = CODED) -> bytes:
+    return segment(0xDA, SCAN) + coded
+
+
+PICTURE = segment(0xDB, QUANTISATION) + segment(0xC0, FRAME) + segment(0xC4, HUFFMAN) + scan()
+
+
+def jpeg(*before: bytes, picture: bytes = PICTURE, after: bytes = b"") -> bytes:
+    return SOI + b"".join(before) + picture + EOI + after
+
+
+def exif(orientation: int = 1, *, little: bool = False, thumbnail: bytes = b"", place: bytes = PLACE) -> bytes:
+    """A TIFF block as a phone writes it: orientation, a GPS directory, a thumbnail in a second directory."""
+    order = "<" if little else ">"
+    head = (b"II*\x00" if little else b"MM\x00*") + struct.pack(order + "I", 8)
+    gps_at = 8 + 2 + 2 * 12 + 4
+    entries = struct.pack(order + "HHIHH", 0x0112, 3, 1, orientation, 0)
+    entries += struct.pack(order + "HHII", 0x8825, 4, 1, gps_at)
+    return head + struct.pack(order + "H", 2) + entries + bytes(4) + place + thumbnail
+
+
+def exif_segment(orientation: int = 1, *, little: bool = False, thumbnail: bytes = b"") -> bytes:
+    return segment(0xE1, b"Exif\x00\x00" + exif(orientation, little=little, thumbnail=thumbnail))
+
+
+def png_chunk(name: bytes, content: bytes = b"") -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+HEADER = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+PIXELS = png_chunk(b"IDAT", zlib.compress(b"\x00\x7f"))
+PNG_START = b"\x89PNG\r\n\x1a\n"
+
+
+def png(*between: bytes, pixels: bytes = PIXELS, after: bytes = b"") -> bytes:
+    return PNG_START + HEADER + b"".join(between) + pixels + png_chunk(b"IEND") + after
+
+
+def webp_chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + b"\x00" * (len(content) % 2)
+
+
+BITSTREAM = webp_chunk(b"VP8L", b"\x2f\x00\x00\x00\x00\x07\x10\x11\x11")
+
+
+def extended(flags: int) -> bytes:
+    return webp_chunk(b"VP8X", bytes((flags,)) + bytes(9))
+
+
+def webp(*chunks: bytes, after: bytes = b"") -> bytes:
+    body = b"WEBP" + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body + after
