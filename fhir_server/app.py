@@ -11,6 +11,7 @@ from datetime import timedelta
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from fhir_server.api.error_handlers import fhir_error, http_exception
@@ -52,6 +53,10 @@ from fhir_server.store.clinic import ClinicStore, open_store
 
 THE_SERVER = Principal("fhir-server", "fhir-server", "", "", scopes=("system/*.cruds",), name="fhir-server")
 """Who acts when a duty of the server itself writes: recorded like anybody else."""
+
+
+_SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+"""The framework's own telemetry would put query strings, which may name somebody, into spans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,12 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         )
         scribe = await _scribe(keyring, settings.database)
         reconsider = Reconsider(engine, store.resources, store.heads, store.photos, scribe, clock, THE_SERVER)
-        worker = Worker(store.tasks, {RECONSIDER_PHOTOS: reconsider}, (store.photos.sweep,), settings.worker_interval)
+        worker = Worker(
+            store.tasks,
+            {RECONSIDER_PHOTOS: reconsider},
+            (store.events.index, store.photos.sweep),
+            settings.worker_interval,
+        )
         yield Clinic(settings, store, keyring, engine, surface, tokens, worker)
 
 
@@ -118,7 +128,9 @@ def build_app(settings: Settings) -> FastAPI:
             app.router.routes.extend(routes(clinic.surface))
             yield
 
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan)
+    app = FastAPI(
+        openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=_SILENT, lifespan=lifespan
+    )
     app.add_route("/healthz", health)
     app.add_exception_handler(FhirError, fhir_error)
     app.add_exception_handler(HTTPException, http_exception)

@@ -17,6 +17,8 @@ URL = "http://hl7.org/fhir/StructureDefinition/"
 KINDS = ("StructureDefinition", "SearchParameter", "CompartmentDefinition", "ValueSet", "CodeSystem")
 PROFILES = frozenset({"SimpleQuantity"})
 """Profiles that base definitions themselves name as the type of an element."""
+SYSTEM_STRING = "http://hl7.org/fhirpath/System.String"
+"""The type of what is no FHIR element but an attribute of one: it has no extensions."""
 COMPARTMENTS = ("Device", "Encounter", "Patient", "Practitioner", "RelatedPerson")
 
 
@@ -88,6 +90,8 @@ def _element(element: Json, *, profile: bool) -> Json:
         compact["type"] = [element["path"]]
     else:
         compact["type"] = [_type(element["path"], each) for each in element["type"]]
+    if [each["code"] for each in element.get("type", ())] == [SYSTEM_STRING]:
+        compact["bare"] = True
     if element["min"]:
         compact["min"] = element["min"]
     if element["max"] != "1":

@@ -12,7 +12,6 @@ from fhir_server.kernel.json import encode
 
 _ACT_REASON = b'{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActReason","code":'
 _ADDRESS = re.compile(r"[0-9.]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%\w+)?", re.ASCII)
-_PLAIN = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 _TOKEN_AGENT = members({"type": concept((USER_AGENTS, "UserOauthAgent")), "requestor": True})
 _RECIPIENT = b"{" + members({"type": concept((PARTICIPATION, "IRCP")), "requestor": True}) + b',"who":{"reference":'
 
@@ -79,7 +78,8 @@ def token(principal: Principal) -> bytes:
 def token_uri(principal: Principal) -> str:
     """RFC 9068's jti as a URI; what a URI cannot hold is percent-encoded."""
     jti = principal.token_id
-    return "urn:ietf:params:oauth:jti:" + (jti if _PLAIN.fullmatch(jti) else quote(jti, safe="", errors="replace"))
+    plain = jti.isascii() and jti.isalnum()
+    return "urn:ietf:params:oauth:jti:" + (jti if plain else quote(jti, safe="", errors="replace"))
 
 
 def _subject(principal: Principal) -> bytes:

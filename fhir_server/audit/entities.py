@@ -41,7 +41,8 @@ _SECRETS = re.compile(
 
 def data(key: ResourceKey, version: int | None) -> bytes:
     """The resource; to its version where one is known (R-BALP-006)."""
-    return _DATA + text(f"{key}/_history/{version}" if version is not None else str(key)) + b"}}"
+    history = "" if version is None else f"/_history/{version}"
+    return _DATA + text(f"{key.type}/{key.id}{history}") + b"}}"
 
 
 def patient(id: str) -> bytes:

@@ -3,7 +3,7 @@
 IHE BALP 1.1, R-BALP-001 to 010 and 016; https://hl7.org/fhir/R4/auditevent.html
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -76,30 +76,33 @@ def draft(happening: Happening, *, server: str) -> Draft:
     if _is_consent_refusal(happening):
         return Draft(_refusal(happening, server))
     before, after = _around(happening, server)
-    patient = entities.patient(happening.patient) if happening.patient else b""
-    return Draft(_joined(before, patient, after))
+    return Draft(_joined(before, happening.patient, happening.basis, after))
 
 
-def page_drafts(happening: Happening, patients: Iterable[str], *, server: str) -> tuple[Draft, ...]:
-    """One draft per distinct patient on a page of results (R-BALP-009), one without where there is none.
+def page_drafts(happening: Happening, seen: Mapping[str, str | None], *, server: str) -> tuple[Draft, ...]:
+    """One draft per patient on a page of results (R-BALP-009), one without where there is none.
 
-    All they share is built once, so `happening.basis` must be that of all of them.
+    `seen` maps each patient to the basis on which something of theirs was shown, and stands for the happening's own
+    patient and basis. What the events share is built once.
     """
-    distinct = tuple(dict.fromkeys(patients))
-    if not distinct:
-        return (draft(replace(happening, patient=None), server=server),)
-    before, after = _around(replace(happening, patient=distinct[0]), server)
-    return tuple(Draft(_joined(before, entities.patient(patient), after)) for patient in distinct)
+    if not seen:
+        return (draft(replace(happening, patient=None, basis=None), server=server),)
+    before, after = _around(replace(happening, patient=next(iter(seen))), server)
+    return tuple(Draft(_joined(before, patient, basis, after)) for patient, basis in seen.items())
 
 
-def _joined(before: bytes, patient: bytes, after: bytes) -> bytes:
+def _joined(before: bytes, patient: str | None, basis: str | None, after: bytes) -> bytes:
     """The entities come last. An entity list is never empty: FHIR has no empty arrays."""
-    listed = b",".join(part for part in (patient, after) if part)
-    return before + (b',"entity":[' + listed + b"]}" if listed else b"}")
+    listed = [entities.patient(patient)] if patient else []
+    if basis:
+        listed.append(entities.basis(basis))
+    if after:
+        listed.append(after)
+    return before + (b',"entity":[' + b",".join(listed) + b"]}" if listed else b"}")
 
 
 def _around(happening: Happening, server: str) -> tuple[bytes, bytes]:
-    """Everything before the entities, and the entities other than the patient."""
+    """Everything before the entities, and the entities other than patient and basis."""
     call = happening.call
     pattern = PATTERNS[call.interaction]
     observer = agents.observer(server)
@@ -148,8 +151,6 @@ def _touched(happening: Happening, pattern: Pattern, server: str) -> bytes:
         found.append(entities.data(happening.key, happening.version))
     if call.operation:
         found.append(entities.operation(call.operation))
-    if happening.basis:
-        found.append(entities.basis(happening.basis))
     return _with_request_and_outcome(found, happening)
 
 

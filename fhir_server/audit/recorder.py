@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from fhir_server.audit.event import Happening, audit_event
+from fhir_server.audit.event import MINOR_FAILURE, SERIOUS_FAILURE, SUCCESS, Draft, Happening, draft, page_drafts
 from fhir_server.engine.call import Call, Interaction
 from fhir_server.engine.change import Change, LegalBasis
 from fhir_server.engine.pipeline import Result, Step
@@ -16,96 +16,85 @@ from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import ResourceKey
 
-SUCCESS, MINOR_FAILURE, SERIOUS_FAILURE = "0", "4", "8"
 _SERVER_FAULT = 500
+_LISTS = frozenset(
+    {Interaction.SEARCH_TYPE, Interaction.SEARCH_SYSTEM, Interaction.HISTORY_TYPE, Interaction.HISTORY_SYSTEM}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What happened, waiting for its number. `server` is the FHIR base of the observer."""
+    """An event that waits for its number, and the bases that must still hold when it is written."""
 
-    happening: Happening
-    server: str
+    draft: Draft
     bases: Collection[LegalBasis] = ()
 
     def event(self, event_id: str, recorded: datetime) -> bytes:
-        return audit_event(event_id, replace(self.happening, recorded=recorded), server=self.server)
+        return self.draft.event(event_id, recorded)
 
 
 class Recorder(Step):
-    """`log` takes what no write carries: reads, refusals, failures."""
+    """`log` takes what no write carries: reads, refusals, failures. `server` is the FHIR base of the observer."""
 
     def __init__(self, log: AuditLog, server: str) -> None:
         self._log, self._server = log, server
 
     async def prepare(self, call: Call, change: Change) -> Change:
         """The events of a write travel in the write itself."""
-        basis = str(change.basis) if change.basis else None
-        return change.recording(
-            *(
-                Entry(
-                    _happening(call, key=change.key, version=change.version, patient=patient, basis=basis),
-                    self._server,
-                )
-                for patient in change.subjects or (None,)
-            )
-        )
+        happening = _happening(call, change.key, change.version, basis=change.basis)
+        return change.recording(*(self._entry(happening, patient) for patient in change.subjects or (None,)))
 
     async def conclude(self, call: Call, result: Result) -> None:
         if result.failure is not None:
-            await self._log.append([self._failed(call, result.failure)])
+            await self._log.append(self._failed(call, result.failure))
+        elif call.interaction in _LISTS:
+            await self._log.append(self._listed(call, result.disclosed))
         elif not result.committed:
             await self._log.append(self._seen(call, result.disclosed))
 
-    def _failed(self, call: Call, failure: FhirError) -> Entry:
+    def _failed(self, call: Call, failure: FhirError) -> list[Entry]:
+        """One event per patient that something was decided about; one without where it did not come to that."""
         outcome = SERIOUS_FAILURE if failure.status >= _SERVER_FAULT else MINOR_FAILURE
-        why = f"{failure.status} {failure.code}: {failure.issues[0].diagnostics}"
-        return Entry(_happening(call, outcome=outcome, description=why, key=call.key), self._server)
+        happening = replace(
+            _happening(call, call.key, call.version),
+            outcome=outcome,
+            description=f"{failure.status}: {failure.issues[0].diagnostics}",
+            issue=failure.issues[0].code,
+        )
+        return [self._entry(happening, patient) for patient in call.trace.decisions or (None,)]
+
+    def _listed(self, call: Call, disclosed: Sequence[Stored]) -> list[Entry]:
+        """One event per distinct patient on the page; one without where no patient was seen."""
+        patients = dict.fromkeys(patient for stored in disclosed for patient in stored.subjects)
+        happening = _happening(call)
+        if call.trace.bases:
+            return [self._entry(happening, patient, call.trace.bases.get(patient)) for patient in patients]
+        return [Entry(one) for one in page_drafts(happening, patients, server=self._server)]
 
     def _seen(self, call: Call, disclosed: Sequence[Stored]) -> list[Entry]:
-        """One event per distinct patient on the page; one without where no patient was seen."""
-        if call.interaction in _LISTS:
-            patients = dict.fromkeys(patient for stored in disclosed for patient in stored.subjects)
-            return [self._one(call, None, None, patient) for patient in patients or (None,)]
+        if not disclosed:
+            return [self._entry(_happening(call, call.key), None)]
         return [
-            self._one(call, stored.key, stored.version, patient)
+            self._entry(_happening(call, stored.key, stored.version), patient, call.trace.bases.get(patient or ""))
             for stored in disclosed
             for patient in stored.subjects or (None,)
-        ] or [self._one(call, call.key, None, None)]
+        ]
 
-    def _one(self, call: Call, key: ResourceKey | None, version: int | None, patient: str | None) -> Entry:
-        basis = call.trace.bases.get(patient) if patient else None
-        happening = _happening(call, key=key, version=version, patient=patient, basis=str(basis) if basis else None)
-        return Entry(happening, self._server, (basis,) if basis else ())
-
-
-_LISTS = frozenset(
-    {
-        Interaction.SEARCH_TYPE,
-        Interaction.SEARCH_SYSTEM,
-        Interaction.HISTORY_TYPE,
-        Interaction.HISTORY_SYSTEM,
-    }
-)
+    def _entry(self, happening: Happening, patient: str | None, basis: LegalBasis | None = None) -> Entry:
+        stated = replace(happening, patient=patient, basis=str(basis) if basis else happening.basis)
+        return Entry(draft(stated, server=self._server), (basis,) if basis else ())
 
 
 def _happening(
-    call: Call,
-    *,
-    outcome: str = SUCCESS,
-    description: str = "",
-    key: ResourceKey | None = None,
-    version: int | None = None,
-    patient: str | None = None,
-    basis: str | None = None,
+    call: Call, key: ResourceKey | None = None, version: int | None = None, basis: LegalBasis | None = None
 ) -> Happening:
     return Happening(
         call=call,
-        outcome=outcome,
-        description=description,
+        outcome=SUCCESS,
+        description="",
         key=key,
         version=version,
-        patient=patient,
-        basis=basis,
+        patient=None,
+        basis=str(basis) if basis else None,
         recorded=call.instant,
     )

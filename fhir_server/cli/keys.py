@@ -5,6 +5,7 @@ import asyncio
 
 from fhir_server.app import open_clinic
 from fhir_server.cli import place
+from fhir_server.crypto.status import KeyStatus
 from fhir_server.settings import Settings
 
 
@@ -19,4 +20,16 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def _status(settings: Settings) -> None:
     async with open_clinic(settings) as clinic:
-        print(await clinic.keyring.status())
+        print(_written(await clinic.keyring.status()))
+
+
+def _written(status: KeyStatus) -> str:
+    lines = [
+        ("root key", f"{status.root.provider}, version {status.root.version}, opens from {status.root.oldest}"),
+        ("bucket keys", str(status.buckets)),
+        ("patients' wrapping keys", str(status.patients)),
+        *((f"data keys: {key_class}", str(count)) for key_class, count in status.data_keys.items() if count),
+        ("destroyed keys", f"{status.destroyed.count}, list hash {status.destroyed.sha256.hex()}"),
+        ("renewal after a destruction", "unfinished: run a worker" if status.unfinished else "finished"),
+    ]
+    return "\n".join([*(f"{name + ':':<30}{value}" for name, value in lines), "", status.root.note])

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#create, #update, #delete
 
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change
-from fhir_server.engine.integrity import refuse_telling_id, require_id, require_type
+from fhir_server.engine.integrity import refuse_log_change, refuse_telling_id, require_id, require_type
 from fhir_server.engine.pipeline import Step
 from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.stored import Stored
@@ -25,6 +25,7 @@ class Drafts:
     async def create(self, call: Call, body: object, id: str | None = None) -> Change:
         """`id` is given where a transaction has already promised it."""
         await self._steps.admit(call)
+        refuse_log_change(str(call.type))
         resource = require_type(body, str(call.type))
         validate(resource)
         key = ResourceKey(str(call.type), id or self._new_id())
@@ -33,6 +34,7 @@ class Drafts:
     async def update(self, call: Call, body: object, if_match: int | None = None) -> Change:
         """Raises VersionConflictError where `if_match` is not the current version."""
         await self._steps.admit(call)
+        refuse_log_change(str(call.type))
         resource = require_type(body, str(call.type))
         require_id(resource, str(call.id))
         refuse_telling_id(resource, str(call.id))
@@ -45,6 +47,7 @@ class Drafts:
     async def delete(self, call: Call, if_match: int | None = None) -> Change | None:
         """None where there is nothing, or nothing any more."""
         await self._steps.admit(call)
+        refuse_log_change(str(call.type))
         key = ResourceKey(str(call.type), str(call.id))
         previous = await self._store.read(key)
         _match(if_match, previous.version if previous else None)
@@ -65,6 +68,7 @@ class Drafts:
     async def prepared(self, call: Call, change: Change) -> Change:
         """A change that the server drew up itself passes the steps as well."""
         await self._steps.admit(call)
+        refuse_log_change(str(call.type))
         if change.resource is not None:
             validate(change.resource)
         return await self._steps.prepare(call, change)

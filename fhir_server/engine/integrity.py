@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/resource.html#id; architecture section 4: ids stay reada
 
 import re
 
-from fhir_server.kernel.errors import InvalidRequestError, UnprocessableError
+from fhir_server.kernel.errors import InvalidRequestError, MethodNotAllowedError, UnprocessableError
 from fhir_server.kernel.identity import is_id
 from fhir_server.kernel.json import Json
 
@@ -22,6 +22,12 @@ def require_type(resource: object, type: str) -> Json:
     if resource.get("resourceType") != type:
         raise InvalidRequestError(f"The URL says {type}, the resourceType of the body does not.")
     return resource
+
+
+def refuse_log_change(type: str) -> None:
+    """AuditEvents are written by the server alone, and never changed (IHE BALP): 405."""
+    if type == "AuditEvent":
+        raise MethodNotAllowedError("The audit log is written by the server alone.", allow=("GET", "HEAD"))
 
 
 def require_id(resource: Json, id: str) -> None:

@@ -107,8 +107,7 @@ class Engine:
             except StaleBasisError:
                 if again == _MOST_TRIES - 1:
                     raise
-                call.trace.bases.clear()
-                call.trace.decisions.clear()
+                call.trace.forget()
         raise AssertionError  # pragma: no cover  the loop returns or raises
 
     async def _read(self, call: Call) -> Stored:
@@ -142,8 +141,7 @@ class Engine:
             except StaleBasisError:
                 if again == _MOST_TRIES - 1:
                     raise
-                call.trace.bases.clear()
-                call.trace.decisions.clear()
+                call.trace.forget()
         raise AssertionError  # pragma: no cover  the loop returns or raises
 
     async def _search(self, call: Call, query: Query, after: Position | None) -> Page:

@@ -4,13 +4,13 @@ https://hl7.org/fhir/R4/domainresource.html#invs (dom-2 to dom-5)
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from fhir_server.fhir.faults import Fault, fault, within
+from fhir_server.fhir.scope import Scope
 from fhir_server.kernel.json import Json
 
 
-def contained_faults(resource: Any, _: Json) -> list[Fault] | None:  # noqa: ANN401  an object, its properties checked
+def contained_faults(resource: object, _: Json, __: Scope) -> list[Fault] | None:
     held = resource.get("contained")
     if not isinstance(held, list):
         return None

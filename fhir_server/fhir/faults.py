@@ -4,8 +4,9 @@ https://hl7.org/fhir/R4/operationoutcome-definitions.html#OperationOutcome.issue
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
+from fhir_server.fhir.scope import Scope
 from fhir_server.kernel.errors import Issue
 from fhir_server.kernel.json import Json
 
@@ -24,8 +25,11 @@ class Fault(NamedTuple):
     says: str
 
 
-Check: TypeAlias = Callable[[Any, Json], "list[Fault] | None"]
-"""A value and the object that holds it -> its faults. Nothing found is None, so that what is valid costs little."""
+Check: TypeAlias = Callable[[object, Json, Scope], "list[Fault] | None"]
+"""A value, the object that holds it and the resource it is in -> its faults.
+
+Nothing found is None, so that what is valid costs little.
+"""
 
 
 def fault(code: str, says: str, place: str = "") -> list[Fault]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from xml.parsers import expat  # noqa: S407  a document type is refused before any entity could be declared
 
 from fhir_server.fhir.faults import Fault, fault
+from fhir_server.fhir.scope import Scope
 from fhir_server.kernel.json import Json
 
 _XHTML = "http://www.w3.org/1999/xhtml "
@@ -32,7 +33,7 @@ class _RefusedError(Exception):
     """What the parser's handlers raise to stop at the first fault; it says why, without quoting."""
 
 
-def narrative_faults(value: object, _: Json) -> list[Fault] | None:
+def narrative_faults(value: object, _: Json, __: Scope) -> list[Fault] | None:
     """The faults of one `div`."""
     if type(value) is not str or not value:
         return fault("value", "A narrative is one XHTML div in a JSON string.")
@@ -117,5 +118,5 @@ def _check_attribute(element: str, name: str, value: str) -> None:
             raise _RefusedError(
                 "A link in the narrative uses a scheme that could act; an image there must not be embedded."
             )
-        if element == "img" and (scheme is not None or compact.startswith(("//", "\\"))):
+        if element == "img" and (scheme is not None or compact.replace("\\", "/").startswith("//")):
             raise _RefusedError("An image in the narrative lies elsewhere; showing it would tell that place who reads.")

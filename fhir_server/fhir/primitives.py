@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
 
 from fhir_server.kernel.identity import is_id
 
@@ -34,14 +33,14 @@ _TIME = re.compile(_CLOCK)
 _EVERY_MONTH_HAS = "28"
 
 
-def is_string(value: Any) -> bool:
+def is_string(value: object) -> bool:
     """Something visible, no control characters but tab, line feed and carriage return."""
     if type(value) is not str or not value or value.isspace() or len(value) > MOST_CHARACTERS:
         return False
     return value.isprintable() or _TEXT.fullmatch(value) is not None
 
 
-def is_code(value: Any) -> bool:
+def is_code(value: object) -> bool:
     if type(value) is not str or not value:
         return False
     if value.isalnum():
@@ -49,7 +48,7 @@ def is_code(value: Any) -> bool:
     return _CODE.fullmatch(value) is not None and len(value) <= MOST_CHARACTERS
 
 
-def is_uri(value: Any) -> bool:
+def is_uri(value: object) -> bool:
     """Not empty and without white space, as R4's regular expression has it; no scheme is asked for."""
     return type(value) is str and _URI.fullmatch(value) is not None and len(value) <= MOST_CHARACTERS
 
@@ -65,35 +64,35 @@ def _is_real(day: str) -> bool:
     return True
 
 
-def _is_moment(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
-    def check(value: Any) -> bool:
+def _is_moment(pattern: re.Pattern[str]) -> Callable[[object], bool]:
+    def check(value: object) -> bool:
         return type(value) is str and pattern.fullmatch(value) is not None and _is_real(value)
 
     return check
 
 
-def _is_text(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
-    def check(value: Any) -> bool:
+def _is_text(pattern: re.Pattern[str]) -> Callable[[object], bool]:
+    def check(value: object) -> bool:
         return type(value) is str and pattern.fullmatch(value) is not None
 
     return check
 
 
-def _is_whole(least: int) -> Callable[[Any], bool]:
-    def check(value: Any) -> bool:
+def _is_whole(least: int) -> Callable[[object], bool]:
+    def check(value: object) -> bool:
         return type(value) is int and least <= value <= 2**31 - 1
 
     return check
 
 
-def is_decimal(value: Any) -> bool:
+def is_decimal(value: object) -> bool:
     """A JSON number: true is none, and neither is a float, which has lost the digits that the client wrote."""
     if type(value) is int:
         return -(10**MOST_DIGITS) < value < 10**MOST_DIGITS
     return type(value) is Decimal and abs(value.adjusted()) <= MOST_DIGITS and len(str(value)) <= 2 * MOST_DIGITS
 
 
-def is_base64(value: Any) -> bool:
+def is_base64(value: object) -> bool:
     """RFC 4648 with padding, line breaks and blanks allowed between."""
     if type(value) is not str or not value or not value.isascii():
         return False
@@ -105,7 +104,7 @@ def is_base64(value: Any) -> bool:
     return True
 
 
-FORMATS: Mapping[str, Callable[[Any], bool]] = MappingProxyType(
+FORMATS: Mapping[str, Callable[[object], bool]] = MappingProxyType(
     {
         "base64Binary": is_base64,
         "boolean": lambda value: type(value) is bool,

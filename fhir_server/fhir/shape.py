@@ -3,13 +3,13 @@
 https://hl7.org/fhir/R4/json.html
 """
 
-from difflib import get_close_matches
-from typing import Any
+from functools import cache
 
-from fhir_server.fhir.faults import Check, Fault, fault, within
+from fhir_server.fhir.faults import MOST_ISSUES, Check, Fault, fault, within
+from fhir_server.fhir.scope import Scope
 from fhir_server.kernel.json import Json
 
-_LONGEST_NAME = 64
+_REQUIRED = "This element is required."
 
 
 class Shape:
@@ -22,40 +22,60 @@ class Shape:
         self.is_resource = is_resource
         self.properties: dict[str, Check] = {}
         self.paths: dict[str, str] = {}
-        self.required: list[str] = []
+        self.required: list[tuple[str, str]] = []
         self.required_choices: list[tuple[str, frozenset[str]]] = []
         self.choices: list[tuple[str, frozenset[str]]] = []
         self.rules: list[Check] = []
 
-    def __call__(self, value: Any, holder: Json) -> list[Fault] | None:  # noqa: ANN401  JSON, not yet checked
+    def __call__(self, value: object, holder: Json, scope: Scope) -> list[Fault] | None:
         if type(value) is not dict:
             return fault("structure", "An object is expected here.")
+        found = self._properties(value, scope) or self._counts(value)
+        if found:
+            return found  # the rules of a type rely on its structure
+        for rule in self.rules:
+            if (bad := rule(value, holder, scope)) is not None:
+                found += bad
+        return found or None
+
+    def _properties(self, value: Json, scope: Scope) -> list[Fault]:
         found: list[Fault] = []
         properties = self.properties
         for name, inner in value.items():
             check = properties.get(name)
             if check is None:
                 found += self._unknown(name)
-            elif (bad := check(inner, value)) is not None:
+            elif (bad := check(inner, value, scope)) is not None:
                 found += within(self.paths[name], bad)
-        for name in self.required:
-            if name not in value and f"_{name}" not in value:
-                found += fault("required", "This element is required.", self.paths[name])
-        if len(value) <= 1 and not self.is_resource and (not value or "id" in value):
-            found += fault("invariant", "ele-1: All FHIR elements must have a @value or children.")
+            else:
+                continue
+            if len(found) >= MOST_ISSUES:
+                break
+        return found
+
+    def _counts(self, value: Json) -> list[Fault]:
+        found: list[Fault] = []
+        for name, shadow in self.required:
+            if name not in value and shadow not in value:
+                found += fault("required", _REQUIRED, name)
         for path, names in self.required_choices:
             if names.isdisjoint(value):
-                found += fault("required", "This element is required.", path)
+                found += fault("required", _REQUIRED, path)
         for path, names in self.choices:
-            if len(names & value.keys()) > 1 and len({each.removeprefix("_") for each in names & value.keys()}) > 1:
+            given = names & value.keys()
+            if len(given) > 1 and len({each.removeprefix("_") for each in given}) > 1:
                 found += fault("structure", "This element has one value, of one type.", path)
-        for rule in self.rules:
-            if (bad := rule(value, holder)) is not None:
-                found += bad
-        return found or None
+        if len(value) <= 1 and not self.is_resource and value.keys() <= {"id"}:
+            found += fault("invariant", "ele-1: All FHIR elements must have a @value or children.")
+        return found
 
     def _unknown(self, name: str) -> list[Fault]:
-        """Never names the property: a client may have put anything there. A known one close to it is safe to name."""
-        near = get_close_matches(name, self.properties, 1) if len(name) <= _LONGEST_NAME else []
-        hint = f" Perhaps {near[0]} was meant." if near else ""
+        """Never names the property: a client may have put anything there. One of ours that looks like it is safe."""
+        near = _by_lower_case(self).get(name.lower())
+        hint = f" Perhaps {near} was meant." if near else ""
         return fault("structure", f"{self.name} has no such element.{hint}")
+
+
+@cache
+def _by_lower_case(shape: Shape) -> dict[str, str]:
+    return {name.lower(): name for name in shape.properties}

@@ -6,12 +6,12 @@ https://hl7.org/fhir/R4/json.html, https://hl7.org/fhir/R4/terminologies.html#re
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 from fhir_server.fhir.data import read
-from fhir_server.fhir.faults import Check, Fault, fault, within
+from fhir_server.fhir.faults import MOST_ISSUES, Check, Fault, fault, within
 from fhir_server.fhir.narrative import narrative_faults
 from fhir_server.fhir.primitives import FORMATS
+from fhir_server.fhir.scope import Scope
 from fhir_server.kernel.json import Json
 
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+\-]+(/[A-Za-z0-9!#$&^_.+\-]+( *;.*)?)?")
@@ -33,7 +33,7 @@ def primitive(type_name: str, binding: str | None) -> Check:
     return _single(_member_of(binding), "code-invalid", f"Not a code of the required value set {binding}.")
 
 
-def _member_of(binding: str) -> Callable[[Any], bool]:
+def _member_of(binding: str) -> Callable[[object], bool]:
     listed = read("value_sets")[binding]
     if listed is not None:
         codes = frozenset(code for members in listed.values() for code in members)
@@ -42,14 +42,14 @@ def _member_of(binding: str) -> Callable[[Any], bool]:
     return lambda value: type(value) is str and syntax.fullmatch(value) is not None
 
 
-def _single(is_valid: Callable[[Any], bool], code: str, says: str) -> Check:
-    def check(value: Any, _: Json) -> list[Fault] | None:  # noqa: ANN401  JSON, not yet checked
+def _single(is_valid: Callable[[object], bool], code: str, says: str) -> Check:
+    def check(value: object, _: Json, __: Scope) -> list[Fault] | None:
         return None if is_valid(value) else _mismatch(value) or fault(code, says)
 
     return check
 
 
-def _mismatch(value: Any) -> list[Fault] | None:  # noqa: ANN401  JSON, not yet checked
+def _mismatch(value: object) -> list[Fault] | None:
     """What is wrong with the JSON itself, before any type is asked."""
     if value is None:
         return fault("structure", "JSON null is no value: leave the property out.")
@@ -69,8 +69,8 @@ def concept(binding: str | None, inner: Check) -> Check:
         return inner
     codings = frozenset((system, code) for system, members in listed.items() for code in members)
 
-    def check(value: Any, holder: Json) -> list[Fault] | None:  # noqa: ANN401  JSON, not yet checked
-        found = inner(value, holder)
+    def check(value: object, holder: Json, scope: Scope) -> list[Fault] | None:
+        found = inner(value, holder, scope)
         if found is not None or ("coding" not in value and "text" not in value):
             return found
         if any((each.get("system"), each.get("code")) in codings for each in value.get("coding", ())):
@@ -83,7 +83,7 @@ def concept(binding: str | None, inner: Check) -> Check:
 def many(check_one: Check, name: str, *, is_primitive: bool, least: int) -> Check:
     """An array. In one of primitives a null stands where `_name` has an object at the same place."""
 
-    def check(values: Any, holder: Json) -> list[Fault] | None:  # noqa: ANN401  JSON, not yet checked
+    def check(values: object, holder: Json, scope: Scope) -> list[Fault] | None:
         if type(values) is not list:
             return fault("structure", "This element repeats: an array is expected.")
         if not values:
@@ -92,8 +92,10 @@ def many(check_one: Check, name: str, *, is_primitive: bool, least: int) -> Chec
         for place, value in enumerate(values):
             if value is None and is_primitive and type(_at(holder.get(shadow), place)) is dict:
                 continue
-            if (bad := check_one(value, holder)) is not None:
+            if (bad := check_one(value, holder, scope)) is not None:
                 found += within(f"[{place}]", bad)
+                if len(found) >= MOST_ISSUES:
+                    break
         if len(values) < least:
             found += fault("required", f"At least {least} are required.")
         return found or None
@@ -102,24 +104,24 @@ def many(check_one: Check, name: str, *, is_primitive: bool, least: int) -> Chec
     return check
 
 
-def _at(values: Any, place: int) -> Any:  # noqa: ANN401  JSON, not yet checked
+def _at(values: object, place: int) -> object:
     return values[place] if type(values) is list and place < len(values) else None
 
 
 def shadow_of(name: str, element: Check, *, repeats: bool) -> Check:
     """`_name`: the id and extensions of a primitive, in an array aligned with the values where it repeats."""
 
-    def check_one(value: Any, has_value: bool) -> list[Fault] | None:  # noqa: ANN401, FBT001  JSON, not yet checked
-        if (found := element(value, {})) is not None:
+    def check_one(value: object, has_value: bool, scope: Scope) -> list[Fault] | None:  # noqa: FBT001  a fact, not a flag
+        if (found := element(value, {}, scope)) is not None:
             return found
         if has_value or "extension" in value:
             return None
         return fault("invariant", "ele-1: All FHIR elements must have a @value or children.")
 
-    def check(value: Any, holder: Json) -> list[Fault] | None:  # noqa: ANN401  JSON, not yet checked
+    def check(value: object, holder: Json, scope: Scope) -> list[Fault] | None:
         beside = holder.get(name)
         if not repeats:
-            return check_one(value, beside is not None)
+            return check_one(value, beside is not None, scope)
         if type(value) is not list or not any(value):
             return fault("structure", "This element repeats: an array with at least one object is expected.")
         if beside is not None and type(beside) is list and len(beside) != len(value):
@@ -128,7 +130,7 @@ def shadow_of(name: str, element: Check, *, repeats: bool) -> Check:
         for place, each in enumerate(value):
             if each is None and _at(beside, place) is not None:
                 continue
-            if (bad := check_one(each, _at(beside, place) is not None)) is not None:
+            if (bad := check_one(each, _at(beside, place) is not None, scope)) is not None:
                 found += within(f"[{place}]", bad)
         return found or None
 

@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/validation.html
 
 from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.faults import issues
+from fhir_server.fhir.scope import Scope
 from fhir_server.fhir.shapes import shapes
 from fhir_server.fhir.structure import structure_issues
 from fhir_server.kernel.errors import Issue, UnprocessableError
@@ -20,7 +21,7 @@ def validate(resource: Json, *, with_models: bool = False) -> None:
     name = resource.get("resourceType")
     if not isinstance(name, str) or name not in served_types():
         raise UnprocessableError("resourceType names no type that this server holds.")
-    found: list[Issue] = issues(name, shapes()[name](resource, resource) or ())
+    found: list[Issue] = issues(name, shapes()[name](resource, resource, Scope(resource, resource)) or ())
     if with_models and not found:
         found = structure_issues(resource)
     if found:

@@ -49,6 +49,5 @@ class Delivery:
         async for part in self._vault.stream(opened.photo, start, stop):
             yield part
             again = replace(call, type=owner.type, id=owner.id)
-            again.trace.bases.clear()
-            again.trace.decisions.clear()
+            again.trace.forget()
             await self._engine.look(again)

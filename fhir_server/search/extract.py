@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from fhir_server.kernel.json import Json
-from fhir_server.search.parameters import Source, parameters_of
+from fhir_server.search.parameters import parameters_of
+from fhir_server.search.sources import Source
 from fhir_server.search.types.kind import Value
 
 SearchValues: TypeAlias = Mapping[str, tuple[Value, ...]]
@@ -38,7 +39,7 @@ def values_of(resource: Json, codes: Iterable[str]) -> SearchValues:
 
 
 def index_keywords(resource: Json) -> frozenset[Keyword]:
-    """All keywords to store for a resource. Those of references, dates and codes are as sensitive as the resource."""
+    """All keywords to store for a resource; each is as sensitive as the resource itself."""
     type_name = resource["resourceType"]
     found = {type_keyword(type_name)}
     for source in _sources(resource, parameters_of(type_name).indexed):

@@ -3,32 +3,20 @@
 https://hl7.org/fhir/R4/searchparameter.html
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TypeAlias
 
 from fhir_server.fhir.definitions import SearchParameter, search_parameters
 from fhir_server.fhir.fhirpath import Lane, compile_path
-from fhir_server.kernel.json import Json
 from fhir_server.search.kinds import KINDS
 from fhir_server.search.sharing import served_by
-from fhir_server.search.types.kind import Kind, Reader, Value
+from fhir_server.search.sources import Source, composite_sources, plain_sources, readable
+from fhir_server.search.types.kind import Asked, Kind
 
 ADDRESS = frozenset({"_id", "_lastUpdated"})
 """Answered from the address of a stored resource, which is in clear: no values, no tokens."""
-
-Read: TypeAlias = Callable[[Json], Sequence[Value]]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One place where values of the parameter `code` lie: below the top-level `property`, anywhere when that is ""."""
-
-    code: str
-    property: str
-    read: Read
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +24,8 @@ class Parameter:
     """One parameter of one type.
 
     `types` are the FHIR types of its values, `indexed_as` the codes under which its keywords are stored (`family` is
-    found through `name`). `single`: a resource has at most one value.
+    found through `name`). `single`: a resource has at most one value. `components`: the parameters that the parts of a
+    composite are.
     """
 
     definition: SearchParameter
@@ -45,6 +34,19 @@ class Parameter:
     sources: tuple[Source, ...]
     indexed_as: tuple[str, ...]
     single: bool
+    components: "tuple[Parameter, ...]" = ()
+
+    def asked(self, text: str = "", modifier: str = "", base: str = "") -> Asked:
+        """What `kind.parse` needs to know about one alternative of a query value."""
+        return Asked(
+            self.definition.code,
+            text,
+            modifier,
+            self.types,
+            tuple(sorted(self.definition.targets)),
+            base,
+            tuple((part.kind.parse, part.asked(base=base)) for part in self.components),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,50 +60,54 @@ class Parameters:
 
 @lru_cache(maxsize=256)
 def parameters_of(type_name: str) -> Parameters:
-    """Those whose kind is spoken here; others R4 defines are simply not among them."""
+    """Those whose kind is spoken here; others that R4 defines are simply not among them."""
+    known = {code: each for code, each in search_parameters(type_name).items() if each.kind in KINDS}
+    simple = {code: each for code, each in known.items() if not each.components}
     lanes = {
-        code: compile_path(definition.expression, type_name).lanes
-        for code, definition in search_parameters(type_name).items()
-        if definition.kind in KINDS
+        code: readable(KINDS[each.kind], compile_path(each.expression, type_name)) for code, each in simple.items()
     }
-    shared = served_by({code: (search_parameters(type_name)[code].kind, found) for code, found in lanes.items()})
-    by_code = {
-        code: _parameter(search_parameters(type_name)[code], found, shared[code]) for code, found in lanes.items()
+    shared = served_by({code: (known[code].kind, found) for code, found in lanes.items()})
+    by_code = {code: _simple(each, lanes[code], shared[code]) for code, each in simple.items()}
+    composites = {
+        code: _composite(each, type_name, tuple(by_code[part.code] for part in each.components))
+        for code, each in known.items()
+        if each.components
     }
-    searched = [parameter for code, parameter in by_code.items() if code not in ADDRESS]
+    searched = [each for code, each in (by_code | composites).items() if code not in ADDRESS]
     return Parameters(
-        MappingProxyType(by_code),
-        _by_property(source for parameter in searched for source in parameter.sources),
+        MappingProxyType(by_code | composites),
+        _by_property(source for each in searched for source in each.sources),
         _by_property(
-            source
-            for parameter in searched
-            if parameter.indexed_as == (parameter.definition.code,)
-            for source in parameter.sources
+            source for each in searched if each.indexed_as == (each.definition.code,) for source in each.sources
         ),
     )
 
 
-def _parameter(definition: SearchParameter, lanes: tuple[Lane, ...], indexed_as: tuple[str, ...]) -> Parameter:
+def _simple(definition: SearchParameter, lanes: tuple[Lane, ...], indexed_as: tuple[str, ...]) -> Parameter:
     kind = KINDS[definition.kind]
-    readable = [(lane, reader) for lane in lanes if (reader := kind.reader(lane.type, lane.owner)) is not None]
     return Parameter(
         definition,
         kind,
-        frozenset(lane.type for lane, _ in readable),
-        tuple(
-            Source(definition.code, lane.names[0] if lane.names else "", _read(lane, reader))
-            for lane, reader in readable
-        ),
+        frozenset(lane.type for lane in lanes),
+        plain_sources(definition.code, kind, lanes),
         indexed_as,
-        single=len({lane.elements for lane, _ in readable}) == 1 and not any(lane.many for lane, _ in readable),
+        single=len({lane.elements for lane in lanes}) == 1 and not any(lane.many for lane in lanes),
     )
 
 
-def _read(lane: Lane, reader: Reader) -> Read:
-    def read(resource: Json) -> Sequence[Value]:
-        return [value for item in lane.items(resource, resource) for value in reader(item)]
-
-    return read
+def _composite(definition: SearchParameter, type_name: str, components: tuple[Parameter, ...]) -> Parameter:
+    parts = tuple(
+        (component.kind, part.expression) for component, part in zip(components, definition.components, strict=True)
+    )
+    return Parameter(
+        definition,
+        KINDS[definition.kind],
+        frozenset(),
+        composite_sources(definition.code, compile_path(definition.expression, type_name), parts),
+        indexed_as=(),
+        single=False,
+        components=components,
+    )
 
 
 def _by_property(sources: Iterable[Source]) -> Mapping[str, tuple[Source, ...]]:

@@ -16,7 +16,6 @@ from fhir_server.search.results import Shape, not_supported
 from fhir_server.search.tree import Condition, Filter, IdIn, Missing, Query, Updated, ValueIn
 from fhir_server.search.types import date
 from fhir_server.search.types.escapes import split, unescape
-from fhir_server.search.types.kind import Asked
 
 MOST_PAIRS = 64
 MOST_ALTERNATIVES = 100
@@ -87,11 +86,13 @@ def _condition(type_name: str, written: str, value: str, base: str, ignored: lis
 
 
 def _name(type_name: str, written: str) -> _Name:
-    code, _, modifier = written.partition(":")
+    code, separator, modifier = written.partition(":")
     if code in results.UNSUPPORTED:
         raise not_supported(f"{code} is not supported.")
     if "." in written and code.partition(".")[0] in search_parameters(type_name):
         raise not_supported("Chained parameters are not supported.")
+    if separator and not modifier:
+        raise not_supported(f"{_shown(code)} is followed by a colon and no modifier.")
     return _Name(code, modifier)
 
 
@@ -109,14 +110,7 @@ def _check_modifier(parameter: Parameter, name: _Name) -> None:
 
 def _value_in(parameter: Parameter, name: _Name, alternatives: list[str], base: str) -> ValueIn:
     negated = name.modifier == "not"
-    asked = Asked(
-        name.code,
-        "",
-        "" if negated else name.modifier,
-        parameter.types,
-        tuple(sorted(parameter.definition.targets)),
-        base,
-    )
+    asked = parameter.asked(modifier="" if negated else name.modifier, base=base)
     predicates = (parameter.kind.parse(replace(asked, text=each)) for each in alternatives)
     return ValueIn(name.code, tuple(dict.fromkeys(predicates)), negated)
 

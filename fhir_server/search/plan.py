@@ -10,6 +10,7 @@ from itertools import groupby
 from fhir_server.search.extract import Keyword, type_keyword
 from fhir_server.search.parameters import Parameter, parameters_of
 from fhir_server.search.tree import AnyOf, Condition, Query, ValueIn
+from fhir_server.search.types.composite import CompositeIs
 from fhir_server.search.types.date import DateIs, between
 from fhir_server.search.types.kind import MOST_KEYWORDS, Cover, Predicate
 
@@ -70,8 +71,17 @@ def _ranges(conditions: Iterable[Condition]) -> Iterator[tuple[str, tuple[DateIs
 
 
 def _value_groups(type_name: str, parameter: Parameter, any_of: tuple[Predicate, ...]) -> Iterator[Group]:
-    most = MOST_KEYWORDS // (len(any_of) * len(parameter.indexed_as)) if any_of else 0
-    yield from _either([tuple(_spread(type_name, parameter, each.cover(most), each.breadth)) for each in any_of])
+    yield from _either([tuple(_covers(type_name, parameter, each, len(any_of))) for each in any_of])
+
+
+def _covers(type_name: str, parameter: Parameter, predicate: Predicate, alternatives: int) -> Iterator[Group]:
+    """A composite is found by its parts, each under its own parameter."""
+    if isinstance(predicate, CompositeIs):
+        for component, part in zip(parameter.components, predicate.parts, strict=True):
+            yield from _covers(type_name, component, part, alternatives)
+    else:
+        most = MOST_KEYWORDS // (alternatives * len(parameter.indexed_as))
+        yield from _spread(type_name, parameter, predicate.cover(most), predicate.breadth)
 
 
 def _spread(type_name: str, parameter: Parameter, cover: Cover, breadth: int) -> Iterator[Group]:

@@ -49,6 +49,7 @@ class AuditRows:
         if self._flusher:
             self._flusher.cancel()
             await asyncio.gather(self._flusher, return_exceptions=True)
+            await self._writer.end()
 
     async def append(self, entries: Sequence[AuditRow]) -> None:
         """Durable when it returns. Raises StaleBasisError or UnavailableError; then no answer may leave."""

@@ -18,6 +18,7 @@ from fhir_server.store.collections import Collections
 from fhir_server.store.commit import Committer
 from fhir_server.store.connection import connect
 from fhir_server.store.documents import Documents, NewBytes
+from fhir_server.store.events import Events
 from fhir_server.store.heads import HeadRows
 from fhir_server.store.indexing import Indexing
 from fhir_server.store.photos import Photos
@@ -39,6 +40,7 @@ class ClinicStore:
     photos: Photos
     audit: AuditRows
     tasks: TaskRows
+    events: Events
 
 
 @asynccontextmanager
@@ -57,17 +59,19 @@ async def open_store(
         heads = HeadRows(to, documents, keyring)
         tokenizer = Tokenizer(await keyring.named(f"tokens/{TOKEN_EPOCH}", KeyClass.TOKEN), TOKEN_EPOCH)
         committer = Committer(Transaction(to, documents, keyring, heads, Writer(to, documents, keyring, clock), clock))
+        events = Events(to, documents, keyring, tokenizer, base)
         audit = AuditRows(to, heads, Writer(to, documents, keyring, clock))
         await committer.start()
         await audit.start()
         try:
             yield ClinicStore(
                 keyring,
-                Resources(to, documents, keyring, Indexing(to, tokenizer, base), committer),
+                Resources(to, documents, keyring, Indexing(to, tokenizer, base), committer, events),
                 heads,
                 Photos(to, documents, keyring, database, clock, new_bytes),
                 audit,
                 TaskRows(to, clock),
+                events,
             )
         finally:
             await committer.stop()

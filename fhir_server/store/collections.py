@@ -18,7 +18,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "heads": [],
     "audit": [],
     "audit_index": [IndexModel([("tokens", ASCENDING), ("seq", ASCENDING), ("_id", ASCENDING)], name="tokens")],
-    "writers": [],
+    "writers": [IndexModel([("open", ASCENDING)], name="open")],
     "photos": [
         IndexModel([("subjects", ASCENDING), ("state", ASCENDING)], name="subjects"),
         IndexModel([("owner", ASCENDING)], name="owner"),

@@ -38,6 +38,7 @@ class Committer:
         if self._flusher:
             self._flusher.cancel()
             await asyncio.gather(self._flusher, return_exceptions=True)
+            await self._transaction.end()
 
     async def commit(self, rows: tuple[Row, ...]) -> tuple[Stored, ...]:
         """Durable when it returns. Raises what kept it from being written; then nothing of it was."""

@@ -109,7 +109,9 @@ class HeadRows:
     def _opened(self, found: Document, key: DataKey) -> Head:
         plain = self._documents.open_bytes(found["sealed"], "Head", found["_id"], found["epoch"], key)
         consents: Mapping[str, int] = json.decode_trusted(plain)["consents"]
-        return Head(found["_id"], int(found["epoch"]), {_key_of(consent): version for consent, version in consents.items()})
+        return Head(
+            found["_id"], int(found["epoch"]), {_key_of(consent): version for consent, version in consents.items()}
+        )
 
 
 def _key_of(reference: str) -> ResourceKey:

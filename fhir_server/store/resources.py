@@ -18,6 +18,7 @@ from fhir_server.store.collections import Collections
 from fhir_server.store.commit import Committer
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import Documents
+from fhir_server.store.events import Events
 from fhir_server.store.indexing import Indexing
 from fhir_server.store.query_compiler import Compiled, compile_query
 
@@ -32,11 +33,14 @@ class Resources:
         keyring: Keyring,
         indexing: Indexing,
         committer: Committer,
+        events: Events,
     ) -> None:
         self._to, self._documents, self._keyring = collections, documents, keyring
-        self._indexing, self._committer = indexing, committer
+        self._indexing, self._committer, self._events = indexing, committer, events
 
     async def read(self, key: ResourceKey) -> Stored | None:
+        if key.type == "AuditEvent":
+            return await self._events.read(key.id)
         return (await self.read_many([key])).get(key)
 
     async def read_many(self, keys: Collection[ResourceKey]) -> Mapping[ResourceKey, Stored]:
@@ -63,8 +67,7 @@ class Resources:
         """Looks at one batch of candidates; the caller comes back with the position for more."""
         compiled = compile_query(query, after, self._indexing.tokenizer)
         batch = max(limit, _FEWEST_CANDIDATES)
-        found = await self._candidates(compiled, batch)
-        opened = await self._opened(found)
+        found, opened = await self._candidates(query.type, compiled, batch)
         exact = [stored for stored in opened if _after(stored, after, compiled.direction) and _matches(query, stored)]
         if len(exact) > limit:
             exact = exact[:limit]
@@ -75,10 +78,16 @@ class Resources:
     async def commit(self, changes: Sequence[Change]) -> tuple[Stored, ...]:
         return await self._committer.commit(await self._indexing.rows(changes))
 
-    async def _candidates(self, compiled: Compiled, batch: int) -> list[Document]:
+    async def _candidates(
+        self, type: str, compiled: Compiled, batch: int
+    ) -> tuple[Sequence[Document], Sequence[Stored]]:
+        """Rows in order, and what of them opens."""
+        if type == "AuditEvent":
+            return await self._events.candidates(compiled, batch)
         with seam():
             cursor = self._to.resources.find(compiled.filter, hint=compiled.hint).sort(list(compiled.sort)).limit(batch)
-            return await cursor.to_list(batch)
+            found = await cursor.to_list(batch)
+        return found, await self._opened(found)
 
     async def _opened(self, found: Sequence[Document]) -> list[Stored]:
         keys = await self._keyring.open_keys({KeyId(document["key"]) for document in found})

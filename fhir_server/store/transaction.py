@@ -75,6 +75,10 @@ class Transaction:
         self._writer.settle(written.events)
         return tuple(written.stored)
 
+    async def end(self) -> None:
+        """The last one was run."""
+        await self._writer.end()
+
     async def _write(self, rows: Sequence[Row], keys: Keys, session: AsyncClientSession) -> _Written:
         await session.start_transaction(ReadConcern("snapshot"), WriteConcern("majority", j=True))
         try:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from fhir_server.crypto.derivation import derive
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import DataKey, KeyClass, KeyRequest
 from fhir_server.kernel.clock import Clock, microseconds
@@ -15,6 +14,7 @@ from fhir_server.kernel.identity import random_id
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import Documents, moment
+from fhir_server.store.events import writer_key
 
 
 class Event(Protocol):
@@ -35,7 +35,7 @@ class Writer:
         self._id = ""
         fresh = random_id()[:16]
         with seam():
-            await self._writers.insert_one({"_id": fresh, "since": self._clock.now(), "indexed": 0})
+            await self._writers.insert_one({"_id": fresh, "since": self._clock.now(), "indexed": 0, "open": True})
         self._id, self._next, self._key = fresh, 1, None
 
     async def documents(self, entries: Sequence[Event], seq: int) -> list[Document]:
@@ -44,6 +44,13 @@ class Writer:
             await self.lease()
         key = await self._audit_key()
         return [self._document(entry, number, seq, key) for number, entry in enumerate(entries, self._next)]
+
+    async def end(self) -> None:
+        """Say which number was the last, so that nobody looks for more."""
+        if self._id:
+            with seam():
+                await self._writers.update_one({"_id": self._id}, {"$set": {"last": self._next - 1}})
+            self._id = ""
 
     def settle(self, count: int) -> None:
         """They are durable: their numbers are taken."""
@@ -59,8 +66,7 @@ class Writer:
         if self._key is None:
             clinic = KeyRequest((), KeyClass.AUDIT)
             root = (await self._keyring.data_keys([clinic]))[clinic]
-            # Random nonces under one key for all events of a clinic would wear it out; each lease has its own.
-            self._key = DataKey(root.id, derive(root.secret, "audit", self._id.encode()))
+            self._key = writer_key(root, self._id)
         return self._key
 
     def now(self) -> int:

@@ -5,6 +5,5 @@ need the type of what they find, have fhir.fhirpath. https://hl7.org/fhir/R4/con
 """
 
 from fhir_server.fhir.invariants.rules import LEFT_OUT, invariant
-from fhir_server.fhir.invariants.scope import Scope
 
-__all__ = ["LEFT_OUT", "Scope", "invariant"]
+__all__ = ["LEFT_OUT", "invariant"]

@@ -6,11 +6,11 @@ http://hl7.org/fhirpath/N1/#functions
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from fhir_server.fhir.invariants.navigation import children, descendants
-from fhir_server.fhir.invariants.operators import answer, is_number, same, truth
-from fhir_server.fhir.invariants.scope import Expression, Items, Scope
+from fhir_server.fhir.invariants.operators import answer, is_number, truth
+from fhir_server.fhir.scope import Expression, Items, Scope
 from fhir_server.kernel.json import encode
 
 Function: TypeAlias = Callable[[Items, tuple[Expression, ...], Scope], Items]
@@ -45,8 +45,8 @@ def _is_distinct(items: Items, _: tuple[Expression, ...], __: Scope) -> Items:
 
 
 def _intersect(items: Items, arguments: tuple[Expression, ...], scope: Scope) -> Items:
-    other = arguments[0](items, scope)
-    return [item for item in items if any(same(item, each) for each in other)]
+    other = {encode(item) for item in arguments[0](items, scope)}
+    return [item for item in items if encode(item) in other]
 
 
 def _combine(items: Items, arguments: tuple[Expression, ...], scope: Scope) -> Items:
@@ -78,7 +78,7 @@ def _replace_matches(items: Items, arguments: tuple[Expression, ...], scope: Sco
     return [re.sub(pattern, by, item) for item in items[:1] if isinstance(item, str)]
 
 
-def is_of(type_name: str) -> Callable[[Any], bool]:
+def is_of(type_name: str) -> Callable[[object], bool]:
     """As much of `is` as untyped JSON can tell: a boolean, a number, a resource."""
     if type_name in {"Boolean", "boolean"}:
         return lambda item: isinstance(item, bool)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from fhir_server.fhir.invariants.functions import FUNCTIONS, is_of
 from fhir_server.fhir.invariants.navigation import child
 from fhir_server.fhir.invariants.operators import LEVELS, between
-from fhir_server.fhir.invariants.scope import Expression, Items, Scope
+from fhir_server.fhir.scope import Expression, Items, Scope
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>'(?:[^'\\]|\\.)*')

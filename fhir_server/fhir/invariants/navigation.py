@@ -5,34 +5,33 @@ https://hl7.org/fhir/R4/fhirpath.html#types
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
 
 from fhir_server.fhir.data import read
 from fhir_server.fhir.elements import CHOICE, property_name, unprofiled
-from fhir_server.fhir.invariants.scope import Expression, Items, Scope
+from fhir_server.fhir.scope import Expression, Items, Scope
 from fhir_server.kernel.json import Json
 
 
 @cache
-def _choices() -> Mapping[str, tuple[str, ...]]:
+def _choices() -> Mapping[str, frozenset[str]]:
     """`value` -> `valueQuantity`, `valueString` …: every choice in R4. None of them is a plain element of another type."""
-    found: dict[str, dict[str, None]] = {}
+    found: dict[str, set[str]] = {}
     for definition in read("types").values():
         for name, element in definition.get("elements", {}).items():
             if name.endswith(CHOICE):
-                names = found.setdefault(name.removesuffix(CHOICE), {})
-                names.update((property_name(name, unprofiled(each)), None) for each in element["type"])
-    return {name: tuple(names) for name, names in found.items()}
+                names = (property_name(name, unprofiled(each)) for each in element["type"])
+                found.setdefault(name.removesuffix(CHOICE), {name.removesuffix(CHOICE)}).update(names)
+    return {name: frozenset(names) for name, names in found.items()}
 
 
 def child(name: str, source: Expression) -> Expression:
-    json_names = (name, *_choices().get(name, ()))
+    choices = _choices().get(name)
 
     def step(items: Items, scope: Scope) -> Items:
         found: Items = []
         for item in source(items, scope):
             if isinstance(item, dict):
-                for json_name in json_names:
+                for json_name in (name,) if choices is None else choices & {each.removeprefix("_") for each in item}:
                     found += _values(item, json_name)
         return found
 
@@ -51,7 +50,7 @@ def children(items: Items) -> Items:
     return [found for item in items for found in _below(item)]
 
 
-def _below(item: Any) -> Iterator[Any]:  # noqa: ANN401  JSON is any value
+def _below(item: object) -> Iterator[object]:
     if isinstance(item, dict):
         for name, value in item.items():
             if name != "resourceType":

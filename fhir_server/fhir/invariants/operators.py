@@ -6,10 +6,9 @@ http://hl7.org/fhirpath/N1/#operations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
 
 from fhir_server.fhir.invariants.moments import MOMENT, order
-from fhir_server.fhir.invariants.scope import Expression, Items, Scope
+from fhir_server.fhir.scope import Expression, Items, Scope
 
 Combine = Callable[[Items, Items], Items]
 
@@ -90,12 +89,16 @@ def _ordered(holds: Callable[[int], bool]) -> Combine:
     return combine
 
 
-def _compare(left: Any, right: Any) -> int | None:  # noqa: ANN401  JSON is any value
+def _compare(left: object, right: object) -> int | None:
     if is_number(left) and is_number(right):
         return (left > right) - (left < right)
     if isinstance(left, str) and isinstance(right, str) and MOMENT.fullmatch(left) and MOMENT.fullmatch(right):
         return order(left, right)
-    if isinstance(left, dict) and isinstance(right, dict) and all(left.get(x) == right.get(x) for x in ("code", "system")):
+    if (
+        isinstance(left, dict)
+        and isinstance(right, dict)
+        and all(left.get(x) == right.get(x) for x in ("code", "system"))
+    ):
         return _compare(left.get("value"), right.get("value"))
     return None
 

@@ -5,12 +5,11 @@ https://hl7.org/fhir/R4/conformance-rules.html#constraints
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
 
 from fhir_server.fhir.data import read
 from fhir_server.fhir.invariants.grammar import compiled
 from fhir_server.fhir.invariants.operators import truth
-from fhir_server.fhir.invariants.scope import Scope
+from fhir_server.fhir.scope import Scope
 
 LEFT_OUT: Mapping[str, str] = MappingProxyType(
     {
@@ -31,7 +30,7 @@ LEFT_OUT: Mapping[str, str] = MappingProxyType(
 """Errors of R4 that are no compiled expression here, and why."""
 
 
-def invariant(owner: str, key: str) -> tuple[str, Callable[[Any, Scope], bool]] | None:
+def invariant(owner: str, key: str) -> tuple[str, Callable[[object, Scope], bool]] | None:
     """What the invariant says, and whether an item breaks it. None for a mere warning and for what is left out.
 
     Broken is what is definitely false. "Unknown" is not: two dates of which nobody can tell which is the earlier.
@@ -41,7 +40,7 @@ def invariant(owner: str, key: str) -> tuple[str, Callable[[Any, Scope], bool]] 
         return None
     expression = compiled(said["expression"])
 
-    def broken(item: Any, scope: Scope) -> bool:  # noqa: ANN401  JSON is any value
+    def broken(item: object, scope: Scope) -> bool:
         return truth(expression([item], scope)) is False
 
     return f"{key}: {said['human']}", broken

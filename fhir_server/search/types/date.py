@@ -10,15 +10,13 @@ from typing import NamedTuple
 
 from fhir_server.kernel.errors import InvalidRequestError
 from fhir_server.kernel.json import Json
-from fhir_server.search.types import days
+from fhir_server.search.types import bounds, days
 from fhir_server.search.types.escapes import unescape
 from fhir_server.search.types.kind import MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Value, by_type
 from fhir_server.search.types.moment import BEGINNING, DAY, END, Stretch, stretch
 
 _WRITTEN = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)?(.*)", re.DOTALL)
 _PLUS_READ_AS_SPACE = re.compile(r"(T[0-9:.]+) ([0-9]{2}:[0-9]{2})")
-_UPPER = ">"
-"""Before the keywords of an upper bound."""
 _MOST_KEYWORDS = 100
 
 
@@ -29,16 +27,10 @@ class DateValue(NamedTuple):
     high: int
 
     def keywords(self) -> Sequence[str]:
-        """Those of the lower bound's day; those of the upper bound's too, unless it is the same day."""
-        upper = days.day_of(self.high - 1)
-        if self.low == BEGINNING:
-            lower: Sequence[str] = (days.OPEN,)
-        else:
-            lower = days.keywords(days.day_of(self.low))
-            if self.high != END and upper == days.day_of(self.low):
-                return lower
-        later = (days.OPEN,) if self.high == END else days.keywords(upper)
-        return [*lower, *(_UPPER + keyword for keyword in later)]
+        """Those of the days on which it begins and ends."""
+        lower = None if self.low == BEGINNING else days.keywords(days.day_of(self.low))
+        upper = None if self.high == END else days.keywords(days.day_of(self.high - 1))
+        return bounds.keywords(lower, upper)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +69,28 @@ class DateIs:
             case "le":
                 groups = [_begins(None, self.high - 1, most)]
             case "sa":
-                groups = [_begins(self.high, None, most, open_bound=False)]
+                groups = [_begins(self.high, None, most)]
             case "eb":
-                groups = [_ends(None, self.low - 1, most, open_bound=False)]
+                groups = [_ends(None, self.low - 1, most)]
             case "ap":
                 about = self.about()
                 groups = [_begins(None, about.high - 1, most), _ends(about.low, None, most)]
             case _:
                 groups = []
         return tuple(group for group in groups if group is not None)
+
+
+def _cover(first: int | None, last: int | None, most: int) -> tuple[str, ...] | None:
+    """The days between two instants, both inclusive."""
+    return days.cover(None if first is None else days.day_of(first), None if last is None else days.day_of(last), most)
+
+
+def _begins(first: int | None, last: int | None, most: int) -> tuple[str, ...] | None:
+    return bounds.begins(_cover(first, last, most - 1), openly=first is None)
+
+
+def _ends(first: int | None, last: int | None, most: int) -> tuple[str, ...] | None:
+    return bounds.ends(_cover(first, last, (most - 1) // 2), openly=last is None)
 
 
 def _inside(asked: DateIs, value: DateValue) -> bool:
@@ -108,31 +113,8 @@ _HOLDS: Mapping[str, Callable[[DateIs, DateValue], bool]] = {
 def between(after: DateIs, before: DateIs, most: int = _MOST_KEYWORDS) -> Cover:
     """One group for `ge…` and `lt…` on the same value: it begins inside, or began before and ends later."""
     inside = _begins(after.low, before.high - 1, most // 2)
-    across = days.cover(days.day_of(after.low), None, most // 2 - 1)
-    if inside is None or across is None:
-        return ()
-    return ((*inside, *(_UPPER + keyword for keyword in across), _UPPER + days.OPEN),)
-
-
-def _day(moment: int | None) -> int | None:
-    return None if moment is None else days.day_of(moment)
-
-
-def _begins(first: int | None, last: int | None, most: int, *, open_bound: bool = True) -> tuple[str, ...] | None:
-    """The lower bound lies between two instants (both inclusive)."""
-    found = days.cover(_day(first), _day(last), most - 1)
-    if found is None:
-        return None
-    return (*found, days.OPEN) if first is None and open_bound else found
-
-
-def _ends(first: int | None, last: int | None, most: int, *, open_bound: bool = True) -> tuple[str, ...] | None:
-    """The upper bound does; the keywords of a value within one day name that day once, as its lower bound."""
-    found = days.cover(_day(first), _day(last), (most - 1) // 2)
-    if found is None:
-        return None
-    unbounded = (_UPPER + days.OPEN,) if last is None and open_bound else ()
-    return (*found, *(_UPPER + keyword for keyword in found), *unbounded)
+    across = bounds.crosses(_cover(after.low, None, most // 2 - 1))
+    return () if inside is None or across is None else ((*inside, *across),)
 
 
 def parse(asked: Asked) -> Predicate:

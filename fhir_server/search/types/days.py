@@ -10,8 +10,6 @@ from itertools import islice
 
 from fhir_server.search.types.moment import DAY, EPOCH_DAY, days_until
 
-OPEN = "open"
-"""The keyword of a bound that is open."""
 _EARLY, _LATE = "early", "late"
 _FIRST, _LAST = days_until(1900), days_until(2100) - 1
 _MONTH, _YEAR, _DECADE = 1, 2, 3

@@ -48,7 +48,8 @@ class Asked:
     """One alternative of a query parameter as the client wrote it, escapes and all, and what is known of the parameter.
 
     `types` are the FHIR types that its values are taken from, `targets` the resource types that a reference may name,
-    `base` is this server's own address, which makes an absolute reference a local one.
+    `base` is this server's own address, which makes an absolute reference a local one. `parts`: how each part of a
+    composite is parsed.
     """
 
     parameter: str
@@ -57,6 +58,7 @@ class Asked:
     types: frozenset[str] = frozenset()
     targets: tuple[str, ...] = ()
     base: str = ""
+    parts: "tuple[tuple[Callable[[Asked], Predicate], Asked], ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)

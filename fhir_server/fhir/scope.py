@@ -1,4 +1,4 @@
-"""What an expression stands on: the item at hand, its resource, and the resource that contains that one.
+"""What a check or an expression stands on: the resource of the item at hand, and the one that contains that.
 
 https://hl7.org/fhir/R4/fhirpath.html#variables
 """

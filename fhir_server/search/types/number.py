@@ -1,0 +1,154 @@
+"""Kind `number`: what was written stands for all numbers that round to it; comparisons take it exactly.
+
+https://hl7.org/fhir/R4/search.html#number
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
+
+from fhir_server.kernel.errors import InvalidRequestError
+from fhir_server.kernel.json import Json
+from fhir_server.search.types import bounds, magnitudes
+from fhir_server.search.types.escapes import unescape
+from fhir_server.search.types.kind import MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Value, by_type
+
+_WRITTEN = re.compile(
+    r"(?P<prefix>eq|ne|gt|lt|ge|le|sa|eb|ap)?(?P<number>[+-]?[0-9]{1,18}(?:\.[0-9]{1,9})?(?:[eE][+-]?[0-9]{1,3})?)",
+    re.ASCII,
+)
+_MOST_KEYWORDS = 100
+_LOWEST, _HIGHEST = Decimal("-Infinity"), Decimal("Infinity")
+
+
+class NumberValue(NamedTuple):
+    """From `low` to `high`, both inclusive and mostly equal; infinite where open."""
+
+    low: Decimal
+    high: Decimal
+
+    def keywords(self) -> Sequence[str]:
+        lower = None if self.low == _LOWEST else magnitudes.keywords(self.low)
+        if self.low == self.high and lower is not None:
+            return lower
+        return bounds.keywords(lower, None if self.high == _HIGHEST else magnitudes.keywords(self.high))
+
+
+@dataclass(frozen=True, slots=True)
+class NumberIs:
+    """A prefix, the number as written, and half of its last digit: what `eq`, `ne` allow on either side."""
+
+    prefix: str
+    number: Decimal
+    margin: Decimal
+
+    @property
+    def breadth(self) -> int:
+        return 5 if self.prefix == "eq" else 8
+
+    def matches(self, value: Value) -> bool:
+        return isinstance(value, NumberValue) and _HOLDS[self.prefix](self, value)
+
+    def about(self) -> tuple[Decimal, Decimal]:
+        """`ap`: a tenth more or less."""
+        tenth = abs(self.number) / 10
+        return self.number - tenth, self.number + tenth
+
+    def cover(self, most: int = MOST_KEYWORDS) -> Cover:
+        most = min(most, _MOST_KEYWORDS)
+        match self.prefix:
+            case "eq":
+                groups = [_begins(self.number - self.margin, self.number + self.margin, most)]
+            case "gt" | "ge":
+                groups = [_ends(self.number, None, most)]
+            case "lt" | "le":
+                groups = [_begins(None, self.number, most)]
+            case "sa":
+                groups = [_begins(self.number, None, most)]
+            case "eb":
+                groups = [_ends(None, self.number, most)]
+            case "ap":
+                low, high = self.about()
+                groups = [_begins(None, high, most), _ends(low, None, most)]
+            case _:
+                groups = []
+        return tuple(group for group in groups if group is not None)
+
+
+def _begins(first: Decimal | None, last: Decimal | None, most: int) -> tuple[str, ...] | None:
+    return bounds.begins(magnitudes.cover(first, last, most - 1), openly=first is None)
+
+
+def _ends(first: Decimal | None, last: Decimal | None, most: int) -> tuple[str, ...] | None:
+    return bounds.ends(magnitudes.cover(first, last, (most - 1) // 2), openly=last is None)
+
+
+def _inside(asked: NumberIs, value: NumberValue) -> bool:
+    """R4 excludes the upper end of what rounds to a number."""
+    return asked.number - asked.margin <= value.low and value.high < asked.number + asked.margin
+
+
+_HOLDS: Mapping[str, Callable[[NumberIs, NumberValue], bool]] = {
+    "eq": _inside,
+    "ne": lambda asked, value: not _inside(asked, value),
+    "gt": lambda asked, value: value.high > asked.number,
+    "lt": lambda asked, value: value.low < asked.number,
+    "ge": lambda asked, value: value.high >= asked.number,
+    "le": lambda asked, value: value.low <= asked.number,
+    "sa": lambda asked, value: value.low > asked.number,
+    "eb": lambda asked, value: value.high < asked.number,
+    "ap": lambda asked, value: value.low <= asked.about()[1] and value.high >= asked.about()[0],
+}
+
+
+def parse(asked: Asked) -> Predicate:
+    return predicate(asked.parameter, unescape(asked.text))
+
+
+def predicate(parameter: str, text: str) -> NumberIs:
+    """`100`, `ge5.40`, `1e2`. Raises InvalidRequestError for what is no number."""
+    written = _WRITTEN.fullmatch(text.strip())
+    if written is None:
+        raise InvalidRequestError(
+            f"A value of {parameter} is a number such as 5.40, perhaps after one of eq, ne, gt, lt, ge, le, sa, eb, ap."
+        )
+    number = Decimal(written["number"])
+    exponent = number.as_tuple().exponent
+    margin = Decimal(5).scaleb(exponent - 1) if isinstance(exponent, int) else Decimal(0)
+    return NumberIs(written["prefix"] or "eq", number, margin)
+
+
+def decimal(item: object) -> Decimal | None:
+    """A JSON number; None for anything else."""
+    if isinstance(item, bool) or not isinstance(item, int | float | Decimal):
+        return None
+    number = Decimal(str(item)) if isinstance(item, float) else Decimal(item)
+    return number if number.is_finite() else None
+
+
+def _number(item: object) -> Sequence[Value]:
+    number = decimal(item)
+    return () if number is None else (NumberValue(number, number),)
+
+
+def ends_of(low: object, high: object) -> NumberValue | None:
+    """A Range by its two quantities; None when both are open."""
+    first = decimal(low.get("value")) if isinstance(low, dict) else None
+    last = decimal(high.get("value")) if isinstance(high, dict) else None
+    if first is None and last is None:
+        return None
+    return NumberValue(_LOWEST if first is None else first, _HIGHEST if last is None else last)
+
+
+def _range(item: Json) -> Sequence[Value]:
+    found = ends_of(item.get("low"), item.get("high"))
+    return () if found is None else (found,)
+
+
+NUMBER = Kind(
+    "number",
+    by_type({"decimal": _number, "integer": _number, "positiveInt": _number, "unsignedInt": _number, "Range": _range}),
+    parse,
+)

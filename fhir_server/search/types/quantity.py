@@ -1,0 +1,102 @@
+"""Kind `quantity`: a number and, if asked for, its unit. Units are compared as written, not converted.
+
+https://hl7.org/fhir/R4/search.html#quantity
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
+
+from fhir_server.kernel.errors import InvalidRequestError
+from fhir_server.kernel.json import Json
+from fhir_server.search.types import number
+from fhir_server.search.types.escapes import split, unescape
+from fhir_server.search.types.kind import MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Value, by_type
+
+_CURRENCIES = "urn:iso:std:iso:4217"
+_PARTS = 3
+
+
+class QuantityValue(NamedTuple):
+    number: number.NumberValue
+    system: str
+    code: str
+    unit: str
+
+    def keywords(self) -> Sequence[str]:
+        """Those of the number. The unit hardly narrows a search that names a code."""
+        return self.number.keywords()
+
+
+@dataclass(frozen=True, slots=True)
+class QuantityIs:
+    """`number`, `number|system|code`, or `number||code`, where the code may also be the unit as people read it."""
+
+    number: number.NumberIs
+    system: str = ""
+    code: str = ""
+
+    @property
+    def breadth(self) -> int:
+        return self.number.breadth
+
+    def cover(self, most: int = MOST_KEYWORDS) -> Cover:
+        return self.number.cover(most)
+
+    def matches(self, value: Value) -> bool:
+        return isinstance(value, QuantityValue) and self._unit_matches(value) and self.number.matches(value.number)
+
+    def _unit_matches(self, value: QuantityValue) -> bool:
+        if self.system:
+            return value.system == self.system and value.code == self.code
+        return not self.code or self.code in {value.code, value.unit}
+
+
+def parse(asked: Asked) -> Predicate:
+    parts = [unescape(part) for part in split(asked.text, "|")]
+    if len(parts) not in {1, _PARTS} or (len(parts) == _PARTS and parts[1] and not parts[2]):
+        raise InvalidRequestError(f"A value of {asked.parameter} is number, number|system|code or number||code.")
+    return QuantityIs(number.predicate(asked.parameter, parts[0]), *parts[1:])
+
+
+def _text(item: Json, name: str) -> str:
+    found = item.get(name)
+    return found if isinstance(found, str) else ""
+
+
+def _of_unit(found: number.NumberValue, item: Json) -> Sequence[Value]:
+    return (QuantityValue(found, _text(item, "system"), _text(item, "code"), _text(item, "unit")),)
+
+
+def _quantity(item: Json) -> Sequence[Value]:
+    """`< 5` is anything up to 5."""
+    value = number.decimal(item.get("value"))
+    if value is None:
+        return ()
+    comparator = _text(item, "comparator")
+    low = Decimal("-Infinity") if comparator.startswith("<") else value
+    high = Decimal("Infinity") if comparator.startswith(">") else value
+    return _of_unit(number.NumberValue(low, high), item)
+
+
+def _range(item: Json) -> Sequence[Value]:
+    low, high = item.get("low"), item.get("high")
+    found = number.ends_of(low, high)
+    unit = low if isinstance(low, dict) else high
+    return _of_unit(found, unit) if found is not None and isinstance(unit, dict) else ()
+
+
+def _money(item: Json) -> Sequence[Value]:
+    value = number.decimal(item.get("value"))
+    currency = _text(item, "currency")
+    if value is None:
+        return ()
+    return (QuantityValue(number.NumberValue(value, value), _CURRENCIES if currency else "", currency, ""),)
+
+
+QUANTITY = Kind(
+    "quantity",
+    by_type({"Quantity": _quantity, "Age": _quantity, "Duration": _quantity, "Range": _range, "Money": _money}),
+    parse,
+)

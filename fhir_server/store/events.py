@@ -1,0 +1,135 @@
+"""AuditEvents as resources: opened by id, indexed after they were written, found by token.
+
+sealed-storage section 6: an event is inserted without any index; its index row follows, so that recording stays cheap.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from pymongo import ASCENDING
+from pymongo.errors import BulkWriteError
+
+from fhir_server.crypto.derivation import derive
+from fhir_server.crypto.keyring import Keyring
+from fhir_server.crypto.keys import DataKey, KeyId
+from fhir_server.crypto.tokens import Tokenizer
+from fhir_server.engine.stored import Stored, truth
+from fhir_server.fhir.compartments import memberships, subjects
+from fhir_server.kernel import json
+from fhir_server.kernel.identity import ResourceKey
+from fhir_server.kernel.json import Json
+from fhir_server.search.extract import index_keywords
+from fhir_server.store.collections import Collections
+from fhir_server.store.connection import Document, seam
+from fhir_server.store.documents import Documents, moment
+from fhir_server.store.query_compiler import Compiled, compartment_keyword
+
+_AT_ONCE = 500
+_DUPLICATE_KEY = 11000
+_BEYOND = 1 << 62
+
+
+class Events:
+    """`index` may run in any number of processes at once; what one has done, the other finds done."""
+
+    def __init__(
+        self, collections: Collections, documents: Documents, keyring: Keyring, tokenizer: Tokenizer, base: str
+    ) -> None:
+        self._events, self._index, self._writers = collections.audit, collections.audit_index, collections.writers
+        self._documents, self._keyring, self._tokenizer, self._base = documents, keyring, tokenizer, base
+
+    async def read(self, id: str) -> Stored | None:
+        place = _place(id)
+        if place is None:
+            return None
+        with seam():
+            found = await self._events.find_one({"_id": place})
+        opened = await self._opened([found] if found else [])
+        return opened[0] if opened else None
+
+    async def candidates(self, compiled: Compiled, batch: int) -> tuple[Sequence[Document], list[Stored]]:
+        """Index rows in order, and their events. Indexes first, so that a search finds all that was recorded before."""
+        await self.index()
+        with seam():
+            cursor = self._index.find(compiled.filter, hint=compiled.hint).sort(list(compiled.sort)).limit(batch)
+            rows = await cursor.to_list(batch)
+            found = await self._events.find({"_id": {"$in": [_place(row["id"]) for row in rows]}}).to_list(batch)
+        events = {event.key.id: event for event in await self._opened(found)}
+        return rows, [events[row["id"]] for row in rows]
+
+    async def index(self) -> int:
+        """Index what was written since; how many events."""
+        with seam():
+            writers = await self._writers.find({"open": True}).to_list(None)
+        return sum([await self._index_writer(writer) for writer in writers])
+
+    async def _index_writer(self, writer: Document) -> int:
+        done, count = int(writer["indexed"]), 0
+        while True:
+            range_ = {"$gt": {"w": writer["_id"], "n": done}, "$lt": {"w": writer["_id"], "n": _BEYOND}}
+            with seam():
+                found = await self._events.find({"_id": range_}).sort("_id", ASCENDING).to_list(_AT_ONCE)
+            rows = [self._row(event) for event in await self._opened(found)]
+            await self._insert(rows)
+            if found:
+                done = int(found[-1]["_id"]["n"])
+            count += len(found)
+            if len(found) < _AT_ONCE:
+                break
+        ended = "last" in writer and done >= int(writer["last"])
+        if count or ended:
+            with seam():
+                change: Document = {"$max": {"indexed": done}}
+                await self._writers.update_one(
+                    {"_id": writer["_id"]}, {**change, "$set": {"open": False}} if ended else change
+                )
+        return count
+
+    async def _insert(self, rows: Sequence[Document]) -> None:
+        if not rows:
+            return
+        with seam():
+            try:
+                await self._index.insert_many(rows, ordered=False)
+            except BulkWriteError as error:
+                # Another process indexed some of them at the same time.
+                if any(fault["code"] != _DUPLICATE_KEY for fault in error.details.get("writeErrors", [])):
+                    raise
+
+    def _row(self, event: Stored) -> Document:
+        lies_in = [compartment_keyword("AuditEvent", one) for one in event.access if one.startswith("Patient/")]
+        return {
+            "_id": str(event.key),
+            "type": event.key.type,
+            "id": event.key.id,
+            "seq": event.seq,
+            "deleted": False,
+            "tokens": self._tokenizer.tokens([*index_keywords(event.resource), *lies_in]),
+        }
+
+    async def _opened(self, found: Sequence[Document]) -> list[Stored]:
+        keys = await self._keyring.open_keys({KeyId(event["key"]) for event in found})
+        return [self._stored(event, keys) for event in found]
+
+    def _stored(self, event: Document, keys: Mapping[KeyId, DataKey]) -> Stored:
+        writer, number = event["_id"]["w"], int(event["_id"]["n"])
+        key = ResourceKey("AuditEvent", f"{writer}-{number}")
+        plain = self._documents.open_bytes(
+            event["sealed"], "AuditEvent", key.id, 1, writer_key(keys[KeyId(event["key"])], writer)
+        )
+        resource: Json = json.decode_trusted(plain)
+        seq = int(event["seq"])
+        access, named = memberships(resource, self._base), subjects(resource, self._base)
+        return Stored(key, 1, seq, moment(seq), truth(key, resource), access, named)
+
+
+def writer_key(root: DataKey, writer: str) -> DataKey:
+    """Random nonces under one key for all events of a clinic would wear it out; each lease has its own."""
+    return DataKey(root.id, derive(root.secret, "audit", writer.encode()))
+
+
+def _place(id: str) -> Document | None:
+    """`ab12-7` -> the writer and its number. In this order: the database compares them byte by byte."""
+    writer, _, number = id.partition("-")
+    if not writer or not number.isascii() or not number.isdigit() or str(int(number)) != number:
+        return None
+    return {"w": writer, "n": int(number)} if int(number) < _BEYOND else None

@@ -1,0 +1,100 @@
+"""However processes interleave and die: no key that was given out is lost, none that was destroyed comes back."""
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.properties.crypto.processes import DIES, REQUESTS, TO_THE_END, World, alone, run
+
+SCHEDULES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 60)), max_size=40)
+REQUESTED = st.lists(st.sampled_from(REQUESTS), min_size=1, max_size=4, unique=True)
+EXAMPLES = settings(max_examples=60, deadline=None)
+
+
+@given(SCHEDULES, st.lists(REQUESTED, min_size=2, max_size=4))
+@EXAMPLES
+def test_processes_that_make_the_same_keys_end_with_one_of_each(schedule, wishes):
+    world = World()
+
+    run([world.take(wish) for wish in wishes], schedule)
+
+    world.check()
+
+
+@given(st.data(), SCHEDULES, st.lists(REQUESTED, max_size=3), st.booleans())
+@EXAMPLES
+def test_destroying_among_takers_and_openers_loses_nothing_and_leaves_nothing(data, schedule, wishes, rotates):
+    world = World()
+    alone(world.take(REQUESTS[:4]))
+    ids = sorted(world.given)
+    first, second = (data.draw(st.lists(st.sampled_from(ids), min_size=1, unique=True)) for _ in range(2))
+
+    run(
+        [
+            world.destroy(first),
+            world.destroy(second),
+            world.open(ids),
+            *([world.rotate()] if rotates else []),
+            *(world.take(wish) for wish in wishes),
+        ],
+        schedule,
+    )
+
+    world.check()
+
+
+@given(SCHEDULES, st.lists(REQUESTED, min_size=1, max_size=2), st.integers(0, 3))
+@EXAMPLES
+def test_whoever_dies_while_wrappers_are_renewed_the_next_run_finishes(schedule, wishes, which):
+    world = World()
+    alone(world.take(REQUESTS[:4]))
+    gone = sorted(world.given)[which]
+
+    run([world.destroy([gone]), world.finish(), world.finish(), *map(world.take, wishes)], schedule)
+    alone(world.destroy([gone]))
+
+    world.check()
+    assert gone in {entry.key_id for entry in world.store.list}
+
+
+@pytest.mark.parametrize("ends", [TO_THE_END, DIES], ids=["lives", "dies"])
+def test_a_key_that_is_made_while_another_is_destroyed_is_never_lost(ends):
+    """Every point at which the maker can be overtaken."""
+    for steps in range(1, 40):
+        world = World()
+        alone(world.take(REQUESTS[:1]))
+
+        run([world.take(REQUESTS[:4]), world.destroy(list(world.given))], [(0, steps), (1, TO_THE_END), (0, ends)])
+
+        world.check()
+
+
+@pytest.mark.parametrize("ends", [TO_THE_END, DIES], ids=["lives", "dies"])
+@pytest.mark.parametrize("late", [1, 2, 3])
+def test_a_key_that_another_stored_too_late_is_not_taken_as_good(late, ends):
+    """A reads the wrapper, B drops it, C stores a key under it, A reads that key: at every point of A and C."""
+    for before, reading in itertools.product(range(4, 16), range(1, 10)):
+        world = World()
+        alone(world.take(REQUESTS[1:2]))
+        a, b, c = world.take(REQUESTS[:1]), world.destroy(list(world.given)), world.take(REQUESTS[:1])
+
+        run(
+            [a, b, c],
+            [(2, before), (0, reading), (1, TO_THE_END), (2, late), (0, TO_THE_END), (2, ends)],
+        )
+
+        world.check()
+
+
+def test_a_destroyer_that_dies_at_any_step_leaves_what_the_next_run_finishes():
+    for steps in range(1, 200):
+        world = World()
+        alone(world.take(REQUESTS[:4]))
+        gone = sorted(world.given)[0]
+
+        run([world.destroy([gone])], [(0, steps), (0, DIES)])
+        alone(world.destroy([gone]))
+
+        world.check()
