@@ -14,8 +14,7 @@ from fhir_server.engine.call import Call
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.identity import ResourceKey
 
-SUCCESS, MINOR_FAILURE, SERIOUS_FAILURE, MAJOR_FAILURE = "0", "4", "8", "12"
-"""Codes of http://terminology.hl7.org/CodeSystem/audit-event-outcome."""
+SUCCESS = "0"
 
 _AUTHORIZER = ("http://terminology.hl7.org/CodeSystem/extra-security-role-type", "authserver")
 _PROVIDER = ("http://terminology.hl7.org/CodeSystem/v3-RoleClass", "PROV")
@@ -37,6 +36,7 @@ _SOURCE_TYPE = members({"type": [coding("http://terminology.hl7.org/CodeSystem/s
 class Happening:
     """One thing to be recorded.
 
+    `outcome` is a code of http://hl7.org/fhir/R4/valueset-audit-event-outcome.html: `0`, or by weight `4`, `8`, `12`.
     `description` and `issue` (an IssueType code) say why it failed and hold nothing of a patient. `key` and `version`
     name the resource, `patient` an id. `basis` is what the access rested on, or the Consent that refused it
     (`Consent/7/_history/2`). `organization` is the clinic's own reference; a consent decision needs it.

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from fhir_server.audit.event import MINOR_FAILURE, SERIOUS_FAILURE, SUCCESS, Draft, Happening, draft, page_drafts
+from fhir_server.audit.event import SUCCESS, Draft, Happening, draft, page_drafts
 from fhir_server.engine.call import Call, Interaction
 from fhir_server.engine.change import Change, LegalBasis
 from fhir_server.engine.pipeline import Result, Step
@@ -15,6 +15,9 @@ from fhir_server.engine.ports import AuditLog
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import ResourceKey
+
+MINOR_FAILURE, SERIOUS_FAILURE = "4", "8"
+"""http://terminology.hl7.org/CodeSystem/audit-event-outcome: the client's, and ours."""
 
 _SERVER_FAULT = 500
 _LISTS = frozenset(
@@ -66,10 +69,12 @@ class Recorder(Step):
     def _listed(self, call: Call, disclosed: Sequence[Stored]) -> list[Entry]:
         """One event per distinct patient on the page; one without where no patient was seen."""
         patients = dict.fromkeys(patient for stored in disclosed for patient in stored.subjects)
-        happening = _happening(call)
-        if call.trace.bases:
-            return [self._entry(happening, patient, call.trace.bases.get(patient)) for patient in patients]
-        return [Entry(one) for one in page_drafts(happening, patients, server=self._server)]
+        bases = {patient: call.trace.bases.get(patient) for patient in patients}
+        seen = {patient: str(basis) if basis else None for patient, basis in bases.items()}
+        drafts = page_drafts(_happening(call), seen, server=self._server)
+        held = tuple(basis for basis in bases.values() if basis)
+        # The bases of the whole page hang on its first event: they must hold for all of it or none is answered.
+        return [Entry(one, held if place == 0 else ()) for place, one in enumerate(drafts)]
 
     def _seen(self, call: Call, disclosed: Sequence[Stored]) -> list[Entry]:
         if not disclosed:

@@ -5,7 +5,7 @@ newest is never remembered, only read.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from fhir_server.crypto.cache import Recent
 from fhir_server.crypto.errors import OpeningError, WrapperGoneError
@@ -26,6 +26,7 @@ from fhir_server.crypto.rows import (
 )
 from fhir_server.crypto.wrapping import unwrap, unwrap_by_root, wrap, wrap_by_root
 
+_FIRST_REVISION = 6
 Rows = Mapping[str, KeyRow]
 
 
@@ -67,13 +68,17 @@ class Chain:
         added = await self._next_row(row, rows)
         return dataclasses.replace(row, wraps=row.wraps + added.wraps, revision=row.revision + 1, stale=False)
 
-    async def renewed(self, row: KeyRow, rows: Rows, root_version: int) -> KeyRow | None:
-        """The row with the same keys, every wrap under the newest wrapper; None when it is so already.
+    async def renewed(
+        self, row: KeyRow, rows: Rows, root_version: int, old: Container[KeyId] | None = None
+    ) -> KeyRow | None:
+        """The row with the same keys, every wrap (or those under `old`) under the newest wrapper; None if all are.
 
         Raises WrapperGoneError as `secret` does.
         """
         place, wraps = wanted(row), list(row.wraps)
         for position, found in enumerate(row.wraps):
+            if old is not None and found.by not in old:
+                continue
             if not _under_newest(place.outer_name(position), found.by, rows, root_version):
                 secret = await self.secret(row, position, rows)
                 wraps[position] = await self._wrap(place, position, found.key, secret, rows)
@@ -105,7 +110,9 @@ class Chain:
     async def _row(self, place: Wanted, key: KeyId, secret: bytes, rows: Rows) -> KeyRow:
         positions = range(len(place.owners) or 1)
         wraps = [await self._wrap(place, position, key, secret, rows) for position in positions]
-        return KeyRow(place.name, place.kind, place.owners, tuple(wraps))
+        return KeyRow(
+            place.name, place.kind, place.owners, tuple(wraps), int.from_bytes(self._new_bytes(_FIRST_REVISION))
+        )
 
     async def _wrap(self, place: Wanted, position: int, key: KeyId, secret: bytes, rows: Rows) -> Wrap:
         outer_name = place.outer_name(position)

@@ -107,7 +107,7 @@ class Keyring:
         await self._refuse_unknown(set(key_ids) - {row.newest for row in found})
         owners = {owner for row in found for owner in row.owners}
         stale = {place.name for owner in owners for place in (rows.patient(owner), rows.bucket(owner))}
-        await self._store.destroy([row.newest for row in found], sorted(stale), reason, self._clock.now())
+        await self._store.destroy(key_ids, sorted(stale), reason, self._clock.now())
         self.forget(key_ids)
         await self.rekeying.finish()
         entries = await self._store.destroyed(key_ids)

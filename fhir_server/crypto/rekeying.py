@@ -84,7 +84,7 @@ class Rekeying:
             carried = []
             for row in found:
                 try:
-                    renewed = await self._chain.renewed(row, rows, version)
+                    renewed = await self._chain.renewed(row, rows, version, old)
                 except WrapperGoneError:
                     continue
                 if renewed is not None:

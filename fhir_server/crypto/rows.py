@@ -40,6 +40,9 @@ class Wrap:
 class KeyRow:
     """One wrapped key. `name` is unique in the store; `revision` rises by one with each change of the row.
 
+    It starts anywhere: a row that is made anew under the name of a destroyed one must not be taken for that one by
+    somebody who read it and is about to replace it.
+
     `stale`: a key below this wrapping key was destroyed since its newest generation was made, so it is due for another.
     """
 

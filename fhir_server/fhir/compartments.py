@@ -42,7 +42,7 @@ def _ways(resource_type: str) -> tuple[tuple[CompiledPath, frozenset[str]], ...]
 
 
 def subjects(resource: Json, base: str = "") -> tuple[str, ...]:
-    """The ids of every patient named in any Reference (contained, extensions), and of any Patient that it is or carries.
+    """The ids of every patient named in any Reference, also in contained and extensions, and of any Patient it carries.
 
     A contained Patient has no id of its own on this server and is not counted.
     """

@@ -11,7 +11,7 @@ from fhir_server.kernel.json import Json
 
 
 def contained_faults(resource: object, _: Json, __: Scope) -> list[Fault] | None:
-    held = resource.get("contained")
+    held = resource.get("contained") if isinstance(resource, dict) else None
     if not isinstance(held, list):
         return None
     named = set(_fragments(resource))

@@ -31,8 +31,8 @@ class Element:
 def children(type_name: str) -> Mapping[str, tuple[Element, ...]]:
     """FHIRPath child name -> its JSON properties. `children("Observation")["value"]` has one Element per value[x] type.
 
-    Inherited elements (id, extension, meta, text, contained …) are included. Contained resources and Bundle.entry.resource
-    have the type `Resource`. An unknown type has no children.
+    Inherited elements (id, extension, meta, text, contained …) are included. Contained resources and
+    Bundle.entry.resource have the type `Resource`. An unknown type has no children.
     """
     return _children(type_name) if type_name in read("types") else _NONE
 

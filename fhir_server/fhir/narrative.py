@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/narrative.html (txt-1, txt-2), https://hl7.org/fhir/R4/s
 
 import re
 from collections.abc import Callable
-from xml.parsers import expat  # noqa: S407  a document type is refused before any entity could be declared
+from xml.parsers import expat
 
 from fhir_server.fhir.faults import Fault, fault
 from fhir_server.fhir.scope import Scope
@@ -14,15 +14,15 @@ from fhir_server.kernel.json import Json
 _XHTML = "http://www.w3.org/1999/xhtml "
 _XML = "http://www.w3.org/XML/1998/namespace "
 
-ELEMENTS = frozenset(
-    "a abbr acronym address area b bdo big blockquote br caption cite code col colgroup dd dfn div dl dt em h1 h2 h3 h4 h5"
-    " h6 hr i img kbd li map ol p pre q s samp small span strong sub sup table tbody td tfoot th thead tr tt u ul var".split()
-)
-ATTRIBUTES = frozenset(
-    "abbr accesskey align alt axis bgcolor border cellpadding cellspacing char charoff charset cite class clear color cols"
-    " colspan compact coords dir frame headers height href hreflang hspace id lang longdesc name noshade nowrap rel rev rowspan"
-    " rules scope shape size span src start style summary tabindex title type usemap valign value vspace width".split()
-) | {_XML + "lang", _XML + "space"}
+_ELEMENTS = """a abbr acronym address area b bdo big blockquote br caption cite code col colgroup dd dfn div dl dt em
+h1 h2 h3 h4 h5 h6 hr i img kbd li map ol p pre q s samp small span strong sub sup table tbody td tfoot th thead tr tt
+u ul var"""
+_ATTRIBUTES = """abbr accesskey align alt axis bgcolor border cellpadding cellspacing char charoff charset cite class
+clear color cols colspan compact coords dir frame headers height href hreflang hspace id lang longdesc name noshade
+nowrap rel rev rowspan rules scope shape size span src start style summary tabindex title type usemap valign value
+vspace width"""
+ELEMENTS = frozenset(_ELEMENTS.split())
+ATTRIBUTES = frozenset(_ATTRIBUTES.split()) | {_XML + "lang", _XML + "space"}
 LINKS = frozenset({"href", "src", "cite", "longdesc", "usemap"})
 _SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*):", re.IGNORECASE)
 _SCHEMES = frozenset({"http", "https", "mailto", "tel", "urn"})

@@ -17,9 +17,13 @@ MOST_CHARACTERS = 1024 * 1024
 MOST_DIGITS = 100
 """For decimals, on each side of the point: enough for any measurement, too few to stall who computes with it."""
 
+_TOO_LARGE: int = 10**MOST_DIGITS
+
 _TEXT = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+")
 _CODE = re.compile(r"[^\s\x00-\x1f\x7f]+(?: [^\s\x00-\x1f\x7f]+)*")
 _URI = re.compile(r"[^\s\x00-\x1f\x7f]+")
+_GROUP = 4
+_BLANKS = re.compile(r"[ \t\r\n]+")
 _OID = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+")
 _UUID = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DAY = r"(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
@@ -88,20 +92,22 @@ def _is_whole(least: int) -> Callable[[object], bool]:
 def is_decimal(value: object) -> bool:
     """A JSON number: true is none, and neither is a float, which has lost the digits that the client wrote."""
     if type(value) is int:
-        return -(10**MOST_DIGITS) < value < 10**MOST_DIGITS
+        return -_TOO_LARGE < value < _TOO_LARGE
     return type(value) is Decimal and abs(value.adjusted()) <= MOST_DIGITS and len(str(value)) <= 2 * MOST_DIGITS
 
 
 def is_base64(value: object) -> bool:
-    """RFC 4648 with padding, line breaks and blanks allowed between."""
-    if type(value) is not str or not value or not value.isascii():
+    """RFC 4648 with padding. Between groups of four characters there may be blanks and line breaks."""
+    if type(value) is not str or not value.isascii():
+        return False
+    lines = _BLANKS.split(value)
+    if any(len(line) % _GROUP for line in lines):
         return False
     try:
-        binascii.a2b_base64(value, strict_mode=True)
+        decoded = binascii.a2b_base64("".join(lines), strict_mode=True)
     except binascii.Error:
-        compact = "".join(value.split())
-        return 0 < len(compact) < len(value) and is_base64(compact)
-    return True
+        return False
+    return decoded != b""
 
 
 FORMATS: Mapping[str, Callable[[object], bool]] = MappingProxyType(

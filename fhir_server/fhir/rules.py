@@ -51,6 +51,7 @@ def _unless_broken(says: str, is_broken: Callable[[object, Scope], bool]) -> Che
 
 
 def _extension(value: object, _: Json, __: Scope) -> list[Fault] | None:
+    assert isinstance(value, dict)
     has_value = any(name.startswith(("value", "_value")) for name in value)
     if ("extension" in value) == has_value:
         return fault("invariant", "ext-1: Must have either extensions or value[x], not both.")

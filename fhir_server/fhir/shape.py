@@ -13,13 +13,16 @@ _REQUIRED = "This element is required."
 
 
 class Shape:
-    """One type. `properties` has a check for each JSON property, `paths` the FHIRPath name of each."""
+    """One type. `properties` has a check for each JSON property, `paths` the FHIRPath name of each.
 
-    __slots__ = ("choices", "is_resource", "name", "paths", "properties", "required", "required_choices", "rules")
+    `may_be_bare`: having nothing but an id is no fault here, as for a resource, or beside the value of a primitive.
+    """
 
-    def __init__(self, name: str, *, is_resource: bool) -> None:
+    __slots__ = ("choices", "may_be_bare", "name", "paths", "properties", "required", "required_choices", "rules")
+
+    def __init__(self, name: str, *, may_be_bare: bool) -> None:
         self.name = name
-        self.is_resource = is_resource
+        self.may_be_bare = may_be_bare
         self.properties: dict[str, Check] = {}
         self.paths: dict[str, str] = {}
         self.required: list[tuple[str, str]] = []
@@ -65,7 +68,7 @@ class Shape:
             given = names & value.keys()
             if len(given) > 1 and len({each.removeprefix("_") for each in given}) > 1:
                 found += fault("structure", "This element has one value, of one type.", path)
-        if len(value) <= 1 and not self.is_resource and value.keys() <= {"id"}:
+        if len(value) <= 1 and not self.may_be_bare and value.keys() <= {"id"}:
             found += fault("invariant", "ele-1: All FHIR elements must have a @value or children.")
         return found
 

@@ -13,27 +13,32 @@ from fhir_server.fhir.faults import Check, Fault, fault
 from fhir_server.fhir.references import reference_faults
 from fhir_server.fhir.rules import invariants, type_rules, with_rules
 from fhir_server.fhir.scope import Scope
+from fhir_server.fhir.shadows import shadow_of
 from fhir_server.fhir.shape import Shape
-from fhir_server.fhir.slots import concept, many, primitive, shadow_of
+from fhir_server.fhir.slots import concept, many, primitive
 from fhir_server.kernel.json import Json
+
+
+_SHADOW = "_Element"
+"""The Element that stands beside the value of a primitive."""
 
 
 @cache
 def shapes() -> Mapping[str, Shape]:
     """Every type, backbone element and profile by name. All at once, since nearly all lead to all others."""
-    found = {
-        name: Shape(name, is_resource=each["kind"] == "resource")
-        for name, each in read("types").items()
-        if each["kind"] != "primitive-type"
-    }
-    for name, shape in found.items():
+    types = {name: each for name, each in read("types").items() if each["kind"] != "primitive-type"}
+    found = {name: Shape(name, may_be_bare=each["kind"] == "resource") for name, each in types.items()}
+    found[_SHADOW] = Shape("Element", may_be_bare=True)
+    for name, definition in types.items():
+        shape = found[name]
         for owner in _lineage(name):
-            definition = read("types")[owner]
-            for element_name, element in definition.get("elements", {}).items():
+            for element_name, element in types[owner].get("elements", {}).items():
                 _add(shape, owner, element_name, element, found)
             shape.rules += type_rules(owner)
-        if shape.is_resource:
+        if definition["kind"] == "resource":
             shape.properties["resourceType"] = _settled
+    found[_SHADOW].properties |= found["Element"].properties
+    found[_SHADOW].paths |= found["Element"].paths
     return found
 
 
@@ -59,7 +64,7 @@ def _add(shape: Shape, owner: str, name: str, element: Json, found: Mapping[str,
         shape.properties[json_name] = check
         shape.paths[json_name] = path
         if _is_primitive(type_name) and "bare" not in element:
-            shape.properties[shadow] = shadow_of(json_name, found["Element"], repeats=repeats)
+            shape.properties[shadow] = shadow_of(json_name, found[_SHADOW], repeats=repeats)
             shape.paths[shadow] = path
     if name.endswith(CHOICE):
         shape.choices.append((path, frozenset(names)))
@@ -88,7 +93,8 @@ def _value(type_name: str, name: str, element: Json, found: Mapping[str, Shape])
 
 def _reference(shape: Shape, targets: frozenset[str] | None) -> Check:
     def check(value: object, holder: Json, scope: Scope) -> list[Fault] | None:
-        return shape(value, holder, scope) or reference_faults(value, targets, scope)
+        found = shape(value, holder, scope)
+        return reference_faults(value, targets, scope) if found is None and isinstance(value, dict) else found
 
     return check
 
@@ -97,9 +103,9 @@ def _resource(held: Mapping[str, Shape], *, contained: bool) -> Check:
     """A resource inside another: it says itself what it is. Only a contained one shares the other's `#` references."""
 
     def check(value: object, holder: Json, scope: Scope) -> list[Fault] | None:
-        name = value.get("resourceType") if type(value) is dict else None
-        shape = held.get(name) if type(name) is str else None
-        if shape is None:
+        name = value.get("resourceType") if isinstance(value, dict) else None
+        shape = held.get(name) if isinstance(name, str) else None
+        if shape is None or not isinstance(value, dict):
             return fault("structure", "A resource of a type that this server holds is expected here.")
         return shape(value, holder, Scope(value, scope.root if contained else value))
 

@@ -12,6 +12,7 @@ from fhir_server.fhir.faults import MOST_ISSUES, Check, Fault, fault, within
 from fhir_server.fhir.narrative import narrative_faults
 from fhir_server.fhir.primitives import FORMATS
 from fhir_server.fhir.scope import Scope
+from fhir_server.fhir.shadows import at
 from fhir_server.kernel.json import Json
 
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+\-]+(/[A-Za-z0-9!#$&^_.+\-]+( *;.*)?)?")
@@ -71,7 +72,7 @@ def concept(binding: str | None, inner: Check) -> Check:
 
     def check(value: object, holder: Json, scope: Scope) -> list[Fault] | None:
         found = inner(value, holder, scope)
-        if found is not None or ("coding" not in value and "text" not in value):
+        if found is not None or not isinstance(value, dict) or ("coding" not in value and "text" not in value):
             return found
         if any((each.get("system"), each.get("code")) in codings for each in value.get("coding", ())):
             return None
@@ -90,7 +91,7 @@ def many(check_one: Check, name: str, *, is_primitive: bool, least: int) -> Chec
             return fault("structure", "An array is never empty: leave the property out.")
         found: list[Fault] = []
         for place, value in enumerate(values):
-            if value is None and is_primitive and type(_at(holder.get(shadow), place)) is dict:
+            if value is None and is_primitive and isinstance(at(holder.get(shadow), place), dict):
                 continue
             if (bad := check_one(value, holder, scope)) is not None:
                 found += within(f"[{place}]", bad)
@@ -101,37 +102,4 @@ def many(check_one: Check, name: str, *, is_primitive: bool, least: int) -> Chec
         return found or None
 
     shadow = f"_{name}"
-    return check
-
-
-def _at(values: object, place: int) -> object:
-    return values[place] if type(values) is list and place < len(values) else None
-
-
-def shadow_of(name: str, element: Check, *, repeats: bool) -> Check:
-    """`_name`: the id and extensions of a primitive, in an array aligned with the values where it repeats."""
-
-    def check_one(value: object, has_value: bool, scope: Scope) -> list[Fault] | None:  # noqa: FBT001  a fact, not a flag
-        if (found := element(value, {}, scope)) is not None:
-            return found
-        if has_value or "extension" in value:
-            return None
-        return fault("invariant", "ele-1: All FHIR elements must have a @value or children.")
-
-    def check(value: object, holder: Json, scope: Scope) -> list[Fault] | None:
-        beside = holder.get(name)
-        if not repeats:
-            return check_one(value, beside is not None, scope)
-        if type(value) is not list or not any(value):
-            return fault("structure", "This element repeats: an array with at least one object is expected.")
-        if beside is not None and type(beside) is list and len(beside) != len(value):
-            return fault("structure", "The arrays of values and of their extensions differ in length.")
-        found: list[Fault] = []
-        for place, each in enumerate(value):
-            if each is None and _at(beside, place) is not None:
-                continue
-            if (bad := check_one(each, _at(beside, place) is not None, scope)) is not None:
-                found += within(f"[{place}]", bad)
-        return found or None
-
     return check

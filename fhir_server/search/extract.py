@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/search.html
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
+from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.json import Json
 from fhir_server.search.parameters import parameters_of
 from fhir_server.search.sources import Source
@@ -13,6 +14,8 @@ from fhir_server.search.types.kind import Value
 
 SearchValues: TypeAlias = Mapping[str, tuple[Value, ...]]
 """Code of a parameter -> its values; a parameter without values is absent."""
+
+MOST_KEYWORDS = 10_000
 
 TYPE = "_type"
 """The reserved parameter that every resource has one keyword of: it finds all of a type, in their order."""
@@ -39,13 +42,18 @@ def values_of(resource: Json, codes: Iterable[str]) -> SearchValues:
 
 
 def index_keywords(resource: Json) -> frozenset[Keyword]:
-    """All keywords to store for a resource; each is as sensitive as the resource itself."""
+    """All keywords to store for a resource; each is as sensitive as the resource itself.
+
+    Raises UnprocessableError for a resource with more than the index should carry.
+    """
     type_name = resource["resourceType"]
     found = {type_keyword(type_name)}
     for source in _sources(resource, parameters_of(type_name).indexed):
         parameter = f"{type_name}.{source.code}"
         for value in source.read(resource):
             found.update([(parameter, keyword) for keyword in value.keywords()])
+    if len(found) > MOST_KEYWORDS:
+        raise UnprocessableError(f"The resource has more than {MOST_KEYWORDS} keywords to be found by.")
     return frozenset(found)
 
 

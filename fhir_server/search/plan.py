@@ -3,18 +3,18 @@
 A group is a necessary condition and never a sufficient one: whatever the index finds is opened and decided by `match`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import groupby
 
 from fhir_server.search.extract import Keyword, type_keyword
 from fhir_server.search.parameters import Parameter, parameters_of
 from fhir_server.search.tree import AnyOf, Condition, Query, ValueIn
 from fhir_server.search.types.composite import CompositeIs
-from fhir_server.search.types.date import DateIs, between
+from fhir_server.search.types.date import DateIs
+from fhir_server.search.types.date_range import DateRange, date_range
 from fhir_server.search.types.kind import MOST_KEYWORDS, Cover, Predicate
 
-_AFTER, _BEFORE = frozenset({"ge", "gt", "sa"}), frozenset({"le", "lt", "eb"})
+_ENDS = frozenset({"ge", "gt", "sa", "le", "lt", "eb"})
 _WIDEST = 10
 
 
@@ -39,35 +39,32 @@ def _order(group: Group) -> tuple[int, int]:
 
 def _groups(type_name: str, conditions: tuple[Condition, ...]) -> Iterator[Group]:
     by_code = parameters_of(type_name).by_code
-    ranges = {code: pair for code, pair in _ranges(conditions) if by_code[code].single}
-    for code, (after, before) in ranges.items():
-        yield from _spread(
-            type_name, by_code[code], between(after, before), DateIs("eq", after.low, before.high).breadth
-        )
+    for code, (found, replaced) in _ranges(by_code, conditions).items():
+        yield from _spread(type_name, by_code[code], found.cover(), found.breadth)
+        conditions = tuple(condition for condition in conditions if condition not in replaced)
     for condition in conditions:
         match condition:
             case ValueIn(code, any_of, False):
-                if not (code in ranges and set(any_of) <= set(ranges[code])):
-                    yield from _value_groups(type_name, by_code[code], any_of)
+                yield from _value_groups(type_name, by_code[code], any_of)
             case AnyOf(options):
                 yield from _either([tuple(_groups(type_name, option)) for option in options])
             case _:
                 pass
 
 
-def _ranges(conditions: Iterable[Condition]) -> Iterator[tuple[str, tuple[DateIs, DateIs]]]:
-    """Parameters asked for with both a beginning and an end, such as `date=ge2024-05-01&date=lt2024-05-02`."""
-    sole = [
-        (condition.parameter, condition.any_of[0])
-        for condition in conditions
-        if isinstance(condition, ValueIn) and not condition.negated and len(condition.any_of) == 1
-    ]
-    for code, asked in groupby(sorted(sole, key=lambda each: each[0]), key=lambda each: each[0]):
-        dates = [predicate for _, predicate in asked if isinstance(predicate, DateIs)]
-        after = [predicate for predicate in dates if predicate.prefix in _AFTER]
-        before = [predicate for predicate in dates if predicate.prefix in _BEFORE]
-        if after and before:
-            yield code, (max(after, key=lambda each: each.low), min(before, key=lambda each: each.high))
+def _ranges(
+    by_code: Mapping[str, Parameter], conditions: tuple[Condition, ...]
+) -> Mapping[str, tuple[DateRange, tuple[Condition, ...]]]:
+    """Code -> what the conditions that name a beginning or an end leave, where a resource has only one value."""
+    ends: dict[str, dict[Condition, DateIs]] = {}
+    for condition in conditions:
+        match condition:
+            case ValueIn(code, (DateIs() as asked,), False) if by_code[code].single and asked.prefix in _ENDS:
+                ends.setdefault(code, {})[condition] = asked
+            case _:
+                pass
+    found = ((code, date_range(asked.values()), tuple(asked)) for code, asked in ends.items())
+    return {code: (window, replaced) for code, window, replaced in found if window is not None}
 
 
 def _value_groups(type_name: str, parameter: Parameter, any_of: tuple[Predicate, ...]) -> Iterator[Group]:

@@ -5,7 +5,6 @@ https://hl7.org/fhir/R4/searchparameter-definitions.html#SearchParameter.express
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TypeAlias
 
 from fhir_server.fhir.fhirpath import CompiledPath, Lane, compile_path
@@ -31,52 +30,57 @@ def readable(kind: Kind, path: CompiledPath) -> tuple[Lane, ...]:
 
 
 def plain_sources(code: str, kind: Kind, lanes: tuple[Lane, ...]) -> tuple[Source, ...]:
-    return tuple(
-        Source(code, lane.names[0] if lane.names else "", _read(lane, reader))
-        for lane in lanes
-        if (reader := kind.reader(lane.type, lane.owner)) is not None
-    )
-
-
-def _read(lane: Lane, reader: Reader) -> Read:
-    def read(resource: Json) -> Sequence[Value]:
-        return [value for item in lane.items(resource, resource) for value in reader(item)]
-
-    return read
+    return tuple(_source(code, lane, _read(_readers(kind, (lane,)))) for lane in lanes)
 
 
 def composite_sources(code: str, path: CompiledPath, parts: tuple[tuple[Kind, str], ...]) -> tuple[Source, ...]:
     """`path` leads to what the parts stand in; each part has a kind and an expression on that."""
     return tuple(
-        Source(code, lane.names[0] if lane.names else "", _read_composite(lane, _part_readers(lane.type, parts)))
+        _source(
+            code,
+            lane,
+            _read_together(
+                lane,
+                tuple(_readers(kind, compile_path(expression, lane.type).lanes) for kind, expression in parts),
+            ),
+        )
         for lane in path.lanes
     )
 
 
-_Parts: TypeAlias = tuple[tuple[tuple[Lane, Reader], ...], ...]
+def _source(code: str, lane: Lane, read: Read) -> Source:
+    return Source(code, lane.names[0] if lane.names else "", read)
 
 
-def _part_readers(type_name: str, parts: tuple[tuple[Kind, str], ...]) -> _Parts:
-    return tuple(
-        tuple(
-            (lane, reader)
-            for lane in compile_path(expression, type_name).lanes
-            if (reader := kind.reader(lane.type, lane.owner)) is not None
-        )
-        for kind, expression in parts
-    )
+_Readers: TypeAlias = tuple[tuple[Lane, Reader], ...]
 
 
-def _read_composite(lane: Lane, parts: _Parts) -> Read:
+def _readers(kind: Kind, lanes: tuple[Lane, ...]) -> _Readers:
+    found = ((lane, kind.reader(lane.type, lane.owner)) for lane in lanes)
+    return tuple((lane, _of_objects(reader) if lane.type[0].isupper() else reader) for lane, reader in found if reader)
+
+
+def _of_objects(reader: Reader) -> Reader:
+    """Complex types are JSON objects; what is none was never valid, and is not read."""
+    return lambda item: reader(item) if isinstance(item, dict) else ()
+
+
+def _read(readers: _Readers) -> Read:
+    def read(resource: Json) -> Sequence[Value]:
+        return _values(readers, resource, resource)
+
+    return read
+
+
+def _read_together(lane: Lane, parts: tuple[_Readers, ...]) -> Read:
     def read(resource: Json) -> Sequence[Value]:
         found = (
-            tuple(tuple(chain.from_iterable(_values(part, item, resource))) for part in parts)
-            for item in lane.items(resource, resource)
+            tuple(tuple(_values(part, item, resource)) for part in parts) for item in lane.items(resource, resource)
         )
         return [CompositeValue(values) for values in found if all(values)]
 
     return read
 
 
-def _values(part: tuple[tuple[Lane, Reader], ...], item: object, resource: Json) -> Sequence[Sequence[Value]]:
-    return [reader(found) for lane, reader in part for found in lane.items(item, resource)]
+def _values(readers: _Readers, item: object, resource: Json) -> list[Value]:
+    return [value for lane, reader in readers for found in lane.items(item, resource) for value in reader(found)]

@@ -11,6 +11,9 @@ from fhir_server.crypto.destroyed import Tally, tally_of
 from fhir_server.crypto.keys import KeyClass, KeyId
 from fhir_server.crypto.ports import KeyStore
 from fhir_server.crypto.rows import KeyRow, Wrap, WrapperKind, bucket, data, named, patient
+from fhir_server.store.collections import prepare
+from fhir_server.store.connection import connect
+from fhir_server.store.keys import INDEXES, Keys
 from tests.fakes.key_store import FakeKeyStore
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +29,18 @@ async def fake_store(request: pytest.FixtureRequest):
     yield FakeKeyStore()
 
 
-STORES = [pytest.param(fake_store, id="memory")]
+@asynccontextmanager
+async def mongo_store(request: pytest.FixtureRequest):
+    client = connect(request.getfixturevalue("mongo_uri"))
+    try:
+        opened = Keys(client, request.getfixturevalue("database_name"))
+        await prepare(opened.database, INDEXES)
+        yield opened
+    finally:
+        await client.close()
+
+
+STORES = [pytest.param(fake_store, id="memory"), pytest.param(mongo_store, id="mongodb")]
 
 
 @pytest.fixture(params=STORES)

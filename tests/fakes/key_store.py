@@ -33,7 +33,7 @@ class FakeKeyStore:
 
     async def fetch(self, *, names: Collection[str] = (), ids: Collection[KeyId] = ()) -> Sequence[KeyRow]:
         wanted = [*names, *(row.name for row in self.rows.values() if _keys(row) & set(ids))]
-        return await self._read(dict.fromkeys(wanted), lambda _: True)
+        return await self._read(dict.fromkeys(wanted), lambda row: row.name in names or bool(_keys(row) & set(ids)))
 
     async def insert(self, rows: Sequence[KeyRow]) -> int:
         self.trips += 1

@@ -36,7 +36,7 @@ class NotCompiledError(ValueError):
 def compiled(text: str) -> Expression:
     grammar = _Grammar(text)
     expression = grammar.expression()
-    if grammar.token:
+    if grammar.word:
         raise NotCompiledError(text)
     return expression
 
@@ -45,7 +45,7 @@ class _Grammar:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
-        self.token = ""
+        self.word = ""
         self._kind = ""
         self._advance()
 
@@ -53,14 +53,14 @@ class _Grammar:
         if level == len(LEVELS):
             return self._cast()
         left = self.expression(level + 1)
-        while (combine := LEVELS[level].get(self.token)) is not None and self._kind != "text":
+        while (combine := LEVELS[level].get(self.word)) is not None and self._kind != "text":
             self._advance()
             left = between(combine, left, self.expression(level + 1))
         return left
 
     def _cast(self) -> Expression:
         source = self._path()
-        while self._kind == "name" and self.token in {"is", "as"}:
+        while self._kind == "name" and self.word in {"is", "as"}:
             source = self._of_type(self._advance(), self._advance(), source)
         return source
 
@@ -71,20 +71,20 @@ class _Grammar:
         return source
 
     def _term(self) -> Expression:
-        kind, token = self._kind, self._advance()
+        kind, word = self._kind, self._advance()
         if kind == "text":
-            return _constant(re.sub(r"\\(.)", r"\1", token[1:-1]))
+            return _constant(re.sub(r"\\(.)", r"\1", word[1:-1]))
         if kind == "number":
-            return _constant(Decimal(token) if "." in token else int(token))
-        if token == "(":
+            return _constant(Decimal(word) if "." in word else int(word))
+        if word == "(":
             inner = self.expression()
             self._expect(")")
             return inner
-        if token in _VARIABLES:
-            return _VARIABLES[token]
-        if kind != "name" or token.startswith("%"):
+        if word in _VARIABLES:
+            return _VARIABLES[word]
+        if kind != "name" or word.startswith("%"):
             raise NotCompiledError(self._text)
-        return _this if token[0].isupper() else self._member(token, _this)
+        return _this if word[0].isupper() else self._member(word, _this)
 
     def _member(self, name: str, source: Expression) -> Expression:
         if not self._take("("):
@@ -111,23 +111,23 @@ class _Grammar:
             return lambda items, scope: [fits(item) for item in source(items, scope)[:1]]
         return lambda items, scope: [item for item in source(items, scope) if fits(item)]
 
-    def _take(self, token: str) -> bool:
-        if self._kind == "text" or self.token != token:
+    def _take(self, word: str) -> bool:
+        if self._kind == "text" or self.word != word:
             return False
         self._advance()
         return True
 
-    def _expect(self, token: str) -> None:
-        if not self._take(token):
+    def _expect(self, word: str) -> None:
+        if not self._take(word):
             raise NotCompiledError(self._text)
 
     def _advance(self) -> str:
         """The token at hand; the next one takes its place, or an empty one at the end."""
-        before = self.token
+        before = self.word
         match = _TOKEN.match(self._text, self._at)
         if match is None and self._text[self._at :].strip():
             raise NotCompiledError(self._text)
-        self._kind, self.token = (str(match.lastgroup), match[match.lastgroup or 0]) if match else ("", "")
+        self._kind, self.word = (str(match.lastgroup), match[match.lastgroup or 0]) if match else ("", "")
         self._at = match.end() if match else len(self._text)
         return before
 

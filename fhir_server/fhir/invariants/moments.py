@@ -14,6 +14,13 @@ _WORLD = timedelta(hours=14)
 
 def order(left: str, right: str) -> int | None:
     """Below zero where `left` is the earlier, zero where they are the same, None where nobody can tell."""
+    try:
+        return _order(left, right)
+    except OverflowError:  # within a day of the year 1 or 9999
+        return None
+
+
+def _order(left: str, right: str) -> int | None:
     if len(left) > _A_DAY and len(right) > _A_DAY:
         return _sign(_instant(left), _instant(right))
     if len(left) > _A_DAY:
@@ -31,9 +38,9 @@ def _against_instant(text: str, day: str) -> int | None:
     """A date says no time zone, so it may begin and end up to fourteen hours off."""
     moment = _instant(text)
     before, after = moment - _WORLD, moment + _WORLD
-    if f"{after:%Y-%m-%d}"[: len(day)] < day:
+    if after.isoformat()[: len(day)] < day:
         return -1
-    return 1 if f"{before:%Y-%m-%d}"[: len(day)] > day else None
+    return 1 if before.isoformat()[: len(day)] > day else None
 
 
 def _sign(left: datetime, right: datetime) -> int:

@@ -14,7 +14,7 @@ from fhir_server.kernel.json import Json
 
 @cache
 def _choices() -> Mapping[str, frozenset[str]]:
-    """`value` -> `valueQuantity`, `valueString` …: every choice in R4. None of them is a plain element of another type."""
+    """`value` -> `valueQuantity`, `valueString` …: every choice in R4. No other type has a plain element so named."""
     found: dict[str, set[str]] = {}
     for definition in read("types").values():
         for name, element in definition.get("elements", {}).items():

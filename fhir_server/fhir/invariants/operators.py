@@ -6,9 +6,11 @@ http://hl7.org/fhirpath/N1/#operations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
+from typing import TypeGuard
 
 from fhir_server.fhir.invariants.moments import MOMENT, order
 from fhir_server.fhir.scope import Expression, Items, Scope
+from fhir_server.kernel.json import Json
 
 Combine = Callable[[Items, Items], Items]
 
@@ -22,7 +24,7 @@ def answer(decided: bool | None) -> Items:  # noqa: FBT001  three-valued, not a 
     return [] if decided is None else [decided]
 
 
-def is_number(item: object) -> bool:
+def is_number(item: object) -> TypeGuard[int | Decimal]:
     return isinstance(item, int | Decimal) and not isinstance(item, bool)
 
 
@@ -91,16 +93,17 @@ def _ordered(holds: Callable[[int], bool]) -> Combine:
 
 def _compare(left: object, right: object) -> int | None:
     if is_number(left) and is_number(right):
-        return (left > right) - (left < right)
+        return int(left > right) - int(left < right)
     if isinstance(left, str) and isinstance(right, str) and MOMENT.fullmatch(left) and MOMENT.fullmatch(right):
         return order(left, right)
-    if (
-        isinstance(left, dict)
-        and isinstance(right, dict)
-        and all(left.get(x) == right.get(x) for x in ("code", "system"))
-    ):
+    if isinstance(left, dict) and isinstance(right, dict) and _unit(left) == _unit(right):
         return _compare(left.get("value"), right.get("value"))
     return None
+
+
+def _unit(quantity: Json) -> tuple[object, object]:
+    """The coded unit; without a code the unit as people read it."""
+    return quantity.get("system"), quantity.get("code", quantity.get("unit"))
 
 
 LEVELS: tuple[Mapping[str, Combine], ...] = tuple(

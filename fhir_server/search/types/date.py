@@ -17,7 +17,8 @@ from fhir_server.search.types.moment import BEGINNING, DAY, END, Stretch, stretc
 
 _WRITTEN = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb|ap)?(.*)", re.DOTALL)
 _PLUS_READ_AS_SPACE = re.compile(r"(T[0-9:.]+) ([0-9]{2}:[0-9]{2})")
-_MOST_KEYWORDS = 100
+MOST_DAYS = 100
+"""How many keywords of days a group may have."""
 
 
 class DateValue(NamedTuple):
@@ -43,9 +44,7 @@ class DateIs:
 
     @property
     def breadth(self) -> int:
-        if self.prefix != "eq":
-            return 8
-        return next((breadth for breadth, most in ((3, 2), (5, 32), (6, 367)) if self.high - self.low < most * DAY), 7)
+        return breadth(self.high - self.low) if self.prefix == "eq" else 8
 
     def matches(self, value: Value) -> bool:
         return isinstance(value, DateValue) and _HOLDS[self.prefix](self, value)
@@ -56,41 +55,46 @@ class DateIs:
         return Stretch(self.low - margin, self.high + margin)
 
     def cover(self, most: int = MOST_KEYWORDS) -> Cover:
-        most = min(most, _MOST_KEYWORDS)
+        most = min(most, MOST_DAYS)
         match self.prefix:
             case "eq":
-                groups = [_begins(self.low, self.high - 1, most)]
+                groups = [begins(self.low, self.high - 1, most)]
             case "gt":
-                groups = [_ends(self.high, None, most)]
+                groups = [ends(self.high, None, most)]
             case "ge":
-                groups = [_ends(self.low, None, most)]
+                groups = [ends(self.low, None, most)]
             case "lt":
-                groups = [_begins(None, self.low - 1, most)]
+                groups = [begins(None, self.low - 1, most)]
             case "le":
-                groups = [_begins(None, self.high - 1, most)]
+                groups = [begins(None, self.high - 1, most)]
             case "sa":
-                groups = [_begins(self.high, None, most)]
+                groups = [begins(self.high, None, most)]
             case "eb":
-                groups = [_ends(None, self.low - 1, most)]
+                groups = [ends(None, self.low - 1, most)]
             case "ap":
                 about = self.about()
-                groups = [_begins(None, about.high - 1, most), _ends(about.low, None, most)]
+                groups = [begins(None, about.high - 1, most), ends(about.low, None, most)]
             case _:
                 groups = []
         return tuple(group for group in groups if group is not None)
 
 
-def _cover(first: int | None, last: int | None, most: int) -> tuple[str, ...] | None:
+def breadth(length: int) -> int:
+    """Of a stretch so long, in microseconds."""
+    return next((found for found, most in ((3, 2), (5, 32), (6, 367)) if length < most * DAY), 7)
+
+
+def covered(first: int | None, last: int | None, most: int) -> tuple[str, ...] | None:
     """The days between two instants, both inclusive."""
     return days.cover(None if first is None else days.day_of(first), None if last is None else days.day_of(last), most)
 
 
-def _begins(first: int | None, last: int | None, most: int) -> tuple[str, ...] | None:
-    return bounds.begins(_cover(first, last, most - 1), openly=first is None)
+def begins(first: int | None, last: int | None, most: int) -> tuple[str, ...] | None:
+    return bounds.begins(covered(first, last, most - (first is None)), openly=first is None)
 
 
-def _ends(first: int | None, last: int | None, most: int) -> tuple[str, ...] | None:
-    return bounds.ends(_cover(first, last, (most - 1) // 2), openly=last is None)
+def ends(first: int | None, last: int | None, most: int) -> tuple[str, ...] | None:
+    return bounds.ends(covered(first, last, (most - (last is None)) // 2), openly=last is None)
 
 
 def _inside(asked: DateIs, value: DateValue) -> bool:
@@ -108,13 +112,6 @@ _HOLDS: Mapping[str, Callable[[DateIs, DateValue], bool]] = {
     "eb": lambda asked, value: value.high <= asked.low,
     "ap": lambda asked, value: value.low < asked.about().high and value.high > asked.about().low,
 }
-
-
-def between(after: DateIs, before: DateIs, most: int = _MOST_KEYWORDS) -> Cover:
-    """One group for `ge…` and `lt…` on the same value: it begins inside, or began before and ends later."""
-    inside = _begins(after.low, before.high - 1, most // 2)
-    across = bounds.crosses(_cover(after.low, None, most // 2 - 1))
-    return () if inside is None or across is None else ((*inside, *across),)
 
 
 def parse(asked: Asked) -> Predicate:

@@ -78,11 +78,11 @@ class NumberIs:
 
 
 def _begins(first: Decimal | None, last: Decimal | None, most: int) -> tuple[str, ...] | None:
-    return bounds.begins(magnitudes.cover(first, last, most - 1), openly=first is None)
+    return bounds.begins(magnitudes.cover(first, last, most - (first is None)), openly=first is None)
 
 
 def _ends(first: Decimal | None, last: Decimal | None, most: int) -> tuple[str, ...] | None:
-    return bounds.ends(magnitudes.cover(first, last, (most - 1) // 2), openly=last is None)
+    return bounds.ends(magnitudes.cover(first, last, (most - (last is None)) // 2), openly=last is None)
 
 
 def _inside(asked: NumberIs, value: NumberValue) -> bool:

@@ -108,7 +108,9 @@ def _coding(item: Json) -> Sequence[TokenValue]:
 
 def _concept(item: Json) -> Sequence[Value]:
     codings = item.get("coding")
-    return [value for coding in codings for value in _coding(coding)] if isinstance(codings, list) else ()
+    if not isinstance(codings, list):
+        return ()
+    return [value for coding in codings if isinstance(coding, dict) for value in _coding(coding)]
 
 
 def identifier(item: Json) -> Sequence[TokenValue]:

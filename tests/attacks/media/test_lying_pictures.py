@@ -135,7 +135,7 @@ def test_dimensions_beyond_reason_are_not_decoded_and_cost_nothing() -> None:
     assert clean(dirty, formats.PNG) == dirty
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from(list(WHOLE)), st.data())
 def test_whatever_is_flipped_the_answer_is_a_picture_or_a_refusal(format: formats.Format, data: st.DataObject) -> None:
     whole = bytearray(WHOLE[format])
@@ -158,7 +158,7 @@ PARTS = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(PARTS, max_size=8), st.lists(PARTS, max_size=3), st.binary(max_size=50))
 def test_whatever_surrounds_the_picture_its_coded_data_stays_and_a_second_cleaning_changes_nothing(
     before: list[bytes], between: list[bytes], after: bytes

@@ -11,7 +11,7 @@ from fhir_server.crypto.errors import CryptoError
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import KEY_BYTES, KeyClass, KeyId
 from fhir_server.crypto.providers.port import Wrapped
-from fhir_server.crypto.rows import bucket, generation, is_root, wanted
+from fhir_server.crypto.rows import KeyRow, WrapperKind, bucket, generation, is_root, wanted
 from fhir_server.crypto.wrapping import unwrap
 from fhir_server.kernel.errors import UnavailableError
 from tests.fakes.key_store import FakeKeyStore, FakeRootKeys
@@ -87,6 +87,9 @@ class World:
 
     async def rotate(self) -> None:
         await self.keyring().rekeying.rotate_root()
+
+    def patients(self) -> list[KeyRow]:
+        return [row for row in self.store.rows.values() if row.kind is WrapperKind.PATIENT]
 
     def check(self) -> None:
         """Nothing that was given out is lost; nothing that was destroyed can be had again from every copy ever made."""

@@ -98,3 +98,19 @@ def test_a_destroyer_that_dies_at_any_step_leaves_what_the_next_run_finishes():
         alone(world.destroy([gone]))
 
         world.check()
+
+
+def test_a_patient_that_becomes_due_while_its_bucket_is_looked_at_is_never_forgotten():
+    """A second destruction at every point of the bucket's turn, however far it comes before the bucket goes on."""
+    for looking, marking in itertools.product(range(1, 14), range(1, 26)):
+        world = World()
+        alone(world.take([REQUESTS[0], REQUESTS[2]]))
+        first, second = world.given
+        started = world.destroy([first])
+        while not (world.store.list and not any(row.due for row in world.patients())):
+            started.send(None)
+        started.close()
+
+        run([world.finish(), world.destroy([second])], [(0, looking), (1, marking), (0, TO_THE_END), (1, TO_THE_END)])
+
+        world.check()

@@ -1,4 +1,4 @@
-"""A small checker for the BALP profiles: cardinality, patterns, slices by type, and the value sets of BALP itself.
+"""A small checker for the profiles of IHE BALP and PCF: cardinality, patterns, slices by type, own value sets.
 
 It reads the published snapshots, so a profile is never written down twice. What it does not know (FHIRPath constraints,
 value sets of others) is checked by fhir.resources, or in the tests one by one.
@@ -15,17 +15,23 @@ import pytest
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
 
-SOURCE = Path(__file__).parents[3].parent / "shared/data/ihe-balp.ndjson.gz"
+DATA = Path(__file__).parents[3].parent / "shared/data"
+SOURCES = (DATA / "ihe-balp.ndjson.gz", DATA / "ihe-pcf.ndjson.gz")
 
 
 @cache
 def published() -> dict[str, Json]:
-    """Everything that BALP publishes, by canonical URL, and its examples by `Type/id`."""
-    if not SOURCE.exists():
-        pytest.skip("the IHE BALP profiles are not beside this checkout")
-    with gzip.open(SOURCE) as lines:
-        resources = [json.decode(line)["resource"] for line in lines]
-    return {resource.get("url", f"{resource['resourceType']}/{resource['id']}"): resource for resource in resources}
+    """Everything that BALP and PCF publish, by canonical URL, and their examples by `Type/id`."""
+    found: dict[str, Json] = {}
+    for source in SOURCES:
+        if not source.exists():
+            pytest.skip("the IHE profiles are not beside this checkout")
+        with gzip.open(source) as lines:
+            resources = [json.decode(line)["resource"] for line in lines]
+        found |= {
+            resource.get("url", f"{resource['resourceType']}/{resource['id']}"): resource for resource in resources
+        }
+    return found
 
 
 @cache
@@ -33,9 +39,9 @@ def elements(profile: str) -> dict[str, Json]:
     return {element["id"]: element for element in published()[profile]["snapshot"]["element"]}
 
 
-def faults(event: Json, profile: str) -> list[str]:
-    """What of this event breaks the profile; empty when it conforms."""
-    return list(_of_children(event, "AuditEvent", elements(profile)))
+def faults(resource: Json, profile: str) -> list[str]:
+    """What of this resource breaks the profile; empty when it conforms."""
+    return list(_of_children(resource, resource["resourceType"], elements(profile)))
 
 
 def _of_children(value: Json, parent: str, known: dict[str, Json]) -> Iterator[str]:
@@ -67,7 +73,7 @@ def _of_values(values: list[Any], id: str, element: Json, known: dict[str, Json]
 
 
 def _in_slice(value: Any, slice_id: str, known: dict[str, Json]) -> bool:
-    """Each slice of BALP is told by its `type`, or by the value itself."""
+    """Each slice is told by its `type`, or by the value itself."""
     by_type = known.get(f"{slice_id}.type")
     if by_type is None:
         return _fits(value, known[slice_id])

@@ -351,12 +351,12 @@ HOSTILE = st.text(st.characters(codec=None), min_size=1, max_size=40) | st.sampl
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(HOSTILE, min_size=9, max_size=9), st.sampled_from(list(Interaction)), st.booleans())
-def test_hostile_text_never_breaks_out_of_its_string(texts: list[str], kind: Interaction, refused: bool) -> None:
+@given(st.lists(HOSTILE, min_size=9, max_size=9), st.sampled_from(list(Interaction)), st.sampled_from("048"))
+def test_hostile_text_never_breaks_out_of_its_string(texts: list[str], kind: Interaction, outcome: str) -> None:
     a, b, c, d, e, f, g, h, i = texts
     principal = Principal(a, b, c, d, fhir_user=e, name=f)
     asked = Call(kind, principal, NOW, "Media", "m1", None, g, h, i, f"GET /{a}{b}", operation=c)
-    one = Happening(asked, "4" if refused else "0", a, PHOTO, 4, b, f"Consent/{c}", NOW, d, e)
+    one = Happening(asked, outcome, a, PHOTO, 4, b, f"Consent/{c}", NOW, d, e)
     plain = replace(asked, principal=Principal("a", "b", "c", "d", fhir_user="e", name="f"))
     other = Happening(replace(plain, purpose="P", request_id="h", client_address="h"), *_same(one))
 

@@ -1,0 +1,102 @@
+"""What is measured, started for the run and stopped after it: a real mongod, `fhir-server serve`, and the floors."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.connection import BenchmarkError
+from fhir_server.store.embedded import EmbeddedMongo
+
+_ROOT = Path(__file__).parents[1]
+_SCOPE = "system/*.cruds"
+_LIFETIME = "3600"
+_STOP_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    pid: int
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """`token` is good for an hour and for every type; audit and scopes are on, as always."""
+
+    server: Process
+    floor: Process
+    mongod: int
+    mongo_uri: str
+    token: str
+
+
+@contextmanager
+def deployed() -> Iterator[Deployment]:
+    """Everything lies in a temporary folder that is gone afterwards."""
+    with (
+        tempfile.TemporaryDirectory(prefix="fhir-server-bench-") as folder,
+        EmbeddedMongo(Path(folder) / "mongo") as mongo,
+    ):
+        place = Path(folder)
+        port, floor_port = _free_ports(2)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("FHIR_SERVER_")} | {
+            "FHIR_SERVER_MONGO_URI": mongo.uri,
+            "FHIR_SERVER_DATA_DIR": folder,
+            "FHIR_SERVER_PORT": str(port),
+        }
+        command = (str(Path(sys.executable).with_name("fhir-server")),)
+        floors = (sys.executable, "-m", "benchmarks.floors", str(floor_port), mongo.uri)
+        with (
+            _running((*command, "serve"), environment, place / "server.log") as server,
+            _running(floors, environment, place / "floors.log") as floor,
+        ):
+            token = _token((*command, "token", "--scope", _SCOPE, "--lifetime", _LIFETIME), environment)
+            mongod = mongo.pid
+            assert mongod is not None
+            yield Deployment(Process(server, port), Process(floor, floor_port), mongod, mongo.uri, token)
+
+
+@contextmanager
+def _running(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[int]:
+    """From the line that begins with `ready` until SIGINT has ended it."""
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            command, cwd=_ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+        with process:
+            assert process.stdout is not None
+            try:
+                if not any(line.startswith("ready") for line in process.stdout):
+                    raise BenchmarkError(f"It did not start: {log.read_text()[-2000:]}")
+                yield process.pid
+            finally:
+                process.send_signal(signal.SIGINT)
+                try:
+                    process.wait(_STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+
+
+def _token(command: Sequence[str], environment: Mapping[str, str]) -> str:
+    made = subprocess.run(command, cwd=_ROOT, env=environment, capture_output=True, text=True, check=False)
+    if made.returncode:
+        raise BenchmarkError(f"No token: {made.stderr[-2000:]}")
+    return made.stdout.split()[-1]
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()

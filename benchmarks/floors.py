@@ -1,0 +1,79 @@
+"""The floors: a bare Starlette handler with one `find_one`, one with one `insert_one`; nothing less can be a server.
+
+Runs by itself: `python -m benchmarks.floors PORT MONGO_URI`. Loop, HTTP parser and the database connection's settings
+are the server's own.
+"""
+
+import asyncio
+import secrets
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fhir_server.store.connection import connect
+
+DATABASE = "benchmark_floor"
+DOCUMENTS = 1000
+_JSON = "application/fhir+json"
+
+
+def build(mongo_uri: str) -> Starlette:
+    client = connect(mongo_uri)
+    rows = client[DATABASE]["rows"]
+
+    async def find(request: Request) -> Response:
+        found = await rows.find_one({"_id": int(request.path_params["number"])})
+        assert found is not None
+        return Response(found["body"], media_type=_JSON)
+
+    async def insert(request: Request) -> Response:
+        await rows.insert_one({"_id": secrets.token_hex(16), "body": await request.body()})
+        return Response(b"{}", 201, media_type=_JSON)
+
+    async def fill(request: Request) -> Response:
+        body = await request.body()
+        await rows.insert_many([{"_id": number, "body": body} for number in range(DOCUMENTS)])
+        return Response(b"{}", 201, media_type=_JSON)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        await client.close()
+
+    routes = [
+        Route("/find/{number}", find),
+        Route("/insert", insert, methods=["POST"]),
+        Route("/fill", fill, methods=["POST"]),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+async def main(port: int, mongo_uri: str) -> None:
+    config = uvicorn.Config(
+        build(mongo_uri),
+        port=port,
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve())
+    while not server.started and not serving.done():  # noqa: ASYNC110  uvicorn offers no event to wait for
+        await asyncio.sleep(0.01)
+    print("ready", flush=True)
+    await serving
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(int(sys.argv[1]), sys.argv[2]))

@@ -1,0 +1,23 @@
+"""How much processor time a process, with all its threads, and the whole machine have used so far.
+
+proc(5): /proc/PID/stat, fields 14 and 15; /proc/stat, first line.
+"""
+
+import os
+from pathlib import Path
+
+_TICK = 1 / os.sysconf("SC_CLK_TCK")
+
+
+def of_process(pid: int) -> float:
+    """Seconds, user and system."""
+    # The name in parentheses may hold spaces; what follows it does not.
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(after_name[11]) + int(after_name[12])) * _TICK
+
+
+def of_machine() -> float:
+    """Seconds in which any processor was busy."""
+    user, nice, system, _, _, *rest = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:])
+    # irq, softirq and steal; guest time is counted in user already.
+    return (user + nice + system + sum(rest[:3])) * _TICK

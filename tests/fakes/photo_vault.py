@@ -1,0 +1,59 @@
+"""A PhotoVault in memory. Bytes lie there in plain; a destroyed photo has none."""
+
+from collections.abc import AsyncIterator, Collection
+from dataclasses import replace
+
+from fhir_server.kernel.errors import GoneError
+from fhir_server.kernel.identity import ResourceKey
+from fhir_server.media.ports import CONDEMNED, DESTROYED, LIVE, PENDING, Photo
+from tests.fakes.memory import Memory
+
+PART = 64 * 1024
+
+
+class FakePhotos:
+    """`failures`: how many of the next destructions fail after the bytes are gone."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self.failures: list[Exception] = []
+
+    async def put(self, data: bytes, media_type: str, owner: ResourceKey, subjects: tuple[str, ...]) -> Photo:
+        number = len(self._memory.photos) + 1
+        key, salt = number.to_bytes(16), number.to_bytes(32)
+        now = self._memory.clock.now()
+        photo = Photo(f"photo{number}", owner, subjects, PENDING, media_type, len(data), key, salt, now)
+        self._memory.photos[photo.id] = photo
+        self._memory.bytes_of[photo.id] = data
+        return photo
+
+    async def find(self, photo_id: str) -> Photo | None:
+        return self._memory.photos.get(photo_id)
+
+    async def of_patient(self, patient: str, states: Collection[str]) -> list[Photo]:
+        return [photo for photo in self._memory.photos.values() if patient in photo.subjects and photo.state in states]
+
+    async def stream(self, photo: Photo, start: int, stop: int) -> AsyncIterator[bytes]:
+        while start < stop:
+            if photo.id not in self._memory.bytes_of:
+                raise GoneError("The photo was destroyed.")
+            until = min(stop, start + PART)
+            yield self._memory.bytes_of[photo.id][start:until]
+            start = until
+
+    async def condemn(self, photo: Photo) -> None:
+        self._move(photo, LIVE, CONDEMNED)
+
+    async def destroy(self, photo: Photo, reason: str) -> None:
+        self._memory.bytes_of.pop(photo.id, None)
+        if self.failures:
+            raise self.failures.pop()
+        if self._memory.photos[photo.id].state == CONDEMNED:
+            emptied = replace(self._memory.photos[photo.id], media_type="", length=0, reason=reason)
+            self._memory.photos[photo.id] = emptied
+            self._move(photo, CONDEMNED, DESTROYED)
+
+    def _move(self, photo: Photo, before: str, after: str) -> None:
+        found = self._memory.photos[photo.id]
+        if found.state == before:
+            self._memory.photos[photo.id] = replace(found, state=after, since=self._memory.clock.now())

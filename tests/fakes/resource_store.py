@@ -1,0 +1,134 @@
+"""A ResourceStore in memory. Searching asks `search.match` about every resource, which makes it the slow oracle."""
+
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from fhir_server.engine.change import Change
+from fhir_server.engine.ports import Found
+from fhir_server.engine.position import Position
+from fhir_server.engine.stored import Stored, truth
+from fhir_server.fhir.compartments import memberships
+from fhir_server.kernel.errors import ConflictError, VersionConflictError
+from fhir_server.kernel.identity import ResourceKey, parse_reference
+from fhir_server.kernel.json import Json
+from fhir_server.media.ports import Photo
+from fhir_server.search.match import Candidate, matches
+from fhir_server.search.tree import Query
+from tests.fakes.heads import moved
+from tests.fakes.memory import Memory, QueuedTask, moment
+
+WRITER = "commits"
+_THROUGH_TARGETS = {"Provenance", "Task", "Binary", "Device"}
+
+
+class FakeResources:
+    """`failures`: raised by the next commits, one each, before anything is written."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self.failures: deque[Exception] = deque()
+
+    async def read(self, key: ResourceKey) -> Stored | None:
+        return self._memory.current.get(key)
+
+    async def read_many(self, keys: Collection[ResourceKey]) -> Mapping[ResourceKey, Stored]:
+        return {key: self._memory.current[key] for key in keys if key in self._memory.current}
+
+    async def read_version(self, key: ResourceKey, version: int) -> Stored | None:
+        return self._memory.versions.get((key, version))
+
+    async def find(self, query: Query, after: Position | None, limit: int) -> Found:
+        found = [stored for stored in self._in_order(query, after) if _matches(query, stored)]
+        page = found[:limit]
+        position = Position(page[-1].seq, str(page[-1].key)) if len(found) > limit else None
+        return Found(tuple(page), position, len(page))
+
+    async def commit(self, changes: Sequence[Change]) -> tuple[Stored, ...]:
+        """Everything is worked out before anything is put in its place."""
+        if self.failures:
+            raise self.failures.popleft()
+        for change in changes:
+            current = self._memory.current.get(change.key)
+            if (current.version if current else None) != (change.previous.version if change.previous else None):
+                raise VersionConflictError("The resource was changed in the meantime.")
+        stored = [self._next(change, changes) for change in changes]
+        patients = [patient for one in stored for patient in one.subjects]
+        moves = [m for c in changes for m in (*c.heads, *c.unmoved, *((c.basis,) if c.basis else ()))]
+        heads = moved(self._memory.heads, patients, moves)
+        photos = self._flipped(changes)
+        for one in stored:
+            self._memory.current[one.key] = self._memory.versions[one.key, one.version] = one
+        self._memory.heads = heads
+        self._memory.photos.update(photos)
+        for change in changes:
+            self._record(change)
+        return tuple(stored)
+
+    def _record(self, change: Change) -> None:
+        for task in change.tasks:
+            self._memory.tasks[f"task-{len(self._memory.tasks) + 1}"] = QueuedTask(task, self._memory.clock.now())
+        for entry in change.audit:
+            number = self._memory.number_event(WRITER)
+            event = entry.event(f"{WRITER}-{number}", moment(self._memory.last_seq))
+            self._memory.events[WRITER, number] = event
+
+    def _next(self, change: Change, together: Sequence[Change]) -> Stored:
+        seq = self._memory.next_seq()
+        if change.resource is None:
+            access = change.previous.access if change.previous else ()
+            raw, subjects = b"{}", change.subjects
+        else:
+            access = memberships(change.resource, self._memory.base)
+            raw, subjects = truth(change.key, change.resource), self._subjects(change, together)
+        deleted = change.resource is None
+        return Stored(change.key, change.version, seq, moment(seq), raw, access, subjects, deleted)
+
+    def _subjects(self, change: Change, together: Sequence[Change]) -> tuple[str, ...]:
+        if change.key.type not in _THROUGH_TARGETS or change.resource is None:
+            return change.subjects
+        beside = {other.key: other.subjects for other in together}
+        stored = {key: one.subjects for key, one in self._memory.current.items()}
+        through = [(stored | beside).get(key, ()) for key in references(change.resource)]
+        return tuple(sorted({*change.subjects, *(patient for patients in through for patient in patients)}))
+
+    def _flipped(self, changes: Sequence[Change]) -> dict[str, Photo]:
+        photos: dict[str, Photo] = {}
+        for move in [move for change in changes for move in change.blobs]:
+            photo = photos.get(move.photo) or self._memory.photos.get(move.photo)
+            if photo is None or photo.state != move.before:
+                raise ConflictError("The bytes of a photo are not in the state that the change needs.")
+            photos[move.photo] = replace(photo, state=move.after, since=self._memory.clock.now())
+        return photos
+
+    def _in_order(self, query: Query, after: Position | None) -> list[Stored]:
+        by_id = bool(query.sort) and query.sort[0].by == "_id"
+        backwards = bool(query.sort) and query.sort[0].descending
+        rows = sorted(
+            (stored for stored in self._memory.current.values() if not stored.deleted),
+            key=lambda stored: _place(stored.seq, str(stored.key), by_id=by_id),
+            reverse=backwards,
+        )
+        if after is None:
+            return rows
+        here = _place(after.seq, after.id, by_id=by_id)
+        places = {row.key: _place(row.seq, str(row.key), by_id=by_id) for row in rows}
+        return [row for row in rows if (places[row.key] < here if backwards else places[row.key] > here)]
+
+
+def _place(seq: int, id: str, *, by_id: bool) -> tuple[int, str]:
+    return (0, id) if by_id else (seq, id)
+
+
+def _matches(query: Query, stored: Stored) -> bool:
+    access = frozenset(stored.access)
+    return matches(query, Candidate(stored.key.type, stored.key.id, stored.last_updated, access, stored.resource))
+
+
+def references(value: object) -> list[ResourceKey]:
+    """Every local reference anywhere in a resource."""
+    if isinstance(value, dict):
+        node: Json = value
+        key = parse_reference(node["reference"]) if isinstance(node.get("reference"), str) else None
+        return [*([key] if key else []), *(found for child in node.values() for found in references(child))]
+    return [found for child in value for found in references(child)] if isinstance(value, list) else []

@@ -1,0 +1,316 @@
+"""Journey 2: a photo is stored on a legal basis, sealed, and shown whole or in part to whoever may see its Media."""
+
+import base64
+import hashlib
+from typing import Any
+
+import pytest
+
+from fhir_server.kernel.json import Json
+from tests.clinics import FHIR_JSON, Caller, InProcess, read
+from tests.samples import consent, jpeg, media, patient
+from tests.unit.media.pictures import PLACE, png
+
+pytestmark = pytest.mark.anyio
+
+SIZE = 700_000
+"""More than two stored documents of four chunks."""
+
+
+@pytest.fixture(scope="module")
+def doctor(clinic: InProcess) -> Caller:
+    return clinic.caller()
+
+
+@pytest.fixture(scope="module")
+async def person(doctor: Caller) -> str:
+    """A patient with a consent for care photography."""
+    stored = await doctor.store(patient())
+    await doctor.store(consent(stored["id"]))
+    return str(stored["id"])
+
+
+@pytest.fixture(scope="module")
+def taken() -> bytes:
+    return jpeg(SIZE, plain=True)
+
+
+@pytest.fixture(scope="module")
+async def shown(doctor: Caller, person: str, taken: bytes) -> Json:
+    """The Media as stored."""
+    return await doctor.store(media(person, taken, content={**media(person, taken)["content"], "title": "left side"}))
+
+
+@pytest.fixture(scope="module")
+def address(shown: Json) -> str:
+    return f"/fhir/{shown['content']['url']}"
+
+
+async def test_the_bytes_leave_the_media(shown: Json, taken: bytes) -> None:
+    content = shown["content"]
+
+    assert "data" not in content
+    assert content["url"].startswith("Binary/")
+    assert content["title"] == "left side"
+    assert content["size"] == len(taken)
+    assert content["hash"] == base64.b64encode(hashlib.sha1(taken, usedforsecurity=False).digest()).decode()
+
+
+async def test_t31_a_photo_is_read_back_whole(doctor: Caller, address: str, taken: bytes) -> None:
+    answer = await doctor.get(address)
+
+    assert answer.status_code == 200
+    assert answer.content == taken
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["content-length"] == str(len(taken))
+    assert answer.headers["accept-ranges"] == "bytes"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-disposition"] == "inline"
+
+
+@pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 262_144, 262_145, 5_000_000])
+async def test_a_photo_of_any_size_is_read_back(doctor: Caller, person: str, size: int) -> None:
+    """At the edges of a chunk and of a stored document, and several megabytes."""
+    head = len(jpeg(0, plain=True))
+    taken = jpeg(size - head, plain=True)
+    assert len(taken) == size
+    stored = await doctor.store(media(person, taken))
+
+    whole = await doctor.get(f"/fhir/{stored['content']['url']}")
+    end = await doctor.get(f"/fhir/{stored['content']['url']}", Range="bytes=-3")
+
+    assert whole.content == taken
+    assert end.content == taken[-3:]
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "stop"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=0-99", 0, 100),
+        ("bytes=65530-65545", 65_530, 65_546),
+        ("bytes=262140-262150", 262_140, 262_151),
+        ("bytes=699000-", 699_000, None),
+        ("bytes=-17", -17, None),
+        ("bytes=10-99999999", 10, None),
+        ("bytes=1-", 1, None),
+    ],
+)
+async def test_a_range_is_that_part_of_the_photo(
+    doctor: Caller, address: str, taken: bytes, asked: str, start: int, stop: int | None
+) -> None:
+    answer = await doctor.get(address, Range=asked)
+
+    part = taken[start:stop]
+    first = start % len(taken)
+    assert answer.status_code == 206
+    assert answer.content == part
+    assert answer.headers["content-range"] == f"bytes {first}-{first + len(part) - 1}/{len(taken)}"
+    assert answer.headers["content-length"] == str(len(part))
+
+
+@pytest.mark.parametrize("asked", ["bytes=-99999999", f"bytes=0-{10**9}", "bytes=0-"])
+async def test_a_range_over_everything_is_everything(doctor: Caller, address: str, taken: bytes, asked: str) -> None:
+    """RFC 9110 leaves 200 and 206 open here; the bytes are the same."""
+    answer = await doctor.get(address, Range=asked)
+
+    assert answer.status_code in {200, 206}
+    assert answer.content == taken
+
+
+@pytest.mark.parametrize("asked", ["bytes=99999999-", "bytes=99999999-999999999", "bytes=-0"])
+async def test_a_range_outside_the_photo_is_refused(
+    doctor: Caller, address: str, taken: bytes, asked: str
+) -> None:
+    answer = await doctor.get(address, Range=asked)
+
+    assert answer.status_code == 416
+    assert answer.headers["content-range"] == f"bytes */{len(taken)}"
+    assert read(answer)["resourceType"] == "OperationOutcome"
+
+
+@pytest.mark.parametrize("asked", ["bytes=5-2", "bytes=-", "bytes=a-b", "lines=1-2", "bytes=0-1,5-6", "bytes 0-1", "0-1"])
+async def test_what_is_no_single_range_of_bytes_is_ignored(
+    doctor: Caller, address: str, taken: bytes, asked: str
+) -> None:
+    answer = await doctor.get(address, Range=asked)
+
+    assert (answer.status_code, len(answer.content)) == (200, len(taken))
+
+
+async def test_head_says_what_get_would_give_without_the_bytes(doctor: Caller, address: str, taken: bytes) -> None:
+    answer = await doctor.ask("HEAD", address)
+    part = await doctor.ask("HEAD", address, Range="bytes=0-9")
+
+    assert answer.status_code == 200
+    assert answer.headers["content-length"] == str(len(taken))
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.content == b""
+    assert (part.status_code, part.headers["content-length"]) == (206, "10")
+
+
+async def test_fhir_json_gives_a_binary_resource(
+    doctor: Caller, address: str, shown: Json, taken: bytes
+) -> None:
+    answer = await doctor.get(address, Accept=FHIR_JSON)
+
+    binary = read(answer)
+    assert answer.headers["content-type"].startswith(FHIR_JSON)
+    assert binary["resourceType"] == "Binary"
+    assert binary["securityContext"]["reference"] == f"Media/{shown['id']}"
+    assert base64.b64decode(binary["data"]) == taken
+
+
+async def test_where_it_was_taken_is_cut_out_of_a_photo(doctor: Caller, person: str) -> None:
+    taken = jpeg(9_000, turned=6)
+    assert PLACE in taken
+
+    stored = await doctor.store(media(person, taken))
+    answer = await doctor.get(f"/fhir/{stored['content']['url']}")
+
+    assert PLACE not in answer.content
+    assert stored["content"]["size"] == len(answer.content)
+    assert stored["content"]["hash"] == base64.b64encode(
+        hashlib.sha1(answer.content, usedforsecurity=False).digest()
+    ).decode()
+
+
+async def test_the_bytes_say_what_a_photo_is_not_its_sender(doctor: Caller, person: str) -> None:
+    stored = await doctor.store(media(person, png(), content={**media(person, png())["content"], "contentType": "text/plain"}))
+
+    assert stored["content"]["contentType"] == "image/png"
+
+
+@pytest.mark.parametrize(
+    "why",
+    [None, {"code": "photo-marketing"}, {"status": "draft"}, {"status": "inactive"}, {"kind": "deny"}]
+    + [{"provision": {"period": {"end": "2020-01-01"}}}, {"provision": {"securityLabel": [{"code": "R"}]}}],
+)
+async def test_without_a_legal_basis_a_photo_is_refused_and_nothing_is_kept(
+    clinic: InProcess, doctor: Caller, why: dict[str, Any] | None
+) -> None:
+    somebody = await doctor.store(patient())
+    if why is not None:
+        await doctor.store(consent(somebody["id"], **why))
+    before = await clinic.counts()
+
+    answer = await doctor.post("/fhir/Media", media(somebody["id"], jpeg()))
+
+    assert answer.status_code == 403
+    assert [issue["code"] for issue in read(answer)["issue"]] == ["suppressed"]
+    assert await clinic.counts() == before
+
+
+@pytest.mark.parametrize("data", [b"no picture at all" * 9, b"%PDF-1.7" + bytes(99), b"II*\x00" + bytes(99)])
+async def test_bytes_that_cannot_be_cleaned_are_refused_and_nothing_is_kept(
+    clinic: InProcess, doctor: Caller, person: str, data: bytes
+) -> None:
+    before = await clinic.counts()
+
+    answer = await doctor.post("/fhir/Media", media(person, data))
+
+    assert answer.status_code == 422
+    assert await clinic.counts() == before
+
+
+async def test_an_update_does_not_move_a_photo(doctor: Caller, person: str, shown: Json, address: str) -> None:
+    other = await doctor.store(patient())
+    await doctor.store(consent(other["id"]))
+    content = shown["content"]
+    elsewhere = (await doctor.store(media(person, jpeg())))["content"]
+    moved: list[Json] = [
+        {**shown, "subject": {"reference": f"Patient/{other['id']}"}},
+        {**shown, "content": {**content, "url": elsewhere["url"]}},
+        {**shown, "content": {**content, "url": "https://elsewhere.example/photo.jpg"}},
+        {**shown, "content": {**content, "hash": elsewhere["hash"]}},
+        {**shown, "content": {**content, "size": 1}},
+        {**shown, "content": {"contentType": "image/jpeg"}},
+        {**shown, "content": media(person, jpeg())["content"]},
+        {**shown, "content": {**content, "data": media(person, jpeg())["content"]["data"]}},
+    ]
+
+    answers = [await doctor.put(f"/fhir/Media/{shown['id']}", one) for one in moved]
+
+    assert [answer.status_code for answer in answers] == [422] * len(moved)
+    assert read(await doctor.get(f"/fhir/Media/{shown['id']}"))["meta"]["versionId"] == "1"
+    assert (await doctor.get(address)).status_code == 200
+
+
+async def test_a_photo_is_not_claimed_by_another_media(doctor: Caller, person: str, shown: Json) -> None:
+    other = await doctor.store(patient())
+    await doctor.store(consent(other["id"]))
+    claim = {**media(other["id"], b""), "content": shown["content"]}
+
+    assert (await doctor.post("/fhir/Media", claim)).status_code == 422
+    assert (await doctor.put("/fhir/Media/claimed", {**claim, "id": "claimed"})).status_code == 422
+
+
+async def test_a_note_may_change_and_the_photo_stays(doctor: Caller, person: str) -> None:
+    stored = await doctor.store(media(person, jpeg()))
+
+    answer = await doctor.put(f"/fhir/Media/{stored['id']}", {**stored, "note": [{"text": "three weeks after"}]})
+
+    assert answer.status_code == 200
+    assert (await doctor.get(f"/fhir/{stored['content']['url']}")).status_code == 200
+
+
+async def test_entered_in_error_makes_the_bytes_unreachable(doctor: Caller, person: str) -> None:
+    stored = await doctor.store(media(person, jpeg()))
+    wrong = await doctor.put(f"/fhir/Media/{stored['id']}", {**stored, "status": "entered-in-error"})
+    url = f"/fhir/{stored['content']['url']}"
+
+    answers = [
+        await doctor.get(url),
+        await doctor.get(url, Range="bytes=0-9"),
+        await doctor.get(url, Accept=FHIR_JSON),
+        await doctor.ask("HEAD", url),
+    ]
+
+    assert wrong.status_code == 200
+    assert [answer.status_code for answer in answers] == [403] * 4
+    listed = read(await doctor.get(f"/fhir/Media?_id={stored['id']}"))
+    assert "entry" not in listed
+
+
+async def test_a_deleted_media_takes_its_bytes_out_of_reach(doctor: Caller, person: str) -> None:
+    stored = await doctor.store(media(person, jpeg()))
+    await doctor.delete(f"/fhir/Media/{stored['id']}")
+
+    assert (await doctor.get(f"/fhir/{stored['content']['url']}")).status_code == 410
+    revived = await doctor.put(f"/fhir/Media/{stored['id']}", stored)
+    assert revived.status_code == 422
+
+
+async def test_who_may_not_see_the_media_does_not_see_the_photo(
+    clinic: InProcess, doctor: Caller, person: str, address: str, shown: Json
+) -> None:
+    other = await doctor.store(patient())
+    for path in (address, f"/fhir/Media/{shown['id']}"):
+        assert (await clinic.stranger.get(path)).status_code == 401
+        assert (await clinic.caller("system/Patient.rs").get(path)).status_code == 403
+        assert (await clinic.caller("patient/Media.rs", patient=other["id"]).get(path)).status_code == 404
+        assert (await clinic.caller("patient/Media.rs", patient=person).get(path)).status_code == 200
+
+
+@pytest.mark.parametrize("scopes", [("patient/Media.rs",), ("patient/Media.rs", "patient/Binary.rs"), ("patient/Binary.rs",)])
+async def test_a_hidden_photo_is_answered_like_one_that_never_was(
+    clinic: InProcess, doctor: Caller, address: str, scopes: tuple[str, ...]
+) -> None:
+    other = await doctor.store(patient())
+    holder = clinic.caller(*scopes, patient=other["id"])
+
+    hidden = await holder.get(address)
+    unknown = await holder.get("/fhir/Binary/" + "0" * 32)
+
+    assert (hidden.status_code, read(hidden)) == (unknown.status_code, read(unknown))
+
+
+async def test_a_photo_is_no_resource_that_a_batch_or_an_old_version_could_show(
+    doctor: Caller, address: str
+) -> None:
+    entry = {"request": {"method": "GET", "url": address.removeprefix("/fhir/")}}
+    batch = read(await doctor.post("/fhir", {"resourceType": "Bundle", "type": "batch", "entry": [entry]}))
+
+    assert batch["entry"][0]["response"]["status"] == "404"
+    assert (await doctor.get(f"{address}/_history/1")).status_code == 404
+    assert "entry" not in read(await doctor.get(f"/fhir/Binary?_id={address.rpartition('/')[2]}"))

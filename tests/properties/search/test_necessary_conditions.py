@@ -1,0 +1,157 @@
+"""Whatever matches has at least one keyword of every group: a token is a necessary condition, for every kind."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fhir_server.kernel.json import Json
+from fhir_server.search.match import matches
+from fhir_server.search.parse import parse
+from fhir_server.search.types.escapes import escape
+from tests.unit.search.asking import BASE, candidate, indexed, observation, patient
+
+PREFIXES = st.sampled_from(["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"])
+WORDS = st.text(alphabet="abcdeéßøİıŁ' -", min_size=1, max_size=9)
+CODES = st.sampled_from(["a", "A", "b", "urn:x", "1-2", "+331"])
+SYSTEMS = st.sampled_from(["", "urn:s", "urn:t"])
+IDS = st.sampled_from(["7", "8", "a.b"])
+often = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@st.composite
+def moments(draw: st.DrawFn) -> str:
+    """A date of any precision around the same few days, months, years, so that bounds often meet."""
+    day = draw(
+        st.sampled_from([date(2019, 12, 31), date(2020, 1, 1), date(2020, 2, 29), date(1899, 12, 31), date(2100, 1, 1)])
+    )
+    day += timedelta(days=draw(st.integers(-2, 2)))
+    length = draw(st.sampled_from([4, 7, 10, 16, 20, 25]))
+    if length <= 10:
+        return day.isoformat()[:length]
+    zone = timezone(timedelta(hours=draw(st.integers(-12, 14))))
+    moment = datetime(day.year, day.month, day.day, draw(st.sampled_from([0, 12, 23])), 59, 59, tzinfo=zone)
+    return moment.strftime("%Y-%m-%dT%H:%M") if length == 16 else moment.isoformat()
+
+
+@st.composite
+def periods(draw: st.DrawFn) -> Json:
+    names = draw(st.sampled_from([("start",), ("end",), ("start", "end")]))
+    return dict(zip(names, sorted(draw(moments()) for _ in names), strict=True))
+
+
+def check(resource: Json, pairs: Sequence[tuple[str, str]]) -> None:
+    query = parse(resource["resourceType"], pairs, base=BASE)
+
+    assert indexed(query, resource) or not matches(query, candidate(resource))
+
+
+@often
+@given(moments(), st.lists(st.tuples(PREFIXES, moments()), min_size=1, max_size=3))
+def test_dates(stored: str, asked: list[tuple[str, str]]) -> None:
+    pairs = [("date", prefix + moment) for prefix, moment in asked]
+
+    check(observation(effectiveDateTime=stored), pairs)
+    check(observation(effectiveDateTime=stored), [("date", ",".join(value for _, value in pairs))])
+    check(patient(birthDate=stored[:10]), [("birthdate", value) for _, value in pairs])
+
+
+@often
+@given(periods(), st.lists(st.tuples(PREFIXES, moments()), min_size=1, max_size=3))
+def test_periods(stored: Json, asked: list[tuple[str, str]]) -> None:
+    check(observation(effectivePeriod=stored), [("date", prefix + moment) for prefix, moment in asked])
+
+
+@often
+@given(st.lists(periods(), max_size=3), st.lists(st.tuples(PREFIXES, moments()), min_size=1, max_size=3))
+def test_several_periods(stored: list[Json], asked: list[tuple[str, str]]) -> None:
+    plan = {"resourceType": "CarePlan", "activity": [{"detail": {"scheduledPeriod": each}} for each in stored]}
+
+    check(plan, [("activity-date", prefix + moment) for prefix, moment in asked])
+
+
+@often
+@given(
+    st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=2),
+    WORDS,
+    st.sampled_from(["name", "family", "given", "phonetic", "name:exact", "family:exact", "name:contains"]),
+    st.integers(1, 9),
+)
+def test_names(stored: list[tuple[str, str]], other: str, parameter: str, length: int) -> None:
+    resource = patient(name=[{"family": family, "given": [given_name]} for family, given_name in stored])
+
+    for text in (other, stored[0][0], stored[0][0][:length], stored[-1][1].upper()):
+        if text.strip():
+            check(resource, [(parameter, escape(text))])
+
+
+@often
+@given(st.lists(st.tuples(SYSTEMS, CODES), max_size=3), st.sampled_from(["", ":not"]), SYSTEMS, CODES, st.booleans())
+def test_tokens(stored: list[tuple[str, str]], modifier: str, system: str, code: str, alone: bool) -> None:  # noqa: FBT001  generated
+    codings = [{"system": each, "code": value} if each else {"code": value} for each, value in stored]
+    identifiers = [{"system": each, "value": value} if each else {"value": value} for each, value in stored]
+    forms = [code, f"{system}|{code}", *([f"{system}|"] if system else []), f"{code},{system}|{code}"]
+    resource = observation(code={"coding": codings}, identifier=identifiers, status=code if alone else "final")
+
+    for form in forms:
+        for parameter in ("code", "combo-code", "identifier", "status"):
+            check(resource, [(parameter + modifier, form)])
+
+
+@often
+@given(
+    st.sampled_from(["", f"{BASE}/", "https://elsewhere.example/"]),
+    st.sampled_from(["Patient", "Group"]),
+    IDS,
+    st.sampled_from(["", f"{BASE}/", "https://elsewhere.example/"]),
+    IDS,
+)
+def test_references(base: str, type_name: str, id: str, asked_base: str, asked_id: str) -> None:
+    resource = observation(
+        subject={"reference": f"{base}{type_name}/{id}", "identifier": {"system": "urn:s", "value": id}}
+    )
+
+    for parameter in ("subject", "patient"):
+        check(resource, [(parameter, asked_id)])
+        check(resource, [(parameter, f"{asked_base}Patient/{asked_id}")])
+        check(resource, [(f"{parameter}:identifier", f"urn:s|{asked_id}"), (parameter, f"{asked_id},{id}")])
+    check(resource, [("subject:Group", asked_id)])
+
+
+NUMBERS = st.one_of(
+    st.integers(-(10**6), 10**6).map(Decimal),
+    st.decimals(allow_nan=False, allow_infinity=False, places=3, min_value=-200, max_value=200),
+    st.sampled_from([Decimal(text) for text in ("0", "1e-30", "-1e-30", "1e30", "99.5", "100.5", "0.001")]),
+)
+
+
+def as_asked(number: Decimal) -> str:
+    return f"{number:.9f}" if abs(number) < 10**9 else f"{number:E}"
+
+
+@often
+@given(NUMBERS, st.sampled_from(["", "<", ">"]), st.lists(st.tuples(PREFIXES, NUMBERS), min_size=1, max_size=3))
+def test_quantities(stored: Decimal, comparator: str, asked: list[tuple[str, Decimal]]) -> None:
+    quantity: dict[str, Any] = {"value": stored, "code": "kg"} | ({"comparator": comparator} if comparator else {})
+    resource = observation(
+        code={"coding": [{"code": "a"}]},
+        valueQuantity=quantity,
+        component=[{"code": {"coding": [{"code": "b"}]}, "valueQuantity": quantity}],
+    )
+    pairs = [("value-quantity", prefix + as_asked(number)) for prefix, number in asked]
+
+    check(resource, pairs)
+    check(resource, [("combo-value-quantity", ",".join(f"{value}||kg" for _, value in pairs))])
+    check(resource, [("combo-code-value-quantity", f"b${value}") for _, value in pairs])
+
+
+@often
+@given(NUMBERS, NUMBERS, PREFIXES, NUMBERS)
+def test_ranges(low: Decimal, high: Decimal, prefix: str, asked: Decimal) -> None:
+    bounds = {"low": {"value": min(low, high)}, "high": {"value": max(low, high)}}
+
+    for present in (bounds, {"low": bounds["low"]}, {"high": bounds["high"]}):
+        check({"resourceType": "Condition", "onsetRange": present}, [("onset-age", prefix + as_asked(asked))])

@@ -1,0 +1,1 @@
+"""Unit tests of the FHIR definitions and of validation on them."""

@@ -1,0 +1,53 @@
+"""Validation against resources that others wrote."""
+
+from fhir_server.fhir.validation import validate
+from fhir_server.kernel.errors import UnprocessableError
+from fhir_server.kernel.json import Json
+from tests.unit.fhir.real_input import examples, guide, synthea
+
+NO_LINK_ID = "an item has no linkId, which R4 requires"
+REFUSED = {
+    "basic-questionnaire.json": NO_LINK_ID,
+    "clinicalimpression-questionnaire.json": NO_LINK_ID,
+    "condition-questionnaire.json": NO_LINK_ID,
+    "media-example-dicom.json": "its narrative loads an image from another server, which we refuse on purpose",
+    "researchdefinition-questionnaire.json": NO_LINK_ID,
+    "substance-questionnaire.json": NO_LINK_ID,
+}
+
+
+def refusal(resource: Json, *, with_models: bool = False) -> list[tuple[str, str | None]]:
+    try:
+        validate(resource, with_models=with_models)
+    except UnprocessableError as error:
+        return [(each.code, each.expression) for each in error.issues]
+    return []
+
+
+def test_every_resource_of_synthea_is_valid() -> None:
+    assert [(each["id"], found) for each in synthea() if (found := refusal(each))] == []
+
+
+def test_the_published_examples_are_valid_but_for_those_that_break_a_rule() -> None:
+    refused = {name: found for name, each in examples().items() if (found := refusal(each))}
+
+    assert refused.keys() == REFUSED.keys()
+    for name, reason in REFUSED.items():
+        if reason == NO_LINK_ID:
+            assert {code for code, _ in refused[name]} == {"required"}
+            assert all(str(place).endswith(".linkId") for _, place in refused[name])
+    assert refused["media-example-dicom.json"] == [("invalid", "Media.text.div")]
+
+
+def test_what_the_guides_of_ihe_publish_is_valid_but_for_one_binary_that_is_no_base64() -> None:
+    refused = {
+        each["id"]: found for name in ("ihe-pcf", "ihe-balp") for each in guide(name) if (found := refusal(each))
+    }
+
+    assert refused == {"B-ink": [("value", "Binary.data")]}
+
+
+def test_the_models_agree_on_what_is_valid() -> None:
+    resources = [each for name, each in examples().items() if name not in REFUSED] + synthea()[::7]
+
+    assert [each["id"] for each in resources if refusal(each, with_models=True)] == []

@@ -1,0 +1,118 @@
+"""R4 search, number and quantity: what was written stands for all that rounds to it; comparisons are exact."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from fhir_server.kernel.errors import InvalidRequestError
+from tests.unit.search.asking import finds, observation
+
+UCUM = "http://unitsofmeasure.org"
+
+
+def probability(value: Any, asked: str) -> bool:
+    assessment = {"resourceType": "RiskAssessment", "id": "r", "prediction": [{"probabilityDecimal": value}]}
+    return finds(assessment, f"probability={asked}")
+
+
+def weight(asked: str, **quantity: Any) -> bool:
+    return finds(observation(valueQuantity=quantity), f"value-quantity={asked}")
+
+
+@pytest.mark.parametrize(
+    ("value", "asked", "expected"),
+    [
+        (100, "100", True),
+        ("99.5", "100", True),
+        ("99.49", "100", False),
+        ("100.5", "100", False),
+        ("100.4", "100", True),
+        ("100.4", "100.00", False),
+        ("100.004", "100.00", True),
+        (100, "1e2", True),
+        (140, "1e2", True),
+        ("0.0054", "5.4E-3", True),
+        (0, "0", True),
+        (-5, "-5", True),
+        (100, "ne100", False),
+        ("100.6", "ne100", True),
+        ("100.0001", "gt100", True),
+        (100, "gt100", False),
+        (100, "ge100", True),
+        (100, "le100", True),
+        ("99.9999", "lt100", True),
+        (100, "lt100", False),
+        (101, "sa100", True),
+        (99, "eb100", True),
+        (109, "ap100", True),
+        (111, "ap100", False),
+        (-109, "ap-100", True),
+        (-3, "lt-2", True),
+        ("1e-30", "gt0", True),
+        ("1e30", "gt1e29", True),
+    ],
+)
+def test_r_fhir_053_numbers_against_every_prefix(value: Any, asked: str, expected: bool) -> None:
+    assert probability(Decimal(value), asked) is expected
+
+
+@pytest.mark.parametrize("asked", ["x", "1,2", "1.", "1e", "--1", "gt", "1" * 19, "1e9999", "0x10", "NaN"])
+def test_r_fhir_045_what_is_no_number_is_refused(asked: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        probability(1, asked.replace(",", r"\,"))
+
+
+@pytest.mark.parametrize("value", [True, "5", None, Decimal("NaN"), [5]])
+def test_what_is_no_number_is_no_value(value: Any) -> None:
+    assessment = {"resourceType": "RiskAssessment", "id": "r", "prediction": [{"probabilityDecimal": value}]}
+
+    assert finds(assessment, "probability:missing=true")
+
+
+@pytest.mark.parametrize(
+    "asked", ["72.5", "ge70", f"72.5|{UCUM}|kg", "72.5||kg", "72.5||kilograms", f"gt72.4|{UCUM}|kg", "72.5||", "ap80"]
+)
+def test_r_fhir_053_a_quantity_is_found_by_number_and_unit(asked: str) -> None:
+    assert weight(asked, value=Decimal("72.5"), system=UCUM, code="kg", unit="kilograms")
+
+
+@pytest.mark.parametrize(
+    "asked", [f"72.5|{UCUM}|g", "72.5||g", "72.5|urn:x|kg", "73", f"72.5|{UCUM}|kilograms", "72.5||KG"]
+)
+def test_r_fhir_053_another_unit_is_another_quantity(asked: str) -> None:
+    assert not weight(asked, value=Decimal("72.5"), system=UCUM, code="kg", unit="kilograms")
+
+
+@pytest.mark.parametrize("asked", ["5|kg", f"5|{UCUM}|", "5|a|b|c", "|a|b", "x||kg"])
+def test_a_quantity_has_its_forms(asked: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        weight(asked, value=5)
+
+
+def test_below_a_limit_of_detection_is_anything_below() -> None:
+    assert weight("lt1", value=5, comparator="<")
+    assert not weight("gt6", value=5, comparator="<")
+    assert weight("gt100", value=5, comparator=">=")
+    assert not weight("eq5", value=5, comparator="<")
+
+
+def test_a_range_overlaps() -> None:
+    condition = {
+        "resourceType": "Condition",
+        "id": "c",
+        "onsetRange": {"low": {"value": 30, "unit": "a"}, "high": {"value": 40}},
+    }
+
+    assert finds(condition, "onset-age=gt35", "onset-age=lt31", "onset-age=ap35||a")
+    assert not finds(condition, "onset-age=gt40")
+    assert finds({**condition, "onsetRange": {"high": {"value": 40}}}, "onset-age=lt1")
+    assert finds({**condition, "onsetRange": {}}, "onset-age:missing=true")
+
+
+def test_money_is_a_quantity_in_its_currency() -> None:
+    invoice = {"resourceType": "Invoice", "id": "i", "totalNet": {"value": Decimal("10.50"), "currency": "EUR"}}
+
+    assert finds(invoice, "totalnet=10.50||EUR", "totalnet=gt10|urn:iso:std:iso:4217|EUR")
+    assert not finds(invoice, "totalnet=10.50||USD")
+    assert finds({**invoice, "totalNet": {"currency": "EUR"}}, "totalnet:missing=true")

@@ -1,0 +1,179 @@
+"""Query strings: what is understood, what is refused, what the self link shows."""
+
+import pytest
+
+from fhir_server.kernel.errors import InvalidRequestError, TooCostlyError
+from fhir_server.search.parse import MOST_ALTERNATIVES, MOST_CHARACTERS, MOST_PAIRS, parse
+from fhir_server.search.tree import IdIn, Missing, Query, Sort, ValueIn
+
+
+def parsed(type_name: str, *asked: str, lenient: bool = False) -> Query:
+    return parse(
+        type_name, [(name, value) for name, _, value in (each.partition("=") for each in asked)], lenient=lenient
+    )
+
+
+def refusal(type_name: str, *asked: str, lenient: bool = False) -> tuple[str, str]:
+    with pytest.raises(InvalidRequestError) as refused:
+        parsed(type_name, *asked, lenient=lenient)
+    (issue,) = refused.value.issues
+    return issue.code, issue.diagnostics
+
+
+def test_r_fhir_043_an_unknown_parameter_is_an_error_that_lists_the_known_ones() -> None:
+    code, diagnostics = refusal("Patient", "nmae=x")
+
+    assert code == "invalid"
+    assert "nmae" in diagnostics
+    assert "birthdate" in diagnostics
+
+
+def test_r_fhir_043_a_lenient_client_has_it_left_out_and_is_told() -> None:
+    query = parsed("Patient", "nmae=x", "name=ada", lenient=True)
+
+    assert query.ignored == ("nmae",)
+    assert query.self_parameters() == (("name", "ada"),)
+
+
+@pytest.mark.parametrize("name", ["name[$ne]", "$where", "name.$gt", "__proto__", "Patient.name", "identifier|x", ""])
+def test_r_fhir_064_an_operator_is_only_an_unknown_parameter(name: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        parse("Patient", [(name, "x")])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "name:text=x",
+        "gender:above=x",
+        "birthdate:not=2013",
+        "_id:not=x",
+        "_lastUpdated:missing=true",
+        "name:=x",
+        "code:in=x",
+    ],
+)
+@pytest.mark.parametrize("lenient", [False, True])
+def test_r_fhir_044_an_unsupported_modifier_is_refused_also_to_lenient_clients(asked: str, lenient: bool) -> None:  # noqa: FBT001  a parameter of the test
+    type_name = "Observation" if asked.startswith("code") else "Patient"
+
+    assert refusal(type_name, asked, lenient=lenient)[0] == "not-supported"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "general-practitioner.name=x",
+        "general-practitioner:Practitioner.name=x",
+        "_has:Observation:patient:code=x",
+        "_include=Patient:organization",
+        "_include:iterate=Patient:organization",
+        "_revinclude=Provenance:target",
+        "_elements=name",
+        "_text=x",
+        "_content=x",
+        "_filter=name eq x",
+        "_sort=name",
+        "_sort=-_id",
+        "_summary=true",
+    ],
+)
+@pytest.mark.parametrize("lenient", [False, True])
+def test_what_comes_later_is_refused_and_never_ignored(asked: str, lenient: bool) -> None:  # noqa: FBT001  a parameter of the test
+    assert refusal("Patient", asked, lenient=lenient)[0] == "not-supported"
+
+
+def test_a_special_parameter_is_refused_by_name() -> None:
+    assert refusal("Location", "near=1|2|3") == ("not-supported", "Searching Location by near is not supported.")
+
+
+@pytest.mark.parametrize("asked", ["name=", "name=,", "_count=", "_id=", "birthdate=,,", "gender:not="])
+def test_r_fhir_045_an_empty_value_is_no_criterion(asked: str) -> None:
+    query = parsed("Patient", asked)
+
+    assert query == Query("Patient")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "_count=-1",
+        "_count=x",
+        "_count=1.5",
+        "_count=٣",
+        "_count=9999999999",
+        "_total=all",
+        "_id=a/b",
+        "gender:missing=maybe",
+        "_lastUpdated=x",
+    ],
+)
+def test_r_fhir_045_a_bad_value_is_refused(asked: str) -> None:
+    assert refusal("Patient", asked)[0] == "invalid"
+
+
+def test_r_fhir_052_repeats_are_and_commas_are_or() -> None:
+    query = parsed("Patient", r"name=ada,m\,x", "name=berg")
+    first, second = (each.condition for each in query.filters)
+
+    assert isinstance(first, ValueIn)
+    assert isinstance(second, ValueIn)
+    assert (len(first.any_of), len(second.any_of)) == (2, 1)
+
+
+def test_r_fhir_042_the_self_link_lists_what_was_used_in_order() -> None:
+    query = parsed(
+        "Patient", "_format=json", "_count=5000", "name=", "birthdate=ge2000", "_pretty=true", "_sort=_id", "name=x"
+    )
+
+    assert query.self_parameters() == (("_count", "1000"), ("birthdate", "ge2000"), ("_sort", "_id"), ("name", "x"))
+
+
+def test_r_fhir_055_the_count_is_limited_and_none_means_the_total_alone() -> None:
+    assert parsed("Patient").count == 20
+    assert parsed("Patient", "_count=3").count == 3
+    assert parsed("Patient", "_count=5000").count == 1000
+    assert parsed("Patient", "_count=0").counting
+    assert parsed("Patient", "_summary=count").counting
+    assert not parsed("Patient", "_summary=false").counting
+
+
+def test_r_fhir_060_the_order_and_the_hint_about_the_total() -> None:
+    query = parsed("Patient", "_sort=-_lastUpdated,_id", "_total=accurate")
+
+    assert query.sort == (Sort("_lastUpdated", descending=True), Sort("_id"))
+    assert query.total == "accurate"
+
+
+def test_r_fhir_054_ids_are_taken_as_they_are() -> None:
+    (only,) = parsed("Patient", "_id=a,B").filters
+
+    assert only.condition == IdIn(frozenset({"a", "B"}))
+
+
+def test_r_fhir_062_missing_is_a_criterion_of_its_own() -> None:
+    (only,) = parsed("Patient", "gender:missing=true").filters
+
+    assert only.condition == Missing("gender", missing=True)
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [("name", "x")] * (MOST_PAIRS + 1),
+        [("name", "x" * (MOST_CHARACTERS + 1))],
+        [("_id", ",".join(str(number) for number in range(MOST_ALTERNATIVES + 1)))],
+    ],
+)
+def test_a_search_has_limits(pairs: list[tuple[str, str]]) -> None:
+    with pytest.raises(TooCostlyError):
+        parse("Patient", pairs)
+
+
+def test_a_refusal_repeats_no_more_of_a_name_than_fits_and_no_value() -> None:
+    _, diagnostics = refusal("Patient", "\x1b[31m" + "x" * 500 + "=Berg")
+
+    assert "\x1b" not in diagnostics
+    assert "x" * 61 not in diagnostics
+    assert "Berg" not in diagnostics
+    assert "Berg" not in refusal("Patient", "birthdate=Berg")[1]

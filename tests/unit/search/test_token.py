@@ -1,0 +1,101 @@
+"""R4 search, token: the four forms, `:not`, and what counts as a code."""
+
+import pytest
+
+from fhir_server.kernel.errors import InvalidRequestError
+from fhir_server.kernel.json import Json
+from tests.unit.search.asking import finds, observation, patient
+
+LOINC = "http://loinc.org"
+WEIGHT = observation(
+    status="final",
+    code={"coding": [{"system": LOINC, "code": "29463-7"}, {"code": "W"}, {"system": "urn:x"}], "text": "weight"},
+)
+ADA = patient(
+    active=True,
+    gender="female",
+    identifier=[{"system": "urn:oid:1.2.3", "value": "AB-12"}, {"value": "plain"}, {"system": "urn:oid:9"}],
+    telecom=[
+        {"system": "phone", "value": "+33 1 23-45.67/89"},
+        {"system": "email", "value": "Ada-1@b.example"},
+        {"system": "phone", "value": "ask the desk"},
+    ],
+)
+
+
+@pytest.mark.parametrize("code", ["29463-7", f"{LOINC}|29463-7", f"{LOINC}|", "W", "|W", "w", "urn:x|"])
+def test_r_fhir_046_every_form_of_a_token_finds_any_coding(code: str) -> None:
+    assert finds(WEIGHT, f"code={code}")
+
+
+@pytest.mark.parametrize(
+    "code", ["29463", "|29463-7", f"{LOINC}|W", "http://snomed.info/sct|29463-7", "weight", "urn:|"]
+)
+def test_r_fhir_046_the_system_counts_where_it_is_written(code: str) -> None:
+    assert not finds(WEIGHT, f"code={code}")
+
+
+@pytest.mark.parametrize(
+    "identifier", ["AB-12", "ab-12", "urn:oid:1.2.3|AB-12", "urn:oid:1.2.3|", "|plain", "urn:oid:9|"]
+)
+def test_r_fhir_046_identifiers_are_tokens(identifier: str) -> None:
+    assert finds(ADA, f"identifier={identifier}")
+
+
+@pytest.mark.parametrize("identifier", ["AB", "|AB-12", "urn:oid:9|AB-12", "urn:oid:1.2|"])
+def test_an_identifier_of_another_system_is_another(identifier: str) -> None:
+    assert not finds(ADA, f"identifier={identifier}")
+
+
+def test_the_system_of_a_plain_code_is_given_by_its_definition() -> None:
+    assert finds(ADA, "gender=female", "active=true")
+    assert finds(ADA, "gender=http://hl7.org/fhir/administrative-gender|female", "gender=|female")
+    assert not finds(ADA, "gender=http://hl7.org/fhir/administrative-gender|")
+    assert not finds(ADA, "gender=male")
+    assert not finds(ADA, "active=false")
+
+
+@pytest.mark.parametrize("number", ["+33 1 23-45.67/89", "+33123456789", "+33 (1) 23 45 67 89"])
+def test_a_telephone_number_is_found_however_it_is_punctuated(number: str) -> None:
+    assert finds(ADA, f"phone={number}")
+    assert finds(ADA, f"telecom={number}")
+    assert not finds(ADA, f"email={number}")
+
+
+def test_other_contacts_are_compared_as_written() -> None:
+    assert finds(ADA, "email=ada-1@B.example")
+    assert finds(ADA, "telecom=ask the desk")
+    assert not finds(ADA, "phone=12345")
+
+
+def test_r_fhir_046_not_also_finds_what_has_no_code() -> None:
+    assert not finds(WEIGHT, "code:not=29463-7")
+    assert not finds(WEIGHT, "code:not=nothing,29463-7")
+    assert finds(WEIGHT, "code:not=nothing")
+    assert finds(observation(), "code:not=29463-7")
+
+
+@pytest.mark.parametrize("value", ["|", "a|b|c", " "])
+def test_what_has_neither_code_nor_system_is_refused(value: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        finds(WEIGHT, f"code={value}")
+
+
+def test_a_bar_that_belongs_to_the_code_is_escaped() -> None:
+    assert finds(
+        patient(identifier=[{"system": "urn:a", "value": "x|y"}]), r"identifier=urn:a|x\|y", r"identifier=x\|y"
+    )
+
+
+@pytest.mark.parametrize(
+    "code", [{"coding": "x"}, {"coding": ["x"]}, {"coding": [{"code": 1}]}, {"coding": [{"display": "x"}]}, {}, "x"]
+)
+def test_what_is_no_coding_is_not_found(code: Json | str) -> None:
+    assert not finds(observation(code=code), "code=x")
+    assert finds(observation(code=code), "code:missing=true")
+
+
+def test_the_living_are_found_too() -> None:
+    assert finds(patient(), "deceased=false")
+    assert finds(patient(deceasedDateTime="2024-01-01"), "deceased=true", "death-date=2024-01-01")
+    assert not finds(patient(deceasedBoolean=False), "deceased=true")
