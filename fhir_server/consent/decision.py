@@ -168,23 +168,25 @@ def _refusal(ask: Ask, rule: Json, *, sure: bool) -> Reason | None:
 
 
 def _refuses(ask: Ask, exception: Json) -> bool:
-    return exception.get("type") != "permit" and all(match is not Match.NO for _, match in _spoken(ask, exception, 2))
+    return exception.get("type") != "permit" and all(
+        match is not Match.NO for _, match in _spoken(ask, exception, nested=True)
+    )
 
 
 def _opens(ask: Ask, exception: Json) -> bool:
-    spoken = _spoken(ask, exception, 2)
+    spoken = _spoken(ask, exception, nested=True)
     permits = exception.get("type") == "permit" and all(match is Match.YES for _, match in spoken)
     return permits and purposes(exception) == {ask.purpose}
 
 
-def _spoken(ask: Ask, rule: Json, level: int = 1) -> tuple[tuple[Reason, Match], ...]:
+def _spoken(ask: Ask, rule: Json, *, nested: bool = False) -> tuple[tuple[Reason, Match], ...]:
     """How surely each restriction of a rule lets it speak of what is asked, with the reason if it does not."""
     return (
         (Reason.OTHER_PURPOSE, of_purpose(rule, ask.purpose)),
         (Reason.OUTSIDE_PERIOD, covers(rule.get("period"), ask.instant)),
         (Reason.NOT_COVERED, of_data(rule, ask.resource)),
         (Reason.NOT_COVERED, of_actor(rule, ask.actor)),
-        (Reason.NOT_UNDERSTOOD, of_the_rest(rule, level)),
+        (Reason.NOT_UNDERSTOOD, of_the_rest(rule, nested=nested)),
     )
 
 

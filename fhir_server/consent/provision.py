@@ -53,24 +53,24 @@ def _one_actor(actor: object, asked: ResourceKey | None) -> Match:
     if not isinstance(actor, dict) or _RECIPIENT not in codings(actor.get("role")):
         return Match.UNSURE
     found = names(actor.get("reference"), asked)
-    if found is Match.NO and not _both_individuals(actor["reference"]["reference"], asked):
+    if found is Match.NO and not _surely_others(actor["reference"]["reference"], asked):
         return Match.UNSURE
     return found
 
 
-def _both_individuals(reference: str, asked: ResourceKey | None) -> bool:
-    """Two different persons are surely not the same; a person may belong to a group, team or organisation."""
+def _surely_others(reference: str, asked: ResourceKey | None) -> bool:
+    """Two different Practitioners are two persons; one may belong to a group, or act through a device."""
     named = parse_reference(reference)
-    return named is not None and asked is not None and {named.type, asked.type} <= _INDIVIDUALS
+    return named is not None and asked is not None and named.type == asked.type and named.type in _INDIVIDUALS
 
 
-def of_the_rest(rule: Json, level: int) -> Match:
+def of_the_rest(rule: Json, *, nested: bool) -> Match:
     """Unsure with any element that this server does not evaluate: securityLabel, dataPeriod, class, code, extension.
 
     PCF knows rules and their exceptions and no third level.
     """
     rest = rule.keys() - _EVALUATED
-    return Match.YES if not rest or (level == 1 and rest == {"provision"}) else Match.UNSURE
+    return Match.YES if not rest or (rest == {"provision"} and not nested) else Match.UNSURE
 
 
 def names(reference: object, asked: ResourceKey | None) -> Match:

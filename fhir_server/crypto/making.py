@@ -20,7 +20,7 @@ from fhir_server.crypto.chain import Chain, Rows
 from fhir_server.crypto.errors import WrapperGoneError
 from fhir_server.crypto.ports import KeyStore
 from fhir_server.crypto.providers.port import RootKeyProvider
-from fhir_server.crypto.rows import KeyRow, Wanted, bucket, patient
+from fhir_server.crypto.rows import KeyRow, Wanted, WrapperKind, bucket, patient
 from fhir_server.kernel.errors import UnavailableError
 
 _ROUNDS = 50
@@ -57,11 +57,13 @@ class Maker:
             try:
                 renewed = await self._chain.renewed(row, now, version)
             except WrapperGoneError:
+                whole = False
                 # Read at two instants, a row and its wrapper may seem apart: believe it the second time only.
                 renewed = await self._chain.replaced(row, now) if steady else None
-                whole = False
             if renewed is not None:
                 changed.append(renewed)
+            if not whole and steady and isinstance(row.kind, WrapperKind):
+                break  # nothing below it opens before it is replaced
         return changed, whole
 
     async def _missing(self, places: dict[str, Wanted], now: Rows) -> list[KeyRow]:

@@ -12,6 +12,7 @@ from fhir_server.engine.stored import Stored
 from fhir_server.engine.tasks import Task
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
+from fhir_server.search.tree import Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,17 @@ class BlobMove:
     after: str
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The commit fails unless exactly these resources match the query at that instant.
+
+    `query` carries the mandates of the caller: a condition does not tell of what its caller may not see.
+    """
+
+    query: Query
+    expected: frozenset[ResourceKey]
+
+
 class AuditEntry(Protocol):
     """What happened, before it has a number."""
 
@@ -73,14 +85,17 @@ class Change:
     """The next version of one resource and everything that belongs to it.
 
     `resource` is None for a deletion. `previous` is what was read; the commit fails unless it is still current.
-    `subjects`: ids of the patients that the resource itself names.
+    `subjects`: ids of the patients that the resource itself names. `method`: the HTTP verb by which its history tells
+    of it.
     """
 
     key: ResourceKey
     resource: Json | None
     previous: Stored | None = None
     subjects: tuple[str, ...] = ()
+    method: str = "PUT"
     basis: LegalBasis | None = None
+    condition: Condition | None = None
     unmoved: tuple[Unmoved, ...] = ()
     heads: tuple[HeadMove, ...] = ()
     blobs: tuple[BlobMove, ...] = ()
@@ -101,6 +116,9 @@ class Change:
 
     def with_resource(self, resource: Json) -> "Change":
         return replace(self, resource=resource)
+
+    def on_condition(self, condition: Condition) -> "Change":
+        return replace(self, condition=condition)
 
     def relying_on(self, basis: LegalBasis) -> "Change":
         return replace(self, basis=basis)

@@ -29,7 +29,7 @@ class Drafts:
         resource = require_type(body, str(call.type))
         validate(resource)
         key = ResourceKey(str(call.type), id or self._new_id())
-        return await self._steps.prepare(call, self.of(key, {**resource, "id": key.id}))
+        return await self._steps.prepare(call, self.of(key, {**resource, "id": key.id}, None, "POST"))
 
     async def update(self, call: Call, body: object, if_match: int | None = None) -> Change:
         """Raises VersionConflictError where `if_match` is not the current version."""
@@ -59,11 +59,13 @@ class Drafts:
             # Hidden from this caller: the same answer as for an id that was never used.
             return None
 
-    def of(self, key: ResourceKey, resource: Json | None, previous: Stored | None = None) -> Change:
+    def of(
+        self, key: ResourceKey, resource: Json | None, previous: Stored | None = None, method: str = "PUT"
+    ) -> Change:
         """A change that knows whom it is about; a deletion is about those whom the last version named."""
-        if resource is not None:
-            return Change(key, resource, previous, subjects(resource, self._base))
-        return Change(key, None, previous, previous.subjects if previous else ())
+        if resource is None:
+            return Change(key, None, previous, previous.subjects if previous else (), "DELETE")
+        return Change(key, resource, previous, subjects(resource, self._base), method)
 
     async def prepared(self, call: Call, change: Change) -> Change:
         """A change that the server drew up itself passes the steps as well."""

@@ -9,6 +9,7 @@ from fhir_server.engine.change import Change, LegalBasis
 from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored
 from fhir_server.engine.tasks import Leased
+from fhir_server.engine.window import Window
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.search.tree import Query
 
@@ -45,6 +46,12 @@ class ResourceStore(Protocol):
 
     async def find(self, query: Query, after: Position | None, limit: int) -> Found:
         """Up to `limit` current versions after a position that satisfy every filter and every mandate, exactly."""
+        ...
+
+    async def versions(
+        self, types: Collection[str], id: str | None, window: Window, before: Position | None, limit: int
+    ) -> list[Stored]:
+        """Up to `limit` versions, deletions among them, newest first. An `id` goes with exactly one type."""
         ...
 
     async def commit(self, changes: Sequence[Change]) -> tuple[Stored, ...]:

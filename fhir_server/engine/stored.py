@@ -46,6 +46,11 @@ class Stored:
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
+    def method(self) -> str:
+        """The HTTP verb that made this version; told in a history, relied on by nothing."""
+        return str(self.raw.get("method", "PUT"))
+
+    @property
     def etag(self) -> str:
         return f'W/"{self.version}"'
 

@@ -26,7 +26,7 @@ def reference_faults(reference: Json, targets: frozenset[str] | None, scope: Sco
     if key is not None:
         return _relative_faults(key.type, reference.get("type"), targets)
     if text.startswith("#"):
-        return _fragment_faults(text, scope.root)
+        return _fragment_faults(text, scope.held)
     return None if _ABSOLUTE.fullmatch(text) else fault("value", _FORMS, "reference")
 
 
@@ -41,22 +41,13 @@ def _relative_faults(actual: str, stated: object, targets: frozenset[str] | None
     return None
 
 
-def _fragment_faults(text: str, root: Json) -> list[Fault] | None:
+def _fragment_faults(text: str, held: frozenset[object]) -> list[Fault] | None:
     """`#` alone is the resource that contains; any other names one that it contains."""
     if _FRAGMENT.fullmatch(text) is None:
         return fault("value", _FORMS, "reference")
-    if text == "#" or any(_id(each) == text[1:] for each in _contained(root)):
+    if text == "#" or text[1:] in held:
         return None
     return fault("invariant", "ref-1: SHALL have a contained resource if a local reference is provided.", "reference")
-
-
-def _contained(root: Json) -> list[object]:
-    held = root.get("contained")
-    return held if isinstance(held, list) else []
-
-
-def _id(resource: object) -> object:
-    return resource.get("id") if isinstance(resource, dict) else None
 
 
 def is_resource_type(name: str) -> bool:

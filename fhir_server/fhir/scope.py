@@ -6,14 +6,44 @@ https://hl7.org/fhir/R4/fhirpath.html#variables
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
+from fhir_server.kernel.errors import TooCostlyError
 from fhir_server.kernel.json import Json
+
+MOST_STEPS = 2_000_000
+"""How many items the invariants of one resource may touch: some compare each with each. Well under a second."""
 
 
 class Scope(NamedTuple):
-    """`%resource` and `%rootResource`; they differ in a contained resource alone."""
+    """`%resource` and `%rootResource`; they differ in a contained resource alone.
+
+    `held` are the ids of what the root contains, `steps` counts what is left, for all that share the validation.
+    """
 
     resource: Json
     root: Json
+    held: frozenset[object]
+    steps: list[int]
+
+    @classmethod
+    def of(cls, resource: Json) -> "Scope":
+        return cls(resource, resource, _held(resource), [MOST_STEPS])
+
+    def inside(self, resource: Json, *, contained: bool) -> "Scope":
+        """For a resource within: only a contained one shares the `#` references of what it is in."""
+        if contained:
+            return self._replace(resource=resource)
+        return Scope(resource, resource, _held(resource), self.steps)
+
+    def spend(self, steps: int) -> None:
+        self.steps[0] -= steps
+        if self.steps[0] < 0:
+            raise TooCostlyError("The resource is too large for R4's invariants to be checked on it.")
+
+
+def _held(resource: Json) -> frozenset[object]:
+    contained = resource.get("contained")
+    ids = (each.get("id") for each in contained if isinstance(each, dict)) if isinstance(contained, list) else ()
+    return frozenset(each for each in ids if isinstance(each, str))
 
 
 Items: TypeAlias = list[Any]

@@ -18,7 +18,6 @@ from fhir_server.fhir.shape import Shape
 from fhir_server.fhir.slots import concept, many, primitive
 from fhir_server.kernel.json import Json
 
-
 _SHADOW = "_Element"
 """The Element that stands beside the value of a primitive."""
 
@@ -107,7 +106,7 @@ def _resource(held: Mapping[str, Shape], *, contained: bool) -> Check:
         shape = held.get(name) if isinstance(name, str) else None
         if shape is None or not isinstance(value, dict):
             return fault("structure", "A resource of a type that this server holds is expected here.")
-        return shape(value, holder, Scope(value, scope.root if contained else value))
+        return shape(value, holder, scope.inside(value, contained=contained))
 
     return check
 

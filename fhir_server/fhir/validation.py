@@ -21,7 +21,7 @@ def validate(resource: Json, *, with_models: bool = False) -> None:
     name = resource.get("resourceType")
     if not isinstance(name, str) or name not in served_types():
         raise UnprocessableError("resourceType names no type that this server holds.")
-    found: list[Issue] = issues(name, shapes()[name](resource, resource, Scope(resource, resource)) or ())
+    found: list[Issue] = issues(name, shapes()[name](resource, resource, Scope.of(resource)) or ())
     if with_models and not found:
         found = structure_issues(resource)
     if found:

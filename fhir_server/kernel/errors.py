@@ -125,5 +125,9 @@ class UnavailableError(FhirError):
     status, code = 503, "transient"
 
 
+class ConditionChangedError(ConflictError):
+    """What a conditional write's criteria match changed between the search and the commit: search again."""
+
+
 class StaleBasisError(UnavailableError):
     """A patient's epoch moved between the decision and its use: decide again."""

@@ -16,11 +16,13 @@ from fhir_server.store import collections, keys
 from fhir_server.store.audit_log import AuditRows
 from fhir_server.store.collections import Collections
 from fhir_server.store.commit import Committer
+from fhir_server.store.conditions import Conditions
 from fhir_server.store.connection import connect
 from fhir_server.store.documents import Documents, NewBytes
 from fhir_server.store.events import Events
 from fhir_server.store.heads import HeadRows
 from fhir_server.store.indexing import Indexing
+from fhir_server.store.opening import Opening
 from fhir_server.store.photos import Photos
 from fhir_server.store.resources import Resources
 from fhir_server.store.task_rows import TaskRows
@@ -58,7 +60,11 @@ async def open_store(
         documents = Documents(database, new_bytes)
         heads = HeadRows(to, documents, keyring)
         tokenizer = Tokenizer(await keyring.named(f"tokens/{TOKEN_EPOCH}", KeyClass.TOKEN), TOKEN_EPOCH)
-        committer = Committer(Transaction(to, documents, keyring, heads, Writer(to, documents, keyring, clock), clock))
+        opening = Opening(documents, keyring)
+        conditions = Conditions(to, tokenizer, opening)
+        committer = Committer(
+            Transaction(to, documents, keyring, heads, conditions, Writer(to, documents, keyring, clock), clock)
+        )
         events = Events(to, documents, keyring, tokenizer, base)
         audit = AuditRows(to, heads, Writer(to, documents, keyring, clock))
         await committer.start()
@@ -66,7 +72,7 @@ async def open_store(
         try:
             yield ClinicStore(
                 keyring,
-                Resources(to, documents, keyring, Indexing(to, tokenizer, base), committer, events),
+                Resources(to, opening, Indexing(to, tokenizer, base), committer, events),
                 heads,
                 Photos(to, documents, keyring, database, clock, new_bytes),
                 audit,

@@ -12,10 +12,16 @@ from fhir_server.store.connection import Client, Document, seam
 INDEXES: dict[str, list[IndexModel]] = {
     "resources": [
         IndexModel([("tokens", ASCENDING), ("seq", ASCENDING), ("_id", ASCENDING)], name="tokens"),
+        IndexModel([("type", ASCENDING), ("seq", ASCENDING)], name="changes"),
         IndexModel([("key", ASCENDING)], name="key"),
     ],
-    "history": [IndexModel([("type", ASCENDING), ("id", ASCENDING), ("version", ASCENDING)], name="versions")],
+    "history": [
+        IndexModel([("type", ASCENDING), ("id", ASCENDING), ("version", ASCENDING)], name="versions"),
+        IndexModel([("type", ASCENDING), ("seq", ASCENDING)], name="changes"),
+        IndexModel([("key", ASCENDING)], name="key"),
+    ],
     "heads": [],
+    "locks": [],
     "audit": [],
     "audit_index": [IndexModel([("tokens", ASCENDING), ("seq", ASCENDING), ("_id", ASCENDING)], name="tokens")],
     "writers": [IndexModel([("open", ASCENDING)], name="open")],
@@ -38,6 +44,7 @@ class Collections:
         self.resources = self.database["resources"]
         self.history = self.database["history"]
         self.heads = self.database["heads"]
+        self.locks = self.database["locks"]
         self.audit = self.database["audit"]
         self.audit_index = self.database["audit_index"]
         self.writers = self.database["writers"]

@@ -4,9 +4,10 @@ sealed-storage sections 1 and 2. The associated data is the whole address, so th
 given another owner without being found out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from fhir_server.crypto.errors import OpeningError
 from fhir_server.crypto.keys import DataKey, KeyClass, KeyRequest
@@ -29,7 +30,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A Change made ready outside the flusher: all but its place in time and its seal."""
+    """A Change made ready outside the flusher: all but its place in time and its seal.
+
+    `locks`: the tokens of its condition, on which conditional writes with the same criteria wait for each other.
+    """
 
     change: Change
     truth: bytes
@@ -37,6 +41,7 @@ class Row:
     subjects: tuple[str, ...]
     tokens: list[int]
     clear: Json
+    locks: tuple[int, ...] = ()
 
     @property
     def id(self) -> str:
@@ -80,6 +85,7 @@ class Documents:
             "key": key.id,
             "sealed": seal(row.truth, address, key, self._new_bytes(12)),
             "clear": row.clear,
+            "method": change.method,
             "tokens": row.tokens,
             "layout": TOKENS_VERSION,
         }
@@ -126,10 +132,13 @@ class Documents:
         return address.encode()
 
 
-def historic(document: Document) -> Document:
-    """The same sealed row as an earlier version: without tokens, for only current versions are searched."""
+def historic(document: Mapping[str, Any], until: int) -> Document:
+    """The same sealed row as an earlier version: without tokens, for only current versions are searched.
+
+    `until` is the seq of the version that took its place.
+    """
     kept = {name: value for name, value in document.items() if name not in {"tokens", "layout"}}
-    return {**kept, "_id": f"{document['_id'].partition('/_history/')[0]}/_history/{document['version']}"}
+    return {**kept, "_id": f"{document['_id']}/_history/{document['version']}", "until": until}
 
 
 def row(change: Change, access: Sequence[str], subjects: Sequence[str], tokens: list[int]) -> Row:

@@ -35,6 +35,7 @@ class Unit:
             touched.update(f"Head/{move.patient}" for move in change.heads)
             touched.update(f"Head/{unmoved.patient}" for unmoved in change.unmoved)
             touched.update(f"Photo/{move.photo}" for move in change.blobs)
+            touched.update(f"Lock/{token}" for token in row.locks)
             if change.basis:
                 touched.add(f"Head/{change.basis.patient}")
         return frozenset(touched)

@@ -5,6 +5,7 @@ the target of a Provenance, Task, Binary or Device.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fhir_server.crypto.tokens import Tokenizer
@@ -16,7 +17,7 @@ from fhir_server.search.extract import index_keywords
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import seam
 from fhir_server.store.documents import Row, row
-from fhir_server.store.query_compiler import compartment_keyword
+from fhir_server.store.query_compiler import compartment_keyword, lock_tokens
 
 _THROUGH_TARGETS = frozenset({"Provenance", "Task", "Binary", "Device"})
 _MOST_TARGETS = 200
@@ -30,7 +31,13 @@ class Indexing:
 
     async def rows(self, changes: Sequence[Change]) -> tuple[Row, ...]:
         direct = {str(change.key): change.subjects for change in changes}
-        return tuple([await self._row(change, direct) for change in changes])
+        rows = [await self._row(change, direct) for change in changes]
+        return tuple(self._locked(one) if one.change.condition else one for one in rows)
+
+    def _locked(self, row: Row) -> Row:
+        """Whoever writes on the same criteria takes the same locks, whatever else the criteria say."""
+        assert row.change.condition is not None
+        return replace(row, locks=lock_tokens(row.change.condition.query, self.tokenizer))
 
     async def _row(self, change: Change, direct: dict[str, tuple[str, ...]]) -> Row:
         owners = change.subjects

@@ -9,11 +9,13 @@ from typing import Any
 
 from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.engine.position import Position
+from fhir_server.search.extract import type_keyword
 from fhir_server.search.plan import plan
 from fhir_server.search.tree import IdIn, InCompartment, Query, Updated
 from fhir_server.search.types.date import DateIs
 from fhir_server.store.connection import Document
 
+_MOST_LOCKS = 20
 _FROM_LOW = frozenset({"eq", "ge", "gt", "sa"})
 _TO_HIGH = frozenset({"eq", "le", "lt", "eb"})
 
@@ -50,6 +52,15 @@ def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) ->
             conditions.append({"seq": {beyond: after.seq}})
         sort = [("seq", direction), ("_id", direction)]
     return Compiled({"$and": conditions}, sort, "_id_" if by_id else "tokens", direction)
+
+
+def lock_tokens(query: Query, tokenizer: Tokenizer) -> tuple[int, ...]:
+    """The tokens of the most selective thing that the query asks for; of its type where that is too wide to lock."""
+    narrowest = plan(query)[0]
+    if len(narrowest.any_of) > _MOST_LOCKS:
+        return (tokenizer.token(*type_keyword(query.type)),)
+    found: list[int] = tokenizer.tokens(narrowest.any_of)
+    return tuple(found)
 
 
 def _conditions(query: Query, tokenizer: Tokenizer) -> Iterator[Document]:

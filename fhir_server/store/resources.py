@@ -5,21 +5,21 @@ Architecture section 4. A read is one find_one; a search finds candidates by tok
 
 from collections.abc import Collection, Mapping, Sequence
 
-from fhir_server.crypto.keyring import Keyring
-from fhir_server.crypto.keys import KeyId
 from fhir_server.engine.change import Change
 from fhir_server.engine.ports import Found
 from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored
+from fhir_server.engine.window import Window
 from fhir_server.kernel.identity import ResourceKey
-from fhir_server.search.match import Candidate, matches
 from fhir_server.search.tree import Query
+from fhir_server.store.candidates import meets
 from fhir_server.store.collections import Collections
 from fhir_server.store.commit import Committer
 from fhir_server.store.connection import Document, seam
-from fhir_server.store.documents import Documents
 from fhir_server.store.events import Events
+from fhir_server.store.history import History
 from fhir_server.store.indexing import Indexing
+from fhir_server.store.opening import Opening
 from fhir_server.store.query_compiler import Compiled, compile_query
 
 _FEWEST_CANDIDATES = 20
@@ -29,14 +29,14 @@ class Resources:
     def __init__(
         self,
         collections: Collections,
-        documents: Documents,
-        keyring: Keyring,
+        opening: Opening,
         indexing: Indexing,
         committer: Committer,
         events: Events,
     ) -> None:
-        self._to, self._documents, self._keyring = collections, documents, keyring
+        self._to, self._opening = collections, opening
         self._indexing, self._committer, self._events = indexing, committer, events
+        self._history = History(collections, opening)
 
     async def read(self, key: ResourceKey) -> Stored | None:
         if key.type == "AuditEvent":
@@ -52,7 +52,7 @@ class Resources:
                 found = [one] if one else []
             else:
                 found = await self._to.resources.find({"_id": {"$in": [str(key) for key in keys]}}).to_list(None)
-        return {stored.key: stored for stored in await self._opened(found)}
+        return {stored.key: stored for stored in await self._opening.rows(found)}
 
     async def read_version(self, key: ResourceKey, version: int) -> Stored | None:
         current = await self.read(key)
@@ -60,7 +60,7 @@ class Resources:
             return current
         with seam():
             found = await self._to.history.find_one({"_id": f"{key}/_history/{version}"})
-        opened = await self._opened([found] if found else [])
+        opened = await self._opening.rows([found] if found else [])
         return opened[0] if opened else None
 
     async def find(self, query: Query, after: Position | None, limit: int) -> Found:
@@ -68,12 +68,17 @@ class Resources:
         compiled = compile_query(query, after, self._indexing.tokenizer)
         batch = max(limit, _FEWEST_CANDIDATES)
         found, opened = await self._candidates(query.type, compiled, batch)
-        exact = [stored for stored in opened if _after(stored, after, compiled.direction) and _matches(query, stored)]
+        exact = [stored for stored in opened if _after(stored, after, compiled.direction) and meets(query, stored)]
         if len(exact) > limit:
             exact = exact[:limit]
             return Found(tuple(exact), _position(exact[-1]), len(found))
         end = None if len(found) < batch else Position(int(found[-1]["seq"]), found[-1]["_id"])
         return Found(tuple(exact), end, len(found))
+
+    async def versions(
+        self, types: Collection[str], id: str | None, window: Window, before: Position | None, limit: int
+    ) -> list[Stored]:
+        return await self._history.versions(types, id, window, before, limit)
 
     async def commit(self, changes: Sequence[Change]) -> tuple[Stored, ...]:
         return await self._committer.commit(await self._indexing.rows(changes))
@@ -87,20 +92,7 @@ class Resources:
         with seam():
             cursor = self._to.resources.find(compiled.filter, hint=compiled.hint).sort(list(compiled.sort)).limit(batch)
             found = await cursor.to_list(batch)
-        return found, await self._opened(found)
-
-    async def _opened(self, found: Sequence[Document]) -> list[Stored]:
-        keys = await self._keyring.open_keys({KeyId(document["key"]) for document in found})
-        return [
-            self._documents.opened(document, keys[document["key"]]) for document in found if document["key"] in keys
-        ]
-
-
-def _matches(query: Query, stored: Stored) -> bool:
-    candidate = Candidate(
-        stored.key.type, stored.key.id, stored.last_updated, frozenset(stored.access), stored.resource
-    )
-    return matches(query, candidate)
+        return found, await self._opening.rows(found)
 
 
 def _position(stored: Stored) -> Position:

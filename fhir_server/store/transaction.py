@@ -20,6 +20,7 @@ from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import Clock, microseconds
 from fhir_server.kernel.errors import ConflictError, FhirError, UnavailableError, VersionConflictError
 from fhir_server.store.collections import Collections
+from fhir_server.store.conditions import Conditions
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import Documents, Row, historic
 from fhir_server.store.heads import HeadRows
@@ -58,11 +59,12 @@ class Transaction:
         documents: Documents,
         keyring: Keyring,
         heads: HeadRows,
+        conditions: Conditions,
         writer: Writer,
         clock: Clock,
     ) -> None:
         self._to, self._documents, self._keyring = collections, documents, keyring
-        self._heads, self._writer, self._clock = heads, writer, clock
+        self._heads, self._conditions, self._writer, self._clock = heads, conditions, writer, clock
         self._last_seq = 0
 
     async def run(self, rows: Sequence[Row]) -> tuple[Stored, ...]:
@@ -93,6 +95,7 @@ class Transaction:
         return written
 
     async def _operations(self, rows: Sequence[Row], keys: Keys, session: AsyncClientSession) -> _Written:
+        await self._conditions.require(rows, session)
         changes = [row.change for row in rows]
         patients = dict.fromkeys(patient for row in rows for patient in row.subjects)
         moves = [
@@ -101,7 +104,7 @@ class Transaction:
             for move in (*change.heads, *change.unmoved, *((change.basis,) if change.basis else ()))
         ]
         new_heads = await self._heads.apply(patients, moves, session)
-        sealed = [self._documents.sealed(row, self._next_seq(), keys[row.owners]) for row in rows]
+        sealed = [self._documents.sealed(row, self._next_seq(row.change.previous), keys[row.owners]) for row in rows]
         await self._resources(rows, [document for document, _ in sealed], session)
         await self._photos(rows, session)
         tasks = [task_document(task, self._clock.now()) for change in changes for task in change.tasks]
@@ -123,7 +126,7 @@ class Transaction:
                 operations.append(InsertOne(document))
             else:
                 operations.append(ReplaceOne({"_id": row.id, "version": previous.version}, document))
-                earlier.append(historic(dict(previous.raw)))
+                earlier.append(historic(previous.raw, until=document["seq"]))
         result = await self._to.resources.bulk_write(operations, ordered=False, session=session)
         if result.matched_count != len(earlier):
             raise VersionConflictError("The resource was changed in the meantime.")
@@ -143,8 +146,10 @@ class Transaction:
             if result.matched_count != len(flips):
                 raise ConflictError("The bytes of a photo are not in the state that the change needs.")
 
-    def _next_seq(self) -> int:
-        self._last_seq = max(self._last_seq + 1, microseconds(self._clock.now()))
+    def _next_seq(self, previous: Stored | None) -> int:
+        """Now; but after the last one given here, and after the version it follows, whose clock may have been ahead."""
+        floor = max(self._last_seq, previous.seq if previous else 0)
+        self._last_seq = max(floor + 1, microseconds(self._clock.now()))
         return self._last_seq
 
     async def _commit(self, session: AsyncClientSession) -> None:

@@ -1,33 +1,18 @@
 """Bodies that are no resource, or more than one: a precise status, an OperationOutcome, nothing stored, nothing told."""
 
-from collections.abc import AsyncIterator
+import base64
+import secrets
+import time
 from typing import Any
 
 import pytest
 
 from fhir_server.kernel import json
-from tests.attacks.watch import Watch
+from tests.attacks.watch import MARK, Watch
 from tests.clinics import Caller, InProcess
 from tests.samples import patient
 
 pytestmark = pytest.mark.anyio
-
-MARK = "Zmarkerzahl"
-"""Stands wherever a body would hold something of a patient; it must come back nowhere."""
-
-
-@pytest.fixture
-async def watch(clinic: InProcess, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> AsyncIterator[Watch]:
-    watching = Watch(clinic, caplog, capfd)
-    await watching.begin()
-    yield watching
-    await watching.end(MARK)
-
-
-@pytest.fixture
-def mallory(clinic: InProcess) -> Caller:
-    return clinic.caller(client="mallory")
-
 
 def named(inside: str) -> bytes:
     return f'{{"resourceType":"Patient","name":[{{"family":"{MARK}"}}]{inside}}}'.encode("utf-8", "surrogatepass")
@@ -182,26 +167,18 @@ async def test_a_body_over_the_limit_is_refused(mallory: Caller, watch: Watch, s
 
 
 async def test_a_resource_whose_seal_is_too_large_is_refused(mallory: Caller, watch: Watch) -> None:
-    import secrets
-
-    noise = secrets.token_hex(8_000_000)
-    parts = [{"url": "urn:noise", "valueString": noise[at : at + 900_000]} for at in range(0, len(noise), 900_000)]
-    large = patient(MARK, extension=parts)
-    entry = {"request": {"method": "POST", "url": "Patient"}, "resource": large}
+    """Within the limit of a body, over that of a seal: noise does not compress."""
+    noise = base64.b64encode(MARK.encode() + secrets.token_bytes(14_000_000)).decode()
+    large = {"resourceType": "Binary", "contentType": "application/octet-stream", "data": noise}
     small = {"request": {"method": "POST", "url": "Patient"}, "resource": patient(MARK)}
+    entry = {"request": {"method": "POST", "url": "Binary"}, "resource": large}
 
-    # 16 MB of hexadecimal digits are 8 MB of noise; twice that does not fit.
-    doubled = {**large, "extension": [*parts, *[{**part, "valueString": part["valueString"][::-1]} for part in parts]]}
-    if len(json.encode(doubled)) < 32_000_000:
-        large = doubled
-    watch.refused(await mallory.post("/fhir/Patient", large), 413)
-    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [small, {**entry, "resource": large}]}
+    watch.refused(await mallory.post("/fhir/Binary", large), 413)
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [small, entry]}
     watch.refused(await mallory.post("/fhir", bundle), 413)
 
 
 async def test_a_number_with_a_monstrous_exponent_takes_no_time(mallory: Caller, clinic: InProcess) -> None:
-    import time
-
     for written in ("1e999999999", "1E+400000", "-1e-999999999", "1" * 5000, "0." + "0" * 5000 + "1"):
         body = (
             '{"resourceType":"Observation","status":"final","code":{"text":"x"},'

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from fhir_server.crypto.derivation import derive
-from fhir_server.crypto.keys import DataKey, KeyId
+from fhir_server.crypto.keys import KeyId
 from fhir_server.crypto.providers.file import FileProvider
 from fhir_server.crypto.providers.port import RootKeyProvider
 from fhir_server.engine.change import Change, LegalBasis
@@ -23,6 +22,7 @@ from fhir_server.media.ports import PhotoVault
 from fhir_server.store.clinic import ClinicStore, open_store
 from fhir_server.store.connection import connect
 from fhir_server.store.documents import Documents
+from fhir_server.store.events import writer_key
 from tests.fakes.clinic import BASE, FakeClinic
 from tests.fakes.clock import FakeClock
 
@@ -48,7 +48,7 @@ async def in_memory() -> AsyncIterator[Opened]:
     clinic = FakeClinic(clock)
 
     async def events() -> Events:
-        return {place: json.decode(event) for place, event in clinic.memory.events.items()}
+        return {place: json.decode(event) for place, (_, event) in clinic.memory.events.items()}
 
     yield Opened(clinic.resources, clinic.heads, clinic.audit, clinic.tasks, clinic.photos, clock, events)
 
@@ -85,8 +85,7 @@ async def opened_events(uri: str, database: str, store: ClinicStore) -> Events:
     found = {}
     for row in rows:
         writer, number = row["_id"]["w"], row["_id"]["n"]
-        root = keys[KeyId(row["key"])]
-        key = DataKey(root.id, derive(root.secret, "audit", writer.encode()))
+        key = writer_key(keys[KeyId(row["key"])], writer)
         plain = documents.open_bytes(row["sealed"], "AuditEvent", f"{writer}-{number}", 1, key)
         found[writer, number] = json.decode(plain)
     return found
@@ -94,13 +93,16 @@ async def opened_events(uri: str, database: str, store: ClinicStore) -> Events:
 
 @dataclass(frozen=True)
 class Noted:
-    """An audit entry that says one word."""
+    """An audit entry that says one word, and of which patient."""
 
     word: str
     bases: tuple[LegalBasis, ...] = ()
+    patient: str | None = None
 
     def event(self, event_id: str, recorded: datetime) -> bytes:
-        return json.encode({"id": event_id, "word": self.word, "recorded": instant(recorded)})
+        what = [{"what": {"reference": f"Patient/{self.patient}"}}] if self.patient else []
+        event = {"resourceType": "AuditEvent", "id": event_id, "recorded": instant(recorded), "outcomeDesc": self.word}
+        return json.encode({**event, "action": "R", "entity": what})
 
 
 def patient(id: str, family: str = "Chalmers", birth_date: str = "1974-12-25") -> Json:

@@ -8,6 +8,7 @@ import pytest
 from fhir_server.engine.change import ConsentBasis, HeadMove
 from fhir_server.kernel.errors import StaleBasisError, VersionConflictError
 from fhir_server.kernel.identity import ResourceKey
+from fhir_server.search.parse import parse
 from tests.contract.clinics import Events, Noted, Opened, patient, put, writing
 
 pytestmark = pytest.mark.anyio
@@ -16,7 +17,7 @@ CONSENT = ResourceKey("Consent", "c1")
 
 
 def words(events: Events) -> list[str]:
-    return sorted(event["word"] for event in events.values())
+    return sorted(event["outcomeDesc"] for event in events.values())
 
 
 def assert_numbered_without_gap(events: Events) -> None:
@@ -96,3 +97,33 @@ async def test_a_stale_basis_hinders_no_other_call_that_is_recorded_with_it(clin
     events = await clinic.events()
     assert words(events) == ["a", "e"]
     assert_numbered_without_gap(events)
+
+
+async def test_an_event_is_a_resource_that_is_read_by_its_id(clinic: Opened) -> None:
+    await clinic.audit.append([Noted("read", patient="ann")])
+    [(writer, number)] = await clinic.events()
+
+    event = await clinic.resources.read(ResourceKey("AuditEvent", f"{writer}-{number}"))
+
+    assert event is not None
+    assert (event.version, event.resource["outcomeDesc"], event.subjects) == (1, "read", ("ann",))
+    assert "Patient/ann" in event.access
+    for other in (f"{writer}-{number + 1}", f"{writer}-0{number}", "nobody-1", writer, f"-{number}", f"{writer}-x"):
+        assert await clinic.resources.read(ResourceKey("AuditEvent", other)) is None
+
+
+async def test_events_are_found_as_soon_as_they_are_durable(clinic: Opened) -> None:
+    query = parse("AuditEvent", [("patient", "Patient/ann")])
+    for number in range(25):
+        await clinic.audit.append([Noted(f"ann{number}", patient="ann"), Noted("ben", patient="ben")])
+    await clinic.resources.commit([writing(patient("ann")).recording(Noted("written", patient="ann"))])
+
+    found, position = [], None
+    while True:
+        page = await clinic.resources.find(query, position, 10)
+        found += [event.resource["outcomeDesc"] for event in page.matches]
+        position = page.position
+        if position is None:
+            break
+
+    assert sorted(found) == sorted([*(f"ann{number}" for number in range(25)), "written"])

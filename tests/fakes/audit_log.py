@@ -22,5 +22,4 @@ class FakeAuditLog:
             raise UnavailableError("The audit log could not be written.")
         self._heads.require_unmoved([basis for entry in entries for basis in entry.bases])
         for entry in entries:
-            number = self._memory.number_event(WRITER)
-            self._memory.events[WRITER, number] = entry.event(f"{WRITER}-{number}", self._memory.clock.now())
+            self._memory.record(WRITER, entry)

@@ -3,9 +3,12 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from fhir_server.engine.change import AuditEntry
 from fhir_server.engine.ports import Head
-from fhir_server.engine.stored import Stored
+from fhir_server.engine.stored import Stored, truth
 from fhir_server.engine.tasks import Task
+from fhir_server.fhir.compartments import memberships, subjects
+from fhir_server.kernel import json
 from fhir_server.kernel.clock import Clock, microseconds
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.ports import Photo
@@ -28,15 +31,27 @@ class Memory:
     photos: dict[str, Photo] = field(default_factory=dict)
     bytes_of: dict[str, bytes] = field(default_factory=dict)
     tasks: dict[str, QueuedTask] = field(default_factory=dict)
-    events: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    events: dict[tuple[str, int], tuple[int, bytes]] = field(default_factory=dict)
     last_seq: int = 0
 
     def next_seq(self) -> int:
         self.last_seq = max(self.last_seq + 1, microseconds(self.clock.now()))
         return self.last_seq
 
-    def number_event(self, writer: str) -> int:
-        return sum(lane == writer for lane, _ in self.events) + 1
+    def record(self, writer: str, entry: AuditEntry) -> None:
+        """Under the writer's next number."""
+        number = sum(lane == writer for lane, _ in self.events) + 1
+        seq = max(self.last_seq, microseconds(self.clock.now()))
+        self.events[writer, number] = (seq, entry.event(f"{writer}-{number}", moment(seq)))
+
+    def recorded(self) -> list[Stored]:
+        """The events as resources."""
+        found = []
+        for (writer, number), (seq, event) in self.events.items():
+            key, resource = ResourceKey("AuditEvent", f"{writer}-{number}"), json.decode(event)
+            places = memberships(resource, self.base), subjects(resource, self.base)
+            found.append(Stored(key, 1, seq, moment(seq), truth(key, resource), *places))
+        return found
 
 
 def moment(seq: int) -> datetime:

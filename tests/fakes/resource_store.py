@@ -30,6 +30,8 @@ class FakeResources:
         self.failures: deque[Exception] = deque()
 
     async def read(self, key: ResourceKey) -> Stored | None:
+        if key.type == "AuditEvent":
+            return next((event for event in self._memory.recorded() if event.key == key), None)
         return self._memory.current.get(key)
 
     async def read_many(self, keys: Collection[ResourceKey]) -> Mapping[ResourceKey, Stored]:
@@ -69,9 +71,7 @@ class FakeResources:
         for task in change.tasks:
             self._memory.tasks[f"task-{len(self._memory.tasks) + 1}"] = QueuedTask(task, self._memory.clock.now())
         for entry in change.audit:
-            number = self._memory.number_event(WRITER)
-            event = entry.event(f"{WRITER}-{number}", moment(self._memory.last_seq))
-            self._memory.events[WRITER, number] = event
+            self._memory.record(WRITER, entry)
 
     def _next(self, change: Change, together: Sequence[Change]) -> Stored:
         seq = self._memory.next_seq()
@@ -104,8 +104,9 @@ class FakeResources:
     def _in_order(self, query: Query, after: Position | None) -> list[Stored]:
         by_id = bool(query.sort) and query.sort[0].by == "_id"
         backwards = bool(query.sort) and query.sort[0].descending
+        everything = self._memory.recorded() if query.type == "AuditEvent" else self._memory.current.values()
         rows = sorted(
-            (stored for stored in self._memory.current.values() if not stored.deleted),
+            (stored for stored in everything if not stored.deleted),
             key=lambda stored: _place(stored.seq, str(stored.key), by_id=by_id),
             reverse=backwards,
         )

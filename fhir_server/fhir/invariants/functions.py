@@ -45,6 +45,7 @@ def _is_distinct(items: Items, _: tuple[Expression, ...], __: Scope) -> Items:
 
 
 def _intersect(items: Items, arguments: tuple[Expression, ...], scope: Scope) -> Items:
+    scope.spend(len(items))
     other = {encode(item) for item in arguments[0](items, scope)}
     return [item for item in items if encode(item) in other]
 

@@ -29,10 +29,12 @@ def child(name: str, source: Expression) -> Expression:
 
     def step(items: Items, scope: Scope) -> Items:
         found: Items = []
-        for item in source(items, scope):
+        before = source(items, scope)
+        for item in before:
             if isinstance(item, dict):
                 for json_name in (name,) if choices is None else choices & {each.removeprefix("_") for each in item}:
                     found += _values(item, json_name)
+        scope.spend(len(before) + len(found))
         return found
 
     return step

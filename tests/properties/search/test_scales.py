@@ -12,7 +12,7 @@ from fhir_server.search.types.escapes import escape, split, unescape
 from fhir_server.search.types.folding import fold
 from fhir_server.search.types.moment import DAY, EPOCH_DAY, stretch
 
-often = settings(max_examples=200, deadline=None)
+often = settings(max_examples=60, deadline=None)
 DATES = st.dates(date(1880, 1, 1), date(2120, 12, 31)).map(lambda day: day.toordinal() - EPOCH_DAY)
 SMALL = st.integers(0, 9)
 
@@ -110,7 +110,7 @@ def test_partial_dates_nest(day: date) -> None:
     assert year.low <= month.low <= whole.low < whole.high <= month.high <= year.high
 
 
-NUMBERS = st.decimals(allow_nan=False, allow_infinity=False)
+NUMBERS = st.builds(Decimal, st.tuples(st.sampled_from([0, 1]), st.tuples(SMALL, SMALL, SMALL), st.integers(-400, 400)))
 
 
 @often
@@ -141,10 +141,9 @@ def test_folding_twice_changes_nothing(text: str) -> None:
 
 
 @often
-@given(st.text(max_size=20))
+@given(st.text(alphabet="abyzÀÉßØÞİŞ' -", max_size=12))
 def test_case_does_not_matter(text: str) -> None:
-    assert fold(text.upper()) == fold(text.upper().lower().upper()) or not text.isascii()
-    assert fold(text) == fold(text.swapcase()) or not text.isascii()
+    assert fold(text.upper()) == fold(text.lower()) == fold(text)
 
 
 @often

@@ -46,6 +46,19 @@ def test_no_consent_means_no() -> None:
     assert denied.text == "There is no consent on file."
 
 
+def test_the_codes_of_the_reasons_are_what_logs_and_answers_say() -> None:
+    assert [str(reason) for reason in Reason] == [
+        "no-consent",
+        "other-purpose",
+        "outside-period",
+        "not-covered",
+        "not-understood",
+        "not-specific",
+        "refused",
+        "not-current",
+    ]
+
+
 def test_every_reason_has_a_sentence_of_its_own() -> None:
     sentences = {Deny(reason).text for reason in Reason}
 
@@ -184,6 +197,10 @@ def test_outside_its_period_a_consent_says_nothing() -> None:
     assert verdict(consent({**PHOTOGRAPHY, "period": {"end": "2026-03-14"}})) == PERMIT
 
 
+def test_an_element_id_restricts_nothing() -> None:
+    assert verdict(consent({**PHOTOGRAPHY, "id": "rule"})) == PERMIT
+
+
 def test_a_consent_for_listed_photos_covers_those() -> None:
     listed = {**PHOTOGRAPHY, "data": [datum("Media/other"), datum(str(PHOTO))]}
 
@@ -207,18 +224,35 @@ def test_data_that_cannot_be_told_leaves_refusals_and_takes_permissions(data: li
     assert verdict(consent(rule("deny", data=data))) == REFUSED
 
 
-def test_a_consent_for_a_named_recipient_covers_that_one() -> None:
-    named = {**PHOTOGRAPHY, "actor": [actor(str(SURGEON))]}
+def test_a_consent_for_named_recipients_covers_those() -> None:
+    named = {**PHOTOGRAPHY, "actor": [actor("Practitioner/colleague"), actor(str(SURGEON))]}
 
     assert verdict(consent(named)) == PERMIT
     assert verdict(consent(named), actor=ResourceKey("Practitioner", "other")) == Deny(Reason.NOT_COVERED)
     assert verdict(consent(named), actor=None) == Deny(Reason.NOT_UNDERSTOOD)
 
 
+@pytest.mark.parametrize("kind", ["Practitioner", "Patient", "RelatedPerson", "Device"])
+def test_two_of_a_kind_are_two(kind: str) -> None:
+    named = {**PHOTOGRAPHY, "actor": [actor(f"{kind}/one")]}
+
+    assert verdict(consent(named), actor=ResourceKey(kind, "one")) == PERMIT
+    assert verdict(consent(named), actor=ResourceKey(kind, "other")) == Deny(Reason.NOT_COVERED)
+
+
 @pytest.mark.parametrize(
-    "actors", [[actor("Group/staff")], [actor("Organization/clinic")], [actor(str(SURGEON), {"text": "sees it"})], []]
+    "actors",
+    [
+        [actor("Group/staff")],
+        [actor("Organization/clinic")],
+        [actor("Device/camera")],
+        [actor(str(SURGEON), {"text": "sees it"})],
+        [actor("https://elsewhere.example/Practitioner/surgeon")],
+        ["nobody"],
+        [],
+    ],
 )
-def test_a_party_that_cannot_be_told_leaves_refusals_and_takes_permissions(actors: list[Json]) -> None:
+def test_a_party_that_cannot_be_told_leaves_refusals_and_takes_permissions(actors: list[Json | str]) -> None:
     assert verdict(consent({**PHOTOGRAPHY, "actor": actors})) == Deny(Reason.NOT_UNDERSTOOD)
     assert verdict(consent(rule("deny", actor=actors))) == REFUSED
 
@@ -240,6 +274,12 @@ def test_an_unknown_modifier_leaves_refusals_and_takes_permissions(element: str)
 
     assert verdict(consent(PHOTOGRAPHY, **more)) == Deny(Reason.NOT_UNDERSTOOD)
     assert verdict(consent(rule("deny"), **more)) == REFUSED
+
+
+def test_two_organisations_may_be_parts_of_one() -> None:
+    named = {**PHOTOGRAPHY, "actor": [actor("Organization/one")]}
+
+    assert verdict(consent(named), actor=ResourceKey("Organization", "two")) == Deny(Reason.NOT_UNDERSTOOD)
 
 
 def test_a_rule_without_type_or_with_an_unknown_one_refuses() -> None:

@@ -100,6 +100,14 @@ def test_the_ends_of_the_calendar_hold_in_every_zone(zone: timezone) -> None:
     assert covers({"end": "0001"}, NOON.astimezone(zone)) is Match.NO
 
 
+def test_the_last_year_of_the_calendar_is_a_year_like_any_other() -> None:
+    last = datetime(9999, 6, 1, tzinfo=UTC)
+
+    assert covers({"start": "9999", "end": "9999"}, last) is Match.YES
+    assert covers({"start": "9999-06-02"}, last) is Match.NO
+    assert covers({"end": "9999-05"}, last) is Match.NO
+
+
 FORMS = {4: "%Y", 7: "%Y-%m", 10: "%Y-%m-%d", 19: "%Y-%m-%dT%H:%M:%S"}
 MOMENTS = st.datetimes(datetime(2024, 2, 27), datetime(2024, 3, 2))  # noqa: DTZ001  the zone is put on below
 

@@ -73,16 +73,16 @@ def test_the_patients_that_a_bundle_carries_are_its_subjects() -> None:
     assert subjects(bundle) == ("7",)
 
 
-def _slow_subjects(node: Any, held: bool) -> set[str]:
+def _slow_subjects(node: Any, *, held: bool) -> set[str]:
     if isinstance(node, list):
-        return {found for each in node for found in _slow_subjects(each, held)}
+        return {found for each in node for found in _slow_subjects(each, held=held)}
     if not isinstance(node, dict):
         return set()
     found = {node["id"]} if node.get("resourceType") == "Patient" and not held else set()
     kind, _, id = str(node.get("reference", "")).partition("/")
     if kind == "Patient" and id:
         found.add(id)
-    return found.union(*(_slow_subjects(value, name == "contained") for name, value in node.items()))
+    return found.union(*(_slow_subjects(value, held=name == "contained") for name, value in node.items()))
 
 
 _REFERENCES = st.sampled_from(["Patient/1", "Patient/2", "Group/1", "#1", "urn:uuid:1", "Patient"])

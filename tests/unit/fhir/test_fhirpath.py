@@ -157,7 +157,7 @@ def test_a_resource_inside_says_itself_what_it_is() -> None:
 
 
 def test_a_part_reaches_the_whole_by_its_variable() -> None:
-    sequence = {
+    sequence: Json = {
         "resourceType": "MolecularSequence",
         "referenceSeq": {"chromosome": {"text": "X"}},
         "variant": [{"start": 3}],

@@ -15,7 +15,7 @@ from tests.unit.search.samples import published
 
 
 @cache
-def oracle(expression: str) -> Callable[[Json], list[Any]]:
+def oracle(expression: str) -> Callable[..., list[Any]]:
     return oracle_of(expression, models["r4"])
 
 

@@ -7,6 +7,8 @@ from fhir_server.fhir.invariants.grammar import NotCompiledError, compiled
 from fhir_server.fhir.invariants.moments import order
 from fhir_server.fhir.invariants.navigation import child
 from fhir_server.fhir.scope import Scope
+from fhir_server.fhir.validation import validate
+from fhir_server.kernel.errors import TooCostlyError
 from fhir_server.kernel.json import Json
 from tests.unit.fhir.test_validation import issues
 
@@ -30,6 +32,22 @@ QUESTIONNAIRE: Json = {"resourceType": "Questionnaire", "status": "draft"}
 PATIENT: Json = {"resourceType": "Patient"}
 TASK: Json = {"resourceType": "Task", "status": "draft", "intent": "plan"}
 BASIC: Json = {"resourceType": "Basic", "code": {"text": "x"}}
+
+
+PROFILE: Json = {
+    "resourceType": "StructureDefinition",
+    "url": "urn:x",
+    "name": "X",
+    "status": "draft",
+    "kind": "resource",
+    "abstract": False,
+    "type": "A",
+    "baseDefinition": "urn:a",
+}
+
+
+def profile(*elements: Json) -> Json:
+    return PROFILE | {"differential": {"element": [{"id": each["path"], **each} for each in elements]}}
 
 
 def extension(**value: object) -> Json:
@@ -73,6 +91,10 @@ BROKEN = [
     ("inv-1", {"resourceType": "Parameters", "parameter": [{"name": "x"}]}),
     ("tim-9", extension(valueTiming={"repeat": {"offset": 3, "when": ["C"]}})),
     ("cnt-3", extension(valueCount={"value": 1, "code": "x", "system": "http://unitsofmeasure.org"})),
+    ("eld-2", profile({"path": "A", "min": 2, "max": "1"})),
+    ("eld-3", profile({"path": "A", "max": "-1"})),
+    ("eld-16", profile({"path": "A", "sliceName": "a b"})),
+    ("sdf-8a", profile({"path": "A"}, {"path": "B.x"})),
     ("con-4", {"resourceType": "Condition", "subject": {"display": "x"}, "abatementDateTime": "2026"}),
     ("sev-1", {"resourceType": "AuditEvent", "type": {"code": "x"}, "recorded": "2026-01-01T00:00:00Z", "agent": [
         {"requestor": True}], "source": {"observer": {"display": "x"}}, "entity": [{"name": "x", "query": "QUJD"}]}),
@@ -105,6 +127,7 @@ def test_a_broken_invariant_is_named(key: str, resource: Json) -> None:
         extension(valueRange={"low": {"value": 2, "unit": "cm"}, "high": {"value": 1, "unit": "m"}}),
         BUNDLE | {"type": "searchset", "total": 3},
         QUESTIONNAIRE | {"item": [{"linkId": "1", "type": "group", "item": [{"linkId": "2", "type": "display"}]}]},
+        profile({"path": "A", "min": 0, "max": "*"}, {"path": "A.x", "max": "1", "sliceName": "a"}),
         TASK | {"authoredOn": "2026-01-02", "lastModified": "2026-01-02T10:00:00Z"},
     ],
 )
@@ -125,8 +148,16 @@ def test_names_without_types_lead_where_names_with_types_lead() -> None:
         for name, elements in children(type_name).items():
             item = {element.json_name: index for index, element in enumerate(elements)}
             for other in children(type_name):
-                found = child(other, lambda items, _: items)([item], Scope({}, {}))
+                found = child(other, lambda items, _: items)([item], Scope.of({}))
                 assert sorted(found) == (sorted(item.values()) if other == name else []), (type_name, name, other)
+
+
+def test_a_resource_that_makes_the_invariants_compare_each_with_each_is_refused_in_time() -> None:
+    codes = [{"code": str(number)} for number in range(4000)]
+    resource = OBSERVATION | {"code": {"coding": codes}, "valueString": "x"}
+
+    with pytest.raises(TooCostlyError):
+        validate(resource | {"component": [{"code": {"text": "x"}}] * 4000})
 
 
 @pytest.mark.parametrize("text", ["a.nope()", "%vs", "a ! b", "(a", "a b", "'a", "1 +"])

@@ -4,7 +4,7 @@ from fhir_server.fhir.narrative import narrative_faults
 from fhir_server.fhir.scope import Scope
 
 XHTML = 'xmlns="http://www.w3.org/1999/xhtml"'
-SCOPE = Scope({}, {})
+SCOPE = Scope.of({})
 
 
 def faults(inner: str) -> list[str]:

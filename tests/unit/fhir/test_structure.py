@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 from copy import deepcopy
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ def test_decimals_are_accepted() -> None:
 
 
 Place = tuple[Any, Any]
-_OTHERS = [
+_OTHERS: list[Any] = [
     None, "", [], {}, "x", 5, Decimal("1.5"), True, [None], [[]], {"id": "a"}, ["x"], "2020-13-01", -1, 2**40, [{}],
     {"extension": [{"url": "urn:x", "valueString": "s"}]},
 ]  # fmt: skip
@@ -79,12 +80,13 @@ def _spoil(resource: Json, pick: int, way: int, other: Any, name: str) -> None:
         holder[name] = deepcopy(other)
 
 
+@cache
 def _valid() -> list[Json]:
-    small = [each for each in (*examples().values(), *synthea()[:80]) if len(encode(each)) < 6000]
-    return [each for each in small if not each.get("text", {}).get("div", "").count("linkId")]
+    few = (*list(examples().values())[::4], *synthea()[:40])
+    return [each for each in few if len(encode(each)) < 6000 and each["resourceType"] != "Questionnaire"]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     st.integers(0, 10_000), st.integers(0, 10_000), st.integers(0, 4), st.sampled_from(_OTHERS), st.sampled_from(_NAMES)
 )

@@ -204,6 +204,9 @@ def test_a_contained_resource_is_checked_as_its_own_type_and_keeps_the_rules_of_
     assert holding(versioned) == [("invariant", "Observation.contained[0].meta.versionId")]
     nested = {"resourceType": "Group", "id": "p", "type": "person", "actual": True, "contained": [versioned]}
     assert holding(nested)[0] == ("invariant", "Observation.contained[0].contained[0]")
+    inner = {"resourceType": "Basic", "code": {"text": "x"}, "subject": {"reference": "#"}}
+    outer = inner | {"id": "p", "contained": [inner]}
+    assert holding(outer) == [("invariant", "Observation.contained[0].contained")]
 
 
 def test_a_contained_resource_may_refer_to_what_contains_it_and_to_its_siblings() -> None:
@@ -258,6 +261,7 @@ def test_a_name_in_the_wrong_case_is_answered_with_the_right_one() -> None:
 def test_there_are_at_most_a_hundred_issues() -> None:
     assert len(issues({"resourceType": "Patient"} | {f"x{number}": 1 for number in range(5000)})) == 100
     assert len(issues(PATIENT | {"name": [{"family": 1, "text": 2}] * 5000})) == 100
+    assert len(issues(PATIENT | {"name": [{"_given": [{"id": "x"}] * 5000}]})) == 100
 
 
 def test_a_decimal_keeps_its_digits_and_stays_untouched() -> None:
@@ -272,7 +276,8 @@ def test_a_decimal_keeps_its_digits_and_stays_untouched() -> None:
     assert str(resource["valueQuantity"]["value"]) == "1.50"
 
 
-def test_deep_nesting_is_checked_all_the_way(deepest: int = 25) -> None:
+def test_deep_nesting_is_checked_all_the_way() -> None:
+    deepest = 25
     extension: Json = {"url": "x", "valueCode": " bad"}
     for _ in range(deepest):
         extension = {"url": "x", "extension": [extension]}

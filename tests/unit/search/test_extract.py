@@ -96,7 +96,7 @@ def test_every_parameter_of_r4_but_the_special_ones_is_spoken() -> None:
         missing = {code for code, each in search_parameters(type_name).items() if code not in spoken}
 
         assert missing <= {"near"}, type_name
-        assert all(each.sources or each.definition.code in {"source-reference"} for each in spoken.values())
+        assert all(each.sources or each.definition.code == "source-reference" for each in spoken.values())
         assert {each.kind.name for each in spoken.values()} <= set(KINDS)
 
 

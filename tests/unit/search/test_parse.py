@@ -54,7 +54,7 @@ def test_r_fhir_064_an_operator_is_only_an_unknown_parameter(name: str) -> None:
     ],
 )
 @pytest.mark.parametrize("lenient", [False, True])
-def test_r_fhir_044_an_unsupported_modifier_is_refused_also_to_lenient_clients(asked: str, lenient: bool) -> None:  # noqa: FBT001  a parameter of the test
+def test_r_fhir_044_an_unsupported_modifier_is_refused_also_to_lenient_clients(asked: str, *, lenient: bool) -> None:
     type_name = "Observation" if asked.startswith("code") else "Patient"
 
     assert refusal(type_name, asked, lenient=lenient)[0] == "not-supported"
@@ -79,7 +79,7 @@ def test_r_fhir_044_an_unsupported_modifier_is_refused_also_to_lenient_clients(a
     ],
 )
 @pytest.mark.parametrize("lenient", [False, True])
-def test_what_comes_later_is_refused_and_never_ignored(asked: str, lenient: bool) -> None:  # noqa: FBT001  a parameter of the test
+def test_what_comes_later_is_refused_and_never_ignored(asked: str, *, lenient: bool) -> None:
     assert refusal("Patient", asked, lenient=lenient)[0] == "not-supported"
 
 

@@ -32,6 +32,9 @@ class FakeTransaction:
         self.written: list[str] = []
         self._fault, self._turns = fault, turns
 
+    async def end(self) -> None:
+        """Nothing is left to say."""
+
     async def run(self, rows: Sequence[Row]) -> tuple[Stored, ...]:
         names = [row.change.key.id for row in rows]
         self.runs.append(names)

@@ -1,0 +1,75 @@
+"""The history interactions: of an instance, of a type, of the system.
+
+https://hl7.org/fhir/R4/http.html#history; R-SMART-066: a past version is shown to whoever may see it as it was then and
+as it is now.
+"""
+
+from fhir_server.engine.call import Call
+from fhir_server.engine.interactions import Engine, Page
+from fhir_server.engine.position import Position
+from fhir_server.engine.stored import Stored
+from fhir_server.engine.window import Window
+from fhir_server.fhir.definitions import served_types
+from fhir_server.kernel.errors import NoLegalBasisError, NotFoundError, TooCostlyError
+from fhir_server.kernel.identity import ResourceKey
+
+_BATCH = 50
+
+
+class Histories:
+    def __init__(self, engine: Engine, most_candidates: int = 2000) -> None:
+        self._engine, self._most_candidates = engine, most_candidates
+
+    async def page(self, call: Call, window: Window, before: Position | None, count: int) -> Page:
+        """Versions newest first, deletions among them. Of an instance that the caller may not know of: 404."""
+        async with self._engine.attempt(call) as attempt:
+            await self._engine.steps.admit(call)
+            seen: list[Stored] = []
+            looked, place = 0, before
+            while len(seen) <= count:
+                batch = max(_BATCH, count + 1)
+                found = await self._engine.store.versions(self._types(call), call.id, window, place, batch)
+                seen += await self._visible(call, found)
+                looked += len(found)
+                if len(found) < batch:
+                    break
+                if looked > self._most_candidates:
+                    raise TooCostlyError("Too many versions must be opened to answer; narrow the history.")
+                place = _position(found[-1])
+            if call.id and not seen and before is None:
+                await self._require_known(call)
+            page = seen[:count]
+            attempt.disclosed.extend(page)
+            more = len(seen) > count
+            total = len(page) if before is None and not more else None
+            return Page(tuple(page), _position(page[-1]) if more and page else None, total)
+
+    def _types(self, call: Call) -> frozenset[str]:
+        return frozenset({call.type}) if call.type else served_types() - {"AuditEvent"}
+
+    async def _require_known(self, call: Call) -> None:
+        """An empty window of a resource that exists is an empty history; of one that does not, 404."""
+        key = ResourceKey(str(call.type), str(call.id))
+        current = await self._engine.store.read(key)
+        if current is None or await self._engine.steps.disclose(call, current) is None:
+            raise NotFoundError("There is no resource with this id.")
+
+    async def _visible(self, call: Call, found: list[Stored]) -> list[Stored]:
+        """Those that the steps disclose, as they were and as they are."""
+        current = await self._engine.store.read_many({stored.key for stored in found})
+        shown = []
+        for stored in found:
+            now = current.get(stored.key)
+            if now is not None and await self._may(call, stored) and await self._may(call, now):
+                shown.append(stored)
+        return shown
+
+    async def _may(self, call: Call, stored: Stored) -> bool:
+        try:
+            return await self._engine.steps.disclose(call, stored) is not None
+        except NoLegalBasisError:
+            return False
+
+
+def _position(stored: Stored) -> Position:
+    return Position(stored.seq, f"{stored.key}/{stored.version}")

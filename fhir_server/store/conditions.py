@@ -1,0 +1,46 @@
+"""A conditional write decides on what is there at the instant of its commit, whoever else writes.
+
+sealed-storage section 4: update one lock row per token of the criteria inside the transaction, search after that, then
+write. Two that ask alike conflict on the lock row, and the later one searches again. R-FHIR-010.
+"""
+
+from collections.abc import Sequence
+
+from pymongo import UpdateOne
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from fhir_server.crypto.tokens import Tokenizer
+from fhir_server.engine.change import Condition
+from fhir_server.kernel.errors import ConditionChangedError
+from fhir_server.store.candidates import meets
+from fhir_server.store.collections import Collections
+from fhir_server.store.documents import Row
+from fhir_server.store.opening import Opening
+from fhir_server.store.query_compiler import compile_query
+
+_MOST_CANDIDATES = 200
+"""More candidates than that for one condition, and what it matches cannot be told apart from chance."""
+
+
+class Conditions:
+    def __init__(self, collections: Collections, tokenizer: Tokenizer, opening: Opening) -> None:
+        self._locks, self._rows = collections.locks, collections.resources
+        self._tokenizer, self._opening = tokenizer, opening
+
+    async def require(self, rows: Sequence[Row], session: AsyncClientSession) -> None:
+        """Inside the transaction, before its first write. Raises ConditionChangedError."""
+        locks = sorted({token for row in rows for token in row.locks})
+        if not locks:
+            return
+        taking = [UpdateOne({"_id": token}, {"$inc": {"taken": 1}}, upsert=True) for token in locks]
+        await self._locks.bulk_write(taking, session=session)
+        for row in rows:
+            if row.change.condition and await self._differs(row.change.condition, session):
+                raise ConditionChangedError("What the criteria match has changed in the meantime.")
+
+    async def _differs(self, condition: Condition, session: AsyncClientSession) -> bool:
+        """Does something else match than was expected?"""
+        compiled = compile_query(condition.query, None, self._tokenizer)
+        cursor = self._rows.find(compiled.filter, hint=compiled.hint, session=session).limit(_MOST_CANDIDATES)
+        opened = await self._opening.rows(await cursor.to_list(None))
+        return {stored.key for stored in opened if meets(condition.query, stored)} != condition.expected
