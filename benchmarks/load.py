@@ -73,9 +73,9 @@ def window(
     done = sum(
         max(0.0, min(answered, end) - max(sent, begin)) / (answered - sent)
         for sent, answered in spans
-        if answered > begin
+        if answered > begin and sent < end
     )
-    latencies = tuple(sorted(answered - sent for sent, answered in spans if begin <= answered < end))
+    latencies = tuple(sorted(answered - sent for sent, answered in spans if answered > begin and sent < end))
     return Window(end - begin, done, latencies, used, others)
 
 

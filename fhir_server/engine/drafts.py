@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#create, #update, #delete
 
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change
-from fhir_server.engine.integrity import refuse_log_change, refuse_telling_id, require_id, require_type
+from fhir_server.engine.integrity import refuse_log_change, refuse_telling_id, require_id, require_same, require_type
 from fhir_server.engine.pipeline import Step
 from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.stored import Stored
@@ -41,7 +41,7 @@ class Drafts:
         validate(resource)
         key = ResourceKey(str(call.type), str(call.id))
         previous = await self._store.read(key)
-        _match(if_match, previous.version if previous else None)
+        require_version(if_match, previous.version if previous else None)
         return await self._steps.prepare(call, self.of(key, resource, previous))
 
     async def delete(self, call: Call, if_match: int | None = None) -> Change | None:
@@ -50,7 +50,7 @@ class Drafts:
         refuse_log_change(str(call.type))
         key = ResourceKey(str(call.type), str(call.id))
         previous = await self._store.read(key)
-        _match(if_match, previous.version if previous else None)
+        require_version(if_match, previous.version if previous else None)
         if previous is None or previous.deleted:
             return None
         try:
@@ -72,10 +72,12 @@ class Drafts:
         await self._steps.admit(call)
         refuse_log_change(str(call.type))
         if change.resource is not None:
+            require_same(change.resource, change.key)
             validate(change.resource)
         return await self._steps.prepare(call, change)
 
 
-def _match(if_match: int | None, current: int | None) -> None:
+def require_version(if_match: int | None, current: int | None) -> None:
+    """412 where the client named another version than the current one (RFC 9110 section 13.1.1)."""
     if if_match is not None and if_match != current:
         raise VersionConflictError("The version in If-Match is not the current one.")

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/resource.html#id; architecture section 4: ids stay reada
 import re
 
 from fhir_server.kernel.errors import InvalidRequestError, MethodNotAllowedError, UnprocessableError
-from fhir_server.kernel.identity import is_id
+from fhir_server.kernel.identity import ResourceKey, is_id
 from fhir_server.kernel.json import Json
 
 _SHORTEST_TELLING = 4
@@ -36,6 +36,12 @@ def require_id(resource: Json, id: str) -> None:
         raise InvalidRequestError("The id in the URL is not a FHIR id: 1 to 64 of A-Z a-z 0-9 - .")
     if resource.get("id") != id:
         raise InvalidRequestError("The id of the body is missing or differs from the id in the URL.", expression="id")
+
+
+def require_same(resource: Json, key: ResourceKey) -> None:
+    """An edit changes neither type nor id: 422."""
+    if resource.get("resourceType") != key.type or resource.get("id") != key.id:
+        raise UnprocessableError("A patch changes neither resourceType nor id.", expression="id")
 
 
 def refuse_telling_id(resource: Json, id: str) -> None:

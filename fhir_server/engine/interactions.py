@@ -3,31 +3,24 @@
 https://hl7.org/fhir/R4/http.html
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
 
+from fhir_server.engine.attempts import Attempt, attempted, disclosing, writing
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change
-from fhir_server.engine.drafts import Drafts
+from fhir_server.engine.drafts import Drafts, require_version
 from fhir_server.engine.pipeline import Result, Step
 from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import (
-    FhirError,
-    GoneError,
-    NoLegalBasisError,
-    NotFoundError,
-    StaleBasisError,
-    TooCostlyError,
-    VersionConflictError,
-)
+from fhir_server.kernel.errors import FhirError, GoneError, NoLegalBasisError, NotFoundError, TooCostlyError
 from fhir_server.kernel.json import Json
 from fhir_server.search.tree import Query
 
-_MOST_TRIES = 5
-"""How often a write without If-Match is tried again on top of somebody else's, and a decision that went stale."""
+Edit = Callable[[Json], Json | None]
+"""What a resource becomes; None where there is nothing to change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +32,6 @@ class Page:
     total: int | None = None
 
 
-@dataclass(slots=True)
-class Attempt:
-    """What an interaction has to say when it ends."""
-
-    disclosed: list[Stored] = field(default_factory=list)
-    committed: bool = False
-
-
 class Engine:
     """`most_candidates`: how many rows one search may open before it is refused as too costly."""
 
@@ -56,66 +41,82 @@ class Engine:
 
     async def create(self, call: Call, resource: object) -> Stored:
         """A new resource under a fresh id."""
-        async with self.attempt(call) as attempt:
-            return await self._commit(attempt, await self.drafts.create(call, resource))
+
+        async def once(attempt: Attempt) -> Stored:
+            return await self.commit_one(attempt, await self.drafts.create(call, resource))
+
+        return await writing(self.steps, call, once)
 
     async def update(self, call: Call, resource: object, if_match: int | None = None) -> Stored:
         """A new version of one resource, or the first under the client's own id."""
-        async with self.attempt(call) as attempt:
-            for again in range(_MOST_TRIES):
-                try:
-                    return await self._commit(attempt, await self.drafts.update(call, resource, if_match))
-                except VersionConflictError:
-                    if if_match is not None or again == _MOST_TRIES - 1:
-                        raise
-            raise AssertionError  # pragma: no cover  the loop returns or raises
+
+        async def once(attempt: Attempt) -> Stored:
+            return await self.commit_one(attempt, await self.drafts.update(call, resource, if_match))
+
+        return await writing(self.steps, call, once, again=if_match is None)
+
+    async def amend(self, call: Call, edit: Edit, if_match: int | None = None) -> Stored:
+        """Read, edit, write: what PATCH and the operations share."""
+
+        async def once(attempt: Attempt) -> Stored:
+            current, change = await self.amendment(call, edit, if_match)
+            if change is None:
+                attempt.disclosed.append(current)
+                return current
+            return await self.commit_one(attempt, change)
+
+        return await writing(self.steps, call, once, again=if_match is None)
 
     async def delete(self, call: Call, if_match: int | None = None) -> Stored | None:
         """Mark as deleted. None where there is nothing to delete, which is no error."""
-        async with self.attempt(call) as attempt:
-            change = await self.drafts.delete(call, if_match)
-            return await self._commit(attempt, change) if change else None
 
-    async def amend(self, call: Call, edit: Callable[[Json], Json | None]) -> Stored:
-        """Read, edit, write: what operations share. `edit` gives None where there is nothing to change."""
-        async with self.attempt(call) as attempt:
-            for again in range(_MOST_TRIES):
-                await self.steps.admit(call)
-                current = await self.look(call)
-                edited = edit(current.resource)
-                if edited is None:
-                    attempt.disclosed.append(current)
-                    return current
-                try:
-                    change = self.drafts.of(current.key, edited, current)
-                    return await self._commit(attempt, await self.drafts.prepared(call, change))
-                except VersionConflictError:
-                    if again == _MOST_TRIES - 1:
-                        raise
-            raise AssertionError  # pragma: no cover  the loop returns or raises
+        async def once(attempt: Attempt) -> Stored | None:
+            change = await self.drafts.delete(call, if_match)
+            return await self.commit_one(attempt, change) if change else None
+
+        return await writing(self.steps, call, once, again=if_match is None)
 
     async def commit(self, call: Call, change: Change) -> Stored:
         """A change that a duty of the server drew up itself: it passes the steps like any other."""
         async with self.attempt(call) as attempt:
-            return await self._commit(attempt, await self.drafts.prepared(call, change))
+            return await self.commit_one(attempt, await self.drafts.prepared(call, change))
 
     async def read(self, call: Call) -> Stored:
         """The current version, or with `call.version` that one."""
-        for again in range(_MOST_TRIES):
-            try:
-                return await self._read(call)
-            except StaleBasisError:
-                if again == _MOST_TRIES - 1:
-                    raise
-                call.trace.forget()
-        raise AssertionError  # pragma: no cover  the loop returns or raises
 
-    async def _read(self, call: Call) -> Stored:
-        async with self.attempt(call) as attempt:
+        async def once(attempt: Attempt) -> Stored:
             await self.steps.admit(call)
             seen = await self.look(call)
             attempt.disclosed.append(seen)
             return seen
+
+        return await disclosing(self.steps, call, once)
+
+    async def search(self, call: Call, query: Query, after: Position | None = None) -> Page:
+        """One page of what matches and the caller may see."""
+
+        async def once(attempt: Attempt) -> Page:
+            await self.steps.admit(call)
+            narrowed = await self.steps.narrow(call, query)
+            if query.counting or query.total == "accurate":
+                page = await self._counted(call, narrowed, after)
+            else:
+                page = await self.page(call, narrowed, after, query.count)
+            attempt.disclosed.extend(page.matches)
+            return page
+
+        return await disclosing(self.steps, call, once)
+
+    async def amendment(self, call: Call, edit: Edit, if_match: int | None = None) -> tuple[Stored, Change | None]:
+        """The current version, and the change that an edit makes of it."""
+        await self.steps.admit(call)
+        current = await self.look(call)
+        require_version(if_match, current.version)
+        edited = edit(current.resource)
+        if edited is None:
+            return current, None
+        change = self.drafts.of(current.key, edited, current, "PATCH")
+        return current, await self.drafts.prepared(call, change)
 
     async def look(self, call: Call) -> Stored:
         """What the caller may see of one resource: 404 for unknown or hidden, 410 for deleted and not hidden."""
@@ -133,29 +134,7 @@ class Engine:
             raise GoneError("The resource was deleted.")
         return seen
 
-    async def search(self, call: Call, query: Query, after: Position | None = None) -> Page:
-        """One page of what matches and the caller may see."""
-        for again in range(_MOST_TRIES):
-            try:
-                return await self._search(call, query, after)
-            except StaleBasisError:
-                if again == _MOST_TRIES - 1:
-                    raise
-                call.trace.forget()
-        raise AssertionError  # pragma: no cover  the loop returns or raises
-
-    async def _search(self, call: Call, query: Query, after: Position | None) -> Page:
-        async with self.attempt(call) as attempt:
-            await self.steps.admit(call)
-            narrowed = await self.steps.narrow(call, query)
-            if query.counting or query.total == "accurate":
-                page = await self._counted(call, narrowed, after)
-            else:
-                page = await self._page(call, narrowed, after, query.count)
-            attempt.disclosed.extend(page.matches)
-            return page
-
-    async def _page(self, call: Call, query: Query, after: Position | None, count: int) -> Page:
+    async def page(self, call: Call, query: Query, after: Position | None, count: int) -> Page:
         """The first `count` matches after a position; one more is looked for, to know whether a page follows."""
         seen: list[Stored] = []
         position, looked = after, 0
@@ -173,23 +152,8 @@ class Engine:
         last = seen[count - 1]
         return Page(tuple(seen[:count]), Position(last.seq, str(last.key)))
 
-    async def _counted(self, call: Call, query: Query, after: Position | None) -> Page:
-        """An exact total is had by opening every match, so it has a bound."""
-        everything = await self._page(call, query, None, self._most_candidates)
-        if everything.next:
-            raise TooCostlyError(f"An exact total is counted up to {self._most_candidates} matches; narrow the search.")
-        if query.counting:
-            return Page((), None, len(everything.matches))
-        return replace(await self._page(call, query, after, query.count), total=len(everything.matches))
-
-    async def _disclosed(self, call: Call, stored: Stored) -> Stored | None:
-        """In a list, what may not be seen is left out; it is not an error."""
-        try:
-            return await self.steps.disclose(call, stored)
-        except NoLegalBasisError:
-            return None
-
-    async def _commit(self, attempt: Attempt, change: Change) -> Stored:
+    async def commit_one(self, attempt: Attempt, change: Change) -> Stored:
+        """Commit inside an attempt, which then knows that the write recorded itself."""
         [stored] = await self.store.commit([change])
         attempt.committed = True
         return stored
@@ -202,16 +166,21 @@ class Engine:
         """Record a call that failed before it reached an interaction: no token, no JSON, no such type."""
         await self.steps.conclude(call, Result(failure=failure))
 
-    @asynccontextmanager
-    async def attempt(self, call: Call) -> AsyncIterator[Attempt]:
-        """Whatever happens inside is concluded: recorded, before the answer leaves."""
-        attempt = Attempt()
+    def attempt(self, call: Call) -> AbstractAsyncContextManager[Attempt]:
+        return attempted(self.steps, call)
+
+    async def _counted(self, call: Call, query: Query, after: Position | None) -> Page:
+        """An exact total is had by opening every match, so it has a bound."""
+        everything = await self.page(call, query, None, self._most_candidates)
+        if everything.next:
+            raise TooCostlyError(f"An exact total is counted up to {self._most_candidates} matches; narrow the search.")
+        if query.counting:
+            return Page((), None, len(everything.matches))
+        return replace(await self.page(call, query, after, query.count), total=len(everything.matches))
+
+    async def _disclosed(self, call: Call, stored: Stored) -> Stored | None:
+        """In a list, what may not be seen is left out; it is not an error."""
         try:
-            yield attempt
-        except StaleBasisError:
-            raise
-        except Exception as error:
-            failure = error if isinstance(error, FhirError) else FhirError("An unexpected fault.")
-            await self.steps.conclude(call, Result(failure=failure))
-            raise
-        await self.steps.conclude(call, Result(tuple(attempt.disclosed), attempt.committed))
+            return await self.steps.disclose(call, stored)
+        except NoLegalBasisError:
+            return None

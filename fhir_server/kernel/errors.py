@@ -93,6 +93,10 @@ class VersionConflictError(FhirError):
     status, code = 412, "conflict"
 
 
+class StaleVersionError(VersionConflictError):
+    """Somebody else wrote between our reading and our commit; without If-Match that is ours to try again."""
+
+
 class MultipleMatchesError(FhirError):
     status, code = 412, "multiple-matches"
 

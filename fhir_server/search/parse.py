@@ -40,6 +40,7 @@ def parse(type: str, pairs: Sequence[tuple[str, str]], *, lenient: bool = False,
     """
     if len(pairs) > MOST_PAIRS:
         raise TooCostlyError(f"A search has at most {MOST_PAIRS} parameters.")
+    base = base.rstrip("/")
     filters: list[Filter] = []
     used: list[tuple[str, str]] = []
     ignored: list[str] = []

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import FhirError, UnavailableError, VersionConflictError
+from fhir_server.kernel.errors import FhirError, StaleVersionError, UnavailableError
 from fhir_server.store.documents import Row
 from fhir_server.store.group import Unit, halves, take_group
 from fhir_server.store.transaction import Transaction, TransientError, UnknownOutcomeError
@@ -84,7 +84,7 @@ class Committer:
                 return await self._transaction.run(rows)
             except TransientError:
                 await asyncio.sleep(_FIRST_PAUSE * 2**attempt)
-        raise VersionConflictError("Others kept writing the same resource; read it again.")
+        raise StaleVersionError("Others kept writing the same resource; read it again.")
 
 
 def _unexpected(error: Exception) -> FhirError:

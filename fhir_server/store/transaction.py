@@ -18,7 +18,7 @@ from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import DataKey, KeyRequest
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import Clock, microseconds
-from fhir_server.kernel.errors import ConflictError, FhirError, UnavailableError, VersionConflictError
+from fhir_server.kernel.errors import ConflictError, FhirError, StaleVersionError, UnavailableError
 from fhir_server.store.collections import Collections
 from fhir_server.store.conditions import Conditions
 from fhir_server.store.connection import Document, seam
@@ -129,7 +129,7 @@ class Transaction:
                 earlier.append(historic(previous.raw, until=document["seq"]))
         result = await self._to.resources.bulk_write(operations, ordered=False, session=session)
         if result.matched_count != len(earlier):
-            raise VersionConflictError("The resource was changed in the meantime.")
+            raise StaleVersionError("The resource was changed in the meantime.")
         if earlier:
             await self._to.history.insert_many(earlier, ordered=False, session=session)
 
@@ -184,7 +184,7 @@ def _explained(error: PyMongoError) -> Exception:
     if isinstance(error, BulkWriteError) and any(
         fault.get("code") == _DUPLICATE_KEY for fault in error.details.get("writeErrors", [])
     ):
-        return VersionConflictError("A resource with this id was created in the meantime.")
+        return StaleVersionError("A resource with this id was created in the meantime.")
     if isinstance(error, FhirError):
         return error
     return error

@@ -19,7 +19,7 @@ WORDS = st.text(alphabet="abcdeéßøİ\N{LATIN SMALL LETTER DOTLESS I}Ł' -", m
 CODES = st.sampled_from(["a", "A", "b", "urn:x", "1-2", "+331"])
 SYSTEMS = st.sampled_from(["", "urn:s", "urn:t"])
 IDS = st.sampled_from(["7", "8", "a.b"])
-often = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+often = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite

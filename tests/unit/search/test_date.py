@@ -123,6 +123,24 @@ def test_r_fhir_052_several_dates_all_apply() -> None:
     assert finds(observation(effectiveDateTime="2013-01-21T10:00:00Z"), "date=ge2013-01-21", "date=lt2013-01-22")
 
 
+@pytest.mark.parametrize("after", ["ge2013-01-15", "gt2013-01-14", "sa2013-01-14"])
+@pytest.mark.parametrize("before", ["le2013-01-15", "lt2013-01-16", "eb2013-01-16"])
+def test_a_day_between_two_others_is_found_by_any_pair_of_ends(after: str, before: str) -> None:
+    assert finds(observation(effectiveDateTime="2013-01-15T00:00:00Z"), f"date={after}", f"date={before}")
+    assert finds(observation(effectiveDateTime="2013-01-15T23:59:59Z"), f"date={after}", f"date={before}")
+    assert not finds(observation(effectiveDateTime="2013-01-14T23:59:59Z"), f"date={after}", f"date={before}")
+    assert not finds(observation(effectiveDateTime="2013-01-16T00:00:00Z"), f"date={after}", f"date={before}")
+
+
+@pytest.mark.parametrize(
+    "asked", ["ge2013-01-14", "gt2013-01-13", "gt2013-01-14", "le2013-01-12", "lt2013-01-12", "ap2013-01-12"]
+)
+def test_a_period_of_some_days_is_found_by_those_in_between(asked: str) -> None:
+    assert during("2013-01-10", "2013-01-15", asked)
+    assert during("2012-12-30", "2013-01-15", asked)
+    assert during("2003-12-30", "2013-01-15", asked)
+
+
 def test_of_a_timing_the_outer_limits_count() -> None:
     timing = {"event": ["2013-03-01", "2013-01-14", "never"], "repeat": {"boundsPeriod": {"start": "2013-01-20"}}}
 

@@ -1,0 +1,79 @@
+"""Whatever happens to a call is concluded, which records it; and what went stale in between is tried again.
+
+Architecture section 2, phase `conclude`: what happened? also on failure.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from fhir_server.engine.call import Call
+from fhir_server.engine.pipeline import Result, Step
+from fhir_server.engine.stored import Stored
+from fhir_server.kernel.errors import FhirError, StaleBasisError, StaleVersionError
+
+_MOST_TRIES = 5
+"""How often a write without If-Match is tried on top of somebody else's, and a decision that went stale."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Attempt:
+    """What an interaction has to say when it ends: what it disclosed, whether it committed (and so recorded itself)."""
+
+    disclosed: list[Stored] = field(default_factory=list)
+    committed: bool = False
+
+
+@asynccontextmanager
+async def attempted(steps: Step, call: Call) -> AsyncIterator[Attempt]:
+    """A failure inside is recorded and goes on; success is recorded before the answer leaves.
+
+    Raises StaleBasisError at its end when what was disclosed rested on something that has changed: nothing of it may
+    leave, and nothing was recorded.
+    """
+    attempt = Attempt()
+    try:
+        yield attempt
+    except Exception as error:
+        await steps.conclude(call, Result(failure=_told(error)))
+        raise
+    await steps.conclude(call, Result(tuple(attempt.disclosed), attempt.committed))
+
+
+async def disclosing(steps: Step, call: Call, once: Callable[[Attempt], Awaitable[T]]) -> T:
+    """An interaction that only shows: decided again from the start while a basis goes stale under it."""
+    stale: StaleBasisError | None = None
+    for _ in range(_MOST_TRIES):
+        try:
+            async with attempted(steps, call) as attempt:
+                return await once(attempt)
+        except StaleBasisError as error:
+            call.trace.forget()
+            stale = error
+    assert stale is not None
+    await steps.conclude(call, Result(failure=stale))
+    raise stale
+
+
+async def writing(steps: Step, call: Call, once: Callable[[Attempt], Awaitable[T]], *, again: bool = True) -> T:
+    """An interaction that writes: drawn up again while somebody else is faster, unless the client named a version."""
+    async with attempted(steps, call) as attempt:
+        for left in reversed(range(_MOST_TRIES)):
+            try:
+                return await once(attempt)
+            except StaleBasisError:
+                if not left:
+                    raise
+                call.trace.forget()
+            except StaleVersionError:
+                if not left or not again:
+                    raise
+        raise AssertionError  # pragma: no cover  the loop returns or raises
+
+
+def _told(error: Exception) -> FhirError:
+    """An unexpected fault is recorded as one; what it says stays unsaid, it may quote a resource."""
+    return error if isinstance(error, FhirError) else FhirError("An unexpected fault.")

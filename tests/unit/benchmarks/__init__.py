@@ -1,0 +1,1 @@
+"""Tests of the load driver: what it says of a server must be true."""
