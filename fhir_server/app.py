@@ -28,12 +28,15 @@ from fhir_server.crypto.keys import KeyClass
 from fhir_server.crypto.providers.file import FileProvider
 from fhir_server.crypto.signing import Signer
 from fhir_server.engine.call import Principal
+from fhir_server.engine.conditional import Conditional
 from fhir_server.engine.drafts import Drafts
+from fhir_server.engine.history import Histories
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.pipeline import Pipeline
 from fhir_server.engine.transaction import Bundles
 from fhir_server.fhir.capability import Offer, capability_statement
 from fhir_server.fhir.definitions import served_types
+from fhir_server.fhir.shapes import shapes
 from fhir_server.kernel import json
 from fhir_server.kernel.clock import Clock, SystemClock, instant
 from fhir_server.kernel.errors import FhirError
@@ -76,6 +79,7 @@ class Clinic:
 async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Clinic]:
     """Connect, open the keys, wire, start the flushers; and stop them again."""
     clock = clock or SystemClock()
+    shapes()  # compiled at the start, not under the first caller
     base = f"{settings.base_url}/fhir"
     async with AsyncExitStack() as stack:
         provider = FileProvider.create(settings.root_key_file)
@@ -99,6 +103,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         surface = Surface(
             engine=engine,
             bundles=Bundles(engine, random_id, settings.most_entries),
+            conditional=Conditional(engine, delete_several=settings.conditional_delete_several),
+            histories=Histories(engine, settings.search_candidates),
             delivery=Delivery(engine, store.photos),
             bearer=Bearer(tokens),
             paging=paging,

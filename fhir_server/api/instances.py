@@ -9,7 +9,7 @@ from typing import TypeAlias
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fhir_server.api import outgoing
+from fhir_server.api import conditions, outgoing
 from fhir_server.api.body import json_body
 from fhir_server.api.incoming import if_match
 from fhir_server.api.surface import Surface
@@ -21,6 +21,8 @@ Do: TypeAlias = Callable[[], Awaitable[Response]]
 
 async def create(surface: Surface, request: Request, call: Call) -> Do:
     body = await json_body(request, surface.most_body)
+    if "if-none-exist" in request.headers:
+        return conditions.create(surface, request, call, body)
 
     async def do() -> Response:
         stored = await surface.engine.create(call, body)

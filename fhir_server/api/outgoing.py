@@ -37,7 +37,15 @@ def resource(stored: Stored, if_none_match: str | None = None) -> Response:
 
 def written(stored: Stored, base: str, prefer: str | None, *, readable: bool) -> Response:
     """201 or 200 after a write, with the resource only if the token may read it (R-SMART-048)."""
-    status = _CREATED if stored.version == 1 else _OK
+    return _told(_CREATED if stored.version == 1 else _OK, stored, base, prefer, readable=readable)
+
+
+def existing(stored: Stored, base: str, prefer: str | None, *, readable: bool) -> Response:
+    """200 for what a conditional create found in place."""
+    return _told(_OK, stored, base, prefer, readable=readable)
+
+
+def _told(status: int, stored: Stored, base: str, prefer: str | None, *, readable: bool) -> Response:
     headers = {**_headers(stored), "Location": location(stored, base)}
     wanted = _preferred(prefer)
     if wanted == "OperationOutcome":
@@ -76,6 +84,29 @@ def searchset(page: Page, base: str, self_link: str, next_link: str | None) -> R
     ]
     tail = b',"entry":[' + b",".join(entries) + b"]}" if entries else b"}"
     return Response(b"".join((head, total, b'"link":', json.encode(links), tail)), _OK, media_type=FHIR_JSON)
+
+
+def history_bundle(page: Page, base: str, self_link: str, next_link: str | None) -> Response:
+    """Newest first; a deletion is told without a resource."""
+    links = [{"relation": "self", "url": self_link}]
+    if next_link:
+        links.append({"relation": "next", "url": next_link})
+    head = b'{"resourceType":"Bundle","type":"history",'
+    total = b"" if page.total is None else f'"total":{page.total},'.encode()
+    entries = b",".join(_version(stored, base) for stored in page.matches)
+    tail = b',"entry":[' + entries + b"]}" if entries else b"}"
+    return Response(b"".join((head, total, b'"link":', json.encode(links), tail)), _OK, media_type=FHIR_JSON)
+
+
+def _version(stored: Stored, base: str) -> bytes:
+    url = stored.key.type if stored.method == "POST" else str(stored.key)
+    status = _NO_CONTENT if stored.deleted else _CREATED if stored.version == 1 else _OK
+    told = {
+        "request": {"method": stored.method, "url": url},
+        "response": {"status": str(status), "etag": stored.etag, "lastModified": instant(stored.last_updated)},
+    }
+    resource = b"" if stored.deleted else b'"resource":' + stored.wire + b","
+    return f'{{"fullUrl":"{base}/{stored.key}",'.encode() + resource + json.encode(told)[1:]
 
 
 def bundle_response(kind: str, answers: Sequence[Answer], base: str, readable: Sequence[bool]) -> Response:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from fhir_server.api import instances, photos, searches, systems
+from fhir_server.api import conditions, histories, instances, photos, searches, systems
 from fhir_server.api.incoming import authenticated, call_of, require_json_answer, require_target
 from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call, Interaction
@@ -24,6 +24,7 @@ Methods: TypeAlias = Mapping[str, tuple[Interaction, Understand]]
 
 _TABLE: Mapping[str, Methods] = {
     "/fhir": {"POST": (Interaction.TRANSACTION, systems.bundle)},
+    "/fhir/_history": {"GET": (Interaction.HISTORY_SYSTEM, histories.history)},
     "/fhir/metadata": {"GET": (Interaction.CAPABILITIES, systems.capabilities)},
     "/fhir/{type}/_search": {"POST": (Interaction.SEARCH_TYPE, searches.search_by_post)},
     "/fhir/Consent/{id}/$withdraw": {"POST": (Interaction.OPERATION, systems.withdraw_consent)},
@@ -32,6 +33,8 @@ _TABLE: Mapping[str, Methods] = {
         "PUT": (Interaction.UPDATE, instances.update),
         "DELETE": (Interaction.DELETE, instances.delete),
     },
+    "/fhir/{type}/_history": {"GET": (Interaction.HISTORY_TYPE, histories.history)},
+    "/fhir/{type}/{id}/_history": {"GET": (Interaction.HISTORY_INSTANCE, histories.history)},
     "/fhir/{type}/{id}/_history/{version}": {"GET": (Interaction.VREAD, instances.read)},
     "/fhir/{type}/{id}": {
         "GET": (Interaction.READ, instances.read),
@@ -41,6 +44,8 @@ _TABLE: Mapping[str, Methods] = {
     "/fhir/{type}": {
         "GET": (Interaction.SEARCH_TYPE, searches.search),
         "POST": (Interaction.CREATE, instances.create),
+        "PUT": (Interaction.UPDATE, conditions.update),
+        "DELETE": (Interaction.DELETE, conditions.delete),
     },
 }
 _OPEN = frozenset({Interaction.CAPABILITIES})

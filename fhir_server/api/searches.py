@@ -49,7 +49,8 @@ async def search_by_post(surface: Surface, request: Request, call: Call) -> Do:
 
 def _searching(surface: Surface, request: Request, call: Call, pairs: Pairs, after: Position | None) -> Do:
     type = str(call.type)
-    query = parse(type, pairs, lenient="handling=lenient" in request.headers.get("prefer", "").replace(" ", ""))
+    lenient = "handling=lenient" in request.headers.get("prefer", "").replace(" ", "")
+    query = parse(type, pairs, lenient=lenient, base=surface.base)
 
     async def do() -> Response:
         page = await surface.engine.search(call, query, after)

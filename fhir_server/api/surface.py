@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from fhir_server.api.paging import Paging
+from fhir_server.engine.conditional import Conditional
+from fhir_server.engine.history import Histories
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.transaction import Bundles
 from fhir_server.kernel.clock import Clock
@@ -16,6 +18,8 @@ class Surface:
 
     engine: Engine
     bundles: Bundles
+    conditional: Conditional
+    histories: Histories
     delivery: Delivery
     bearer: Bearer
     paging: Paging

@@ -1,7 +1,6 @@
 """A bounded memory of what was used last.
 
-Keys in memory only save work; whoever destroys one drops it here, and `drops` tells a reader that began before that it
-must not put back what it read.
+Keys in memory only save work; whoever destroys one drops it here.
 """
 
 from collections.abc import Collection, Hashable

@@ -81,18 +81,17 @@ class Rekeying:
         while found := await self._store.wrapped_by(old, PAGE):
             rows = await self._with_outers(found)
             version = (await self._provider.describe()).version
-            carried = []
-            for row in found:
-                try:
-                    renewed = await self._chain.renewed(row, rows, version, old)
-                except WrapperGoneError:
-                    continue
-                if renewed is not None:
-                    carried.append(renewed)
+            carried = [row for was in found if (row := await self._carried(was, rows, version, old))]
             if not carried:
                 return False
             await self._store.replace(carried)
         return True
+
+    async def _carried(self, row: KeyRow, rows: Rows, version: int, old: Sequence[KeyId]) -> KeyRow | None:
+        try:
+            return await self._chain.renewed(row, rows, version, old)
+        except WrapperGoneError:
+            return None  # an orphan, or carried on by another process meanwhile
 
     async def _with_outers(self, rows: Sequence[KeyRow]) -> Rows:
         """The wrappers above these rows, read after them."""

@@ -10,16 +10,19 @@ from typing import Any
 _URN = re.compile(r"urn:(?:uuid|oid):[A-Za-z0-9.\-]+")
 
 
-def rewrite(value: Any, known: Mapping[str, str]) -> Any:  # noqa: ANN401  JSON is any value
-    """The same JSON with every string that is a known urn replaced, and known urns inside narrative as well."""
+def rewrite(value: object, known: Mapping[str, str]) -> Any:  # noqa: ANN401  JSON is any value
+    """The same JSON with every string that is a known reference replaced, and known urns inside narrative as well.
+
+    Copies only the branches that change.
+    """
     if isinstance(value, str):
-        if value.startswith("urn:"):
-            return known.get(value, value)
-        if value.startswith("<div") and "urn:" in value:
-            return _URN.sub(lambda urn: known.get(urn[0], urn[0]), value)
-        return value
+        if value.startswith("<div"):
+            return _URN.sub(lambda urn: known.get(urn[0], urn[0]), value) if "urn:" in value else value
+        return known.get(value, value)
     if isinstance(value, dict):
-        return {name: rewrite(child, known) for name, child in value.items()}
+        changed = {name: new for name, child in value.items() if (new := rewrite(child, known)) is not child}
+        return {**value, **changed} if changed else value
     if isinstance(value, list):
-        return [rewrite(child, known) for child in value]
+        rewritten = [rewrite(child, known) for child in value]
+        return rewritten if any(new is not old for new, old in zip(rewritten, value, strict=True)) else value
     return value

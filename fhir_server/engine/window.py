@@ -4,12 +4,11 @@ https://hl7.org/fhir/R4/http.html#history
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """`since`: versions made at or after it. `at`: those that were current at some time from its start to its end."""
+    """In microseconds since 1970. `since`: versions made at or after it; `at`: those current at some time within it."""
 
-    since: datetime | None = None
-    at: tuple[datetime, datetime] | None = None
+    since: int | None = None
+    at: tuple[int, int] | None = None

@@ -20,7 +20,10 @@ class SystemClock:
 
 def instant(moment: datetime) -> str:
     """`2026-03-14T09:26:53.589Z`: millisecond precision, always UTC. Truncates, never rounds up into the future."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-_OFFSET] + "Z"
+
+
+_OFFSET = len("+00:00")
 
 
 def microseconds(moment: datetime) -> int:

@@ -13,7 +13,7 @@ from fhir_server.kernel.errors import ForbiddenError, NoLegalBasisError, Unproce
 from fhir_server.kernel.json import Json
 from fhir_server.media.formats import recognise
 from fhir_server.media.metadata import clean
-from fhir_server.media.photos_within import carries_photo, decoded, hidden_photos
+from fhir_server.media.photos_within import carries_photo, decoded, hidden_photos, may_hide_photo
 from fhir_server.media.ports import LIVE, PENDING, PhotoVault
 
 
@@ -83,6 +83,8 @@ def _refuse_moved_photo(change: Change) -> None:
 
 def _only_under_system_scope(call: Call, change: Change) -> Change:
     """An image elsewhere than in a Media is sealed with its resource; for now only a back end may bring it."""
+    if not may_hide_photo(change.resource):
+        return change
     for path in hidden_photos(change.resource, change.key.type):
         if not any(scope.startswith("system/") for scope in call.principal.scopes):
             raise ForbiddenError("An image outside a Media is taken under system scope only.", expression=path)

@@ -24,6 +24,15 @@ def decoded(text: object, expression: str) -> bytes:
         raise UnprocessableError("The value is not base64.", expression=expression) from None
 
 
+def may_hide_photo(value: Any) -> bool:  # noqa: ANN401  JSON is any value
+    """Is there any element that could carry an image? Most resources have none, and every write asks."""
+    if isinstance(value, dict):
+        return not _CARRIERS.isdisjoint(value) or any(
+            may_hide_photo(child) for child in value.values() if isinstance(child, dict | list)
+        )
+    return any(may_hide_photo(child) for child in value if isinstance(child, dict | list))
+
+
 def hidden_photos(value: Any, path: str) -> Iterator[str]:  # noqa: ANN401  JSON is any value
     """FHIRPaths of `data` and `value…Base64Binary` elements whose bytes are an image."""
     if isinstance(value, dict):

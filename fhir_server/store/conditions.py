@@ -14,7 +14,7 @@ from fhir_server.engine.change import Condition
 from fhir_server.kernel.errors import ConditionChangedError
 from fhir_server.store.candidates import meets
 from fhir_server.store.collections import Collections
-from fhir_server.store.documents import Row
+from fhir_server.store.documents import UNSEARCHED, Row
 from fhir_server.store.opening import Opening
 from fhir_server.store.query_compiler import compile_query
 
@@ -41,6 +41,8 @@ class Conditions:
     async def _differs(self, condition: Condition, session: AsyncClientSession) -> bool:
         """Does something else match than was expected?"""
         compiled = compile_query(condition.query, None, self._tokenizer)
-        cursor = self._rows.find(compiled.filter, hint=compiled.hint, session=session).limit(_MOST_CANDIDATES)
+        cursor = self._rows.find(compiled.filter, UNSEARCHED, hint=compiled.hint, session=session).limit(
+            _MOST_CANDIDATES
+        )
         opened = await self._opening.rows(await cursor.to_list(None))
         return {stored.key for stored in opened if meets(condition.query, stored)} != condition.expected

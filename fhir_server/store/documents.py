@@ -25,6 +25,9 @@ NewBytes = Callable[[int], bytes]
 TOKENS_VERSION = 1
 """The layout of the tokens in a row; rises when keywords change, so that a reindex knows what is old."""
 
+UNSEARCHED = {"tokens": False, "layout": False}
+"""What a reader of a row does not fetch: decoding fifty numbers costs more than opening the seal."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -10,9 +10,9 @@ from pymongo import DESCENDING
 from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored
 from fhir_server.engine.window import Window
-from fhir_server.kernel.clock import microseconds
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
+from fhir_server.store.documents import UNSEARCHED
 from fhir_server.store.opening import Opening
 
 
@@ -26,13 +26,15 @@ class History:
         """Up to `limit` versions, newest first. An `id` goes with exactly one type."""
         bounds: Document = {"type": {"$in": sorted(types)}, **({"id": id} if id else {})}
         bounds["seq"] = _seq(window, before)
-        earlier = {**bounds, **({"until": {"$gt": microseconds(window.at[0])}} if window.at else {})}
+        earlier = {**bounds, **({"until": {"$gt": window.at[0]}} if window.at else {})}
         # The id narrows one resource's versions to a few; without it the order of the index is the order asked for.
         hints = ("_id_", "versions") if id else ("changes", "changes")
         current = {**bounds, **({"_id": f"{next(iter(types))}/{id}"} if id else {})}
         order = [("seq", DESCENDING)]
         with seam():
-            found = await self._current.find(current, hint=hints[0]).sort(order).limit(limit + 1).to_list(None)
+            found = (
+                await self._current.find(current, UNSEARCHED, hint=hints[0]).sort(order).limit(limit + 1).to_list(None)
+            )
             found += await self._earlier.find(earlier, hint=hints[1]).sort(order).limit(limit + 1).to_list(None)
         opened = [stored for stored in await self._opening.rows(found) if _before(stored, before)]
         return sorted(opened, key=lambda stored: (stored.seq, str(stored.key)), reverse=True)[:limit]
@@ -41,10 +43,10 @@ class History:
 def _seq(window: Window, before: Position | None) -> Document:
     """A lastUpdated is written to the millisecond, so a bound that is given to the millisecond includes all of it."""
     bounds: Document = {"$gte": 0}
-    if window.since:
-        bounds["$gte"] = microseconds(window.since) // 1000 * 1000
+    if window.since is not None:
+        bounds["$gte"] = window.since // 1000 * 1000
     if window.at:
-        bounds["$lt"] = microseconds(window.at[1])
+        bounds["$lt"] = window.at[1]
     if before:
         bounds["$lte"] = before.seq
     return bounds

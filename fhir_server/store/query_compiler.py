@@ -5,19 +5,17 @@ sealed-storage section 2. What the filter finds are candidates; fhir_server.sear
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.engine.position import Position
+from fhir_server.search.address import address
 from fhir_server.search.extract import type_keyword
 from fhir_server.search.plan import plan
-from fhir_server.search.tree import IdIn, InCompartment, Query, Updated
-from fhir_server.search.types.date import DateIs
+from fhir_server.search.tree import Query
+from fhir_server.search.types.moment import BEGINNING, END
 from fhir_server.store.connection import Document
 
 _MOST_LOCKS = 20
-_FROM_LOW = frozenset({"eq", "ge", "gt", "sa"})
-_TO_HIGH = frozenset({"eq", "le", "lt", "eb"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +63,15 @@ def lock_tokens(query: Query, tokenizer: Tokenizer) -> tuple[int, ...]:
 
 def _conditions(query: Query, tokenizer: Tokenizer) -> Iterator[Document]:
     yield {"type": query.type, "deleted": False}
-    for condition in query.conditions():
-        match condition:
-            case IdIn(ids):
-                yield {"_id": {"$in": sorted(f"{query.type}/{id}" for id in ids)}}
-            case Updated((asked,)):
-                yield from _instants(asked)
-            case InCompartment(compartment):
-                yield {"tokens": tokenizer.token(*compartment_keyword(query.type, compartment))}
-            case _:
-                pass
+    known = address(query)
+    if known.ids is not None:
+        yield {"_id": {"$in": sorted(f"{query.type}/{id}" for id in known.ids)}}
+    if known.updated.low > BEGINNING:
+        yield {"seq": {"$gte": known.updated.low}}
+    if known.updated.high < END:
+        yield {"seq": {"$lt": known.updated.high}}
+    for compartment in known.compartments:
+        yield {"tokens": tokenizer.token(*compartment_keyword(query.type, compartment))}
     for group in plan(query):
         found: list[int] = tokenizer.tokens(group.any_of)
         yield {"tokens": found[0] if len(found) == 1 else {"$in": found}}
-
-
-def _instants(asked: DateIs) -> Iterator[dict[str, Any]]:
-    """A row's seq is lastUpdated in microseconds, so it bounds the scan; a bound may be wide, never narrow."""
-    if asked.prefix in _FROM_LOW:
-        yield {"seq": {"$gte": asked.low}}
-    if asked.prefix in _TO_HIGH:
-        yield {"seq": {"$lt": asked.high}}

@@ -16,6 +16,7 @@ from fhir_server.store.candidates import meets
 from fhir_server.store.collections import Collections
 from fhir_server.store.commit import Committer
 from fhir_server.store.connection import Document, seam
+from fhir_server.store.documents import UNSEARCHED
 from fhir_server.store.events import Events
 from fhir_server.store.history import History
 from fhir_server.store.indexing import Indexing
@@ -48,10 +49,12 @@ class Resources:
         with seam():
             if len(keys) == 1:
                 [key] = keys
-                one = await self._to.resources.find_one({"_id": str(key)})
+                one = await self._to.resources.find_one({"_id": str(key)}, UNSEARCHED)
                 found = [one] if one else []
             else:
-                found = await self._to.resources.find({"_id": {"$in": [str(key) for key in keys]}}).to_list(None)
+                found = await self._to.resources.find({"_id": {"$in": [str(key) for key in keys]}}, UNSEARCHED).to_list(
+                    None
+                )
         return {stored.key: stored for stored in await self._opening.rows(found)}
 
     async def read_version(self, key: ResourceKey, version: int) -> Stored | None:
@@ -90,7 +93,11 @@ class Resources:
         if type == "AuditEvent":
             return await self._events.candidates(compiled, batch)
         with seam():
-            cursor = self._to.resources.find(compiled.filter, hint=compiled.hint).sort(list(compiled.sort)).limit(batch)
+            cursor = (
+                self._to.resources.find(compiled.filter, UNSEARCHED, hint=compiled.hint)
+                .sort(list(compiled.sort))
+                .limit(batch)
+            )
             found = await cursor.to_list(batch)
         return found, await self._opening.rows(found)
 

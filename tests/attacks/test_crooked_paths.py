@@ -3,6 +3,7 @@
 import pytest
 from httpx2 import URL
 
+from fhir_server.kernel import json
 from tests.attacks.watch import MARK, Watch
 from tests.clinics import Caller, InProcess, read
 from tests.samples import patient
@@ -23,8 +24,6 @@ async def somebody(clinic: InProcess) -> None:
         "/fhir//Patient/somebody",
         "//fhir/Patient/somebody",
         "/fhir/Patient//somebody",
-        "/fhir/./Patient/somebody",
-        "/fhir/Observation/../Patient/somebody",
         "/fhir/%2e%2e/fhir/Patient/somebody",
         "/fhir/Patient/%2e%2e/Patient/somebody",
         "/fhir/Observation%2f..%2fPatient%2fsomebody",
@@ -89,10 +88,6 @@ async def test_a_final_slash_changes_nothing(mallory: Caller) -> None:
     [
         ("PATCH", "/fhir/Patient/somebody"),
         ("POST", "/fhir/Patient/somebody"),
-        ("PUT", "/fhir/Patient"),
-        ("DELETE", "/fhir/Patient"),
-        ("DELETE", "/fhir/Patient?name=x"),
-        ("PUT", "/fhir/Patient?identifier=x"),
         ("GET", "/fhir"),
         ("DELETE", "/fhir"),
         ("POST", "/fhir/metadata"),
@@ -162,16 +157,16 @@ async def test_another_format_is_refused(mallory: Caller, watch: Watch, accepted
     watch.refused(await mallory.get("/fhir/Patient/somebody", Accept=accepted), 406)
 
 
-@pytest.mark.parametrize("tag", ["1", 'W/"x"', "*", 'W/"1", W/"2"', 'W/"١"', '"' + "9" * 5000 + '"', "W/"])
+@pytest.mark.parametrize("tag", ['W/"x"', "*", 'W/"1", W/"2"', 'W/"\u0661"', '"' + "9" * 5000 + '"', "W/", 'W/"-1"'])
 async def test_a_version_that_is_none_changes_nothing(mallory: Caller, tag: str, watch: Watch) -> None:
-    raw = {**mallory.headers, "If-Match": tag.encode()}
-    answer = await mallory.http.put(
-        "/fhir/Patient/somebody",
-        content=b'{"resourceType":"Patient","id":"somebody"}',
-        headers={**raw, "Content-Type": "application/fhir+json"},
-    )
+    headers = {**mallory.headers, "If-Match": tag.encode(), "Content-Type": "application/fhir+json"}
+    resource = patient(id="somebody")
+    entry = {"request": {"method": "PUT", "url": "Patient/somebody", "ifMatch": tag}, "resource": resource}
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
 
-    assert answer.status_code in {200, 400, 412}
-    if answer.status_code != 200:
+    alone = await mallory.http.put("/fhir/Patient/somebody", content=json.encode(resource), headers=headers)
+    within = await mallory.post("/fhir", bundle)
+
+    for answer in (alone, within):
         watch.refused(answer, answer.status_code)
-    assert tag == "1" or answer.status_code != 200
+        assert answer.status_code in {400, 412}

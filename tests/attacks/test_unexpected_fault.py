@@ -1,5 +1,6 @@
 """A fault of ours: 500 with an opaque reference; its message, which may quote a patient, stands nowhere."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -120,7 +121,8 @@ async def test_a_fault_in_the_midst_of_a_stream_cuts_it_and_says_nothing(
     sent: list[Json] = []
 
     async def receive() -> Json:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        await asyncio.sleep(60)
+        return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:  # noqa: ANN401  an ASGI message
         sent.append(dict(message))

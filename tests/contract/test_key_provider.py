@@ -1,20 +1,22 @@
 """What every RootKeyProvider promises. Each implementation passes the same tests: add a factory to PROVIDERS."""
 
+from pathlib import Path
+
 import pytest
 
 from fhir_server.crypto.errors import ProviderError
 from fhir_server.crypto.providers.file import FileProvider
-from fhir_server.crypto.providers.port import MOST_WRAPPED, Wrapped
+from fhir_server.crypto.providers.port import MOST_WRAPPED, RootKeyProvider, Wrapped
 from tests.fakes.key_store import FakeRootKeys
 
 pytestmark = pytest.mark.anyio
 
 
-def file_provider(folder):
+def file_provider(folder: Path) -> FileProvider:
     return FileProvider.create(folder / "keys" / "root.json")
 
 
-def fake_provider(folder):
+def fake_provider(folder: Path) -> FakeRootKeys:
     return FakeRootKeys()
 
 
@@ -22,16 +24,17 @@ PROVIDERS = [pytest.param(file_provider, id="file"), pytest.param(fake_provider,
 
 
 @pytest.fixture(params=PROVIDERS)
-def provider(request, tmp_path):
-    return request.param(tmp_path)
+def provider(request: pytest.FixtureRequest, tmp_path: Path) -> RootKeyProvider:
+    made: RootKeyProvider = request.param(tmp_path)
+    return made
 
 
-async def test_what_was_wrapped_unwraps(provider):
+async def test_what_was_wrapped_unwraps(provider: RootKeyProvider) -> None:
     for plain in (b"", b"k" * 32, b"k" * 64, b"k" * MOST_WRAPPED):
         assert await provider.unwrap(await provider.wrap(plain)) == plain
 
 
-async def test_the_same_bytes_are_wrapped_differently_each_time_and_not_shown(provider):
+async def test_the_same_bytes_are_wrapped_differently_each_time_and_not_shown(provider: RootKeyProvider) -> None:
     first, second = await provider.wrap(b"secret" * 8), await provider.wrap(b"secret" * 8)
 
     assert first.blob != second.blob
@@ -39,7 +42,7 @@ async def test_the_same_bytes_are_wrapped_differently_each_time_and_not_shown(pr
     assert "blob" not in repr(first)
 
 
-async def test_altered_bytes_or_another_version_do_not_unwrap(provider):
+async def test_altered_bytes_or_another_version_do_not_unwrap(provider: RootKeyProvider) -> None:
     await provider.new_version()
     wrapped = await provider.wrap(b"k" * 32)
 
@@ -51,7 +54,7 @@ async def test_altered_bytes_or_another_version_do_not_unwrap(provider):
             await provider.unwrap(Wrapped(version, wrapped.blob))
 
 
-async def test_a_new_version_wraps_and_the_old_one_still_unwraps(provider):
+async def test_a_new_version_wraps_and_the_old_one_still_unwraps(provider: RootKeyProvider) -> None:
     old = await provider.wrap(b"old")
 
     version = await provider.new_version()
@@ -64,7 +67,7 @@ async def test_a_new_version_wraps_and_the_old_one_still_unwraps(provider):
     assert described.note
 
 
-async def test_a_destroyed_version_opens_nothing_any_more(provider):
+async def test_a_destroyed_version_opens_nothing_any_more(provider: RootKeyProvider) -> None:
     first = await provider.wrap(b"first")
     await provider.new_version()
     second = await provider.wrap(b"second")
@@ -82,7 +85,7 @@ async def test_a_destroyed_version_opens_nothing_any_more(provider):
     assert (await provider.describe()).oldest == 3
 
 
-async def test_destroying_again_is_no_fault_and_brings_nothing_back(provider):
+async def test_destroying_again_is_no_fault_and_brings_nothing_back(provider: RootKeyProvider) -> None:
     await provider.new_version()
     await provider.new_version()
     await provider.destroy_up_to(2)
@@ -93,7 +96,7 @@ async def test_destroying_again_is_no_fault_and_brings_nothing_back(provider):
     assert (await provider.describe()).oldest == 3
 
 
-async def test_the_newest_version_is_never_destroyed(provider):
+async def test_the_newest_version_is_never_destroyed(provider: RootKeyProvider) -> None:
     wrapped = await provider.wrap(b"k")
 
     for version in (1, 2):

@@ -1,7 +1,7 @@
 """What every KeyStore promises. Each implementation passes the same tests: add a factory to STORES."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 
@@ -25,12 +25,12 @@ Factory = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[KeyStore
 
 
 @asynccontextmanager
-async def fake_store(request: pytest.FixtureRequest):
+async def fake_store(request: pytest.FixtureRequest) -> AsyncIterator[KeyStore]:
     yield FakeKeyStore()
 
 
 @asynccontextmanager
-async def mongo_store(request: pytest.FixtureRequest):
+async def mongo_store(request: pytest.FixtureRequest) -> AsyncIterator[KeyStore]:
     client = connect(request.getfixturevalue("mongo_uri"))
     try:
         opened = Keys(client, request.getfixturevalue("database_name"))
@@ -44,7 +44,7 @@ STORES = [pytest.param(fake_store, id="memory"), pytest.param(mongo_store, id="m
 
 
 @pytest.fixture(params=STORES)
-async def store(request):
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[KeyStore]:
     async with request.param(request) as opened:
         yield opened
 
@@ -67,7 +67,7 @@ def patient_row(number: int, owner: str = "p1") -> KeyRow:
     return KeyRow(place.name, place.kind, place.owners, (wrap(number),))
 
 
-async def test_a_row_comes_back_as_it_was_stored(store):
+async def test_a_row_comes_back_as_it_was_stored(store: KeyStore) -> None:
     pair = data(("a", "b"), KeyClass.MARKETING)
     rows = [
         patient_row(1),
@@ -81,7 +81,7 @@ async def test_a_row_comes_back_as_it_was_stored(store):
     assert found == {row.name: row for row in rows}
 
 
-async def test_rows_are_found_by_name_and_by_any_key_that_they_hold_and_each_once(store):
+async def test_rows_are_found_by_name_and_by_any_key_that_they_hold_and_each_once(store: KeyStore) -> None:
     two = dataclasses.replace(patient_row(1), wraps=(wrap(1), wrap(2)))
     await store.insert([two, data_row(3), data_row(4, "p2")])
 
@@ -92,7 +92,7 @@ async def test_rows_are_found_by_name_and_by_any_key_that_they_hold_and_each_onc
     assert list(await store.fetch()) == []
 
 
-async def test_a_name_is_taken_once_and_what_comes_after_it_is_not_stored(store):
+async def test_a_name_is_taken_once_and_what_comes_after_it_is_not_stored(store: KeyStore) -> None:
     winner = data_row(1)
     await store.insert([winner])
 
@@ -103,12 +103,12 @@ async def test_a_name_is_taken_once_and_what_comes_after_it_is_not_stored(store)
     assert {row.name: row.newest for row in await store.fetch(names=names)} == {names[0]: key(2), names[1]: key(1)}
 
 
-async def test_nothing_to_insert_is_no_fault(store):
+async def test_nothing_to_insert_is_no_fault(store: KeyStore) -> None:
     assert await store.insert([]) == 0
     assert not await store.replace([])
 
 
-async def test_a_row_is_replaced_only_by_its_next_revision(store):
+async def test_a_row_is_replaced_only_by_its_next_revision(store: KeyStore) -> None:
     await store.insert([data_row(1), data_row(2, "p2"), data_row(3, "p3")])
     good = dataclasses.replace(data_row(1), wraps=(wrap(1, key(50)),), revision=2)
     late = dataclasses.replace(data_row(2, "p2"), wraps=(wrap(2, key(50)),), revision=3)
@@ -121,7 +121,7 @@ async def test_a_row_is_replaced_only_by_its_next_revision(store):
     assert found == {good.name: good, late.name: data_row(2, "p2")}
 
 
-async def test_of_two_replacements_of_one_revision_the_first_stays(store):
+async def test_of_two_replacements_of_one_revision_the_first_stays(store: KeyStore) -> None:
     await store.insert([data_row(1)])
     first = dataclasses.replace(data_row(1), wraps=(wrap(1, key(50)),), revision=2)
     second = dataclasses.replace(data_row(1), wraps=(wrap(1, key(60)),), revision=2)
@@ -132,7 +132,7 @@ async def test_of_two_replacements_of_one_revision_the_first_stays(store):
     assert list(await store.fetch(names=[first.name])) == [first]
 
 
-async def test_rows_are_found_by_what_is_around_any_of_their_wraps(store):
+async def test_rows_are_found_by_what_is_around_any_of_their_wraps(store: KeyStore) -> None:
     pair = data(("a", "b"), KeyClass.RECORD)
     both = KeyRow(pair.name, pair.kind, pair.owners, (wrap(1, key(10)), wrap(1, key(11))))
     await store.insert([both, data_row(2, by=key(11)), data_row(3, "p2", by=key(12))])
@@ -144,7 +144,7 @@ async def test_rows_are_found_by_what_is_around_any_of_their_wraps(store):
     assert list(await store.wrapped_by([], 10)) == []
 
 
-async def test_rows_are_due_when_stale_or_with_two_generations(store):
+async def test_rows_are_due_when_stale_or_with_two_generations(store: KeyStore) -> None:
     done = patient_row(1)
     stale = dataclasses.replace(patient_row(2, "p2"), stale=True)
     two = dataclasses.replace(patient_row(3, "p3"), wraps=(wrap(3), wrap(4)))
@@ -160,7 +160,7 @@ async def test_rows_are_due_when_stale_or_with_two_generations(store):
     assert [row.name for row in await store.due(WrapperKind.PATIENT, 10)] == [stale.name]
 
 
-async def test_a_destroyed_key_is_gone_and_on_the_list_and_its_wrappers_are_stale(store):
+async def test_a_destroyed_key_is_gone_and_on_the_list_and_its_wrappers_are_stale(store: KeyStore) -> None:
     await store.insert([patient_row(1), patient_row(2, "p2"), data_row(3), data_row(4, "p2")])
 
     entries = await store.destroy([key(3)], [patient("p1").name], "erasure", NOW)
@@ -173,7 +173,7 @@ async def test_a_destroyed_key_is_gone_and_on_the_list_and_its_wrappers_are_stal
     assert marked == dataclasses.replace(patient_row(1), revision=2, stale=True)
 
 
-async def test_a_row_that_is_stale_already_changes_its_revision_all_the_same(store):
+async def test_a_row_that_is_stale_already_changes_its_revision_all_the_same(store: KeyStore) -> None:
     await store.insert([patient_row(1), data_row(2), data_row(3, "p2")])
     await store.destroy([key(2)], [patient("p1").name], "erasure", NOW)
     await store.destroy([key(3)], [patient("p1").name], "erasure", NOW)
@@ -183,7 +183,7 @@ async def test_a_row_that_is_stale_already_changes_its_revision_all_the_same(sto
     assert (row.revision, row.stale) == (3, True)
 
 
-async def test_destroying_again_or_what_never_was_changes_nothing(store):
+async def test_destroying_again_or_what_never_was_changes_nothing(store: KeyStore) -> None:
     await store.insert([patient_row(1), data_row(2)])
     await store.destroy([key(2)], [], "erasure", NOW)
     before = await store.tally()
@@ -194,7 +194,7 @@ async def test_destroying_again_or_what_never_was_changes_nothing(store):
     assert list(await store.due(WrapperKind.PATIENT, 10)) == []
 
 
-async def test_a_wrapping_key_is_not_destroyed_by_its_id(store):
+async def test_a_wrapping_key_is_not_destroyed_by_its_id(store: KeyStore) -> None:
     await store.insert([patient_row(1)])
 
     await store.destroy([key(1)], [], "mistake", NOW)
@@ -203,7 +203,7 @@ async def test_a_wrapping_key_is_not_destroyed_by_its_id(store):
     assert (await store.tally()).count == 0
 
 
-async def test_the_list_of_destroyed_keys_is_numbered_and_its_hash_covers_it(store):
+async def test_the_list_of_destroyed_keys_is_numbered_and_its_hash_covers_it(store: KeyStore) -> None:
     await store.insert([data_row(3), data_row(1, "p2"), data_row(2, "p3")])
     assert await store.tally() == Tally()
 
@@ -220,7 +220,7 @@ async def test_the_list_of_destroyed_keys_is_numbered_and_its_hash_covers_it(sto
     assert await store.tally() == tally_of(entries) == entries[-1].tally
 
 
-async def test_rows_are_counted_by_kind(store):
+async def test_rows_are_counted_by_kind(store: KeyStore) -> None:
     assert not await store.counts()
     await store.insert([patient_row(1), data_row(2), data_row(3, "p2")])
 

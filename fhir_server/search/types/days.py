@@ -4,16 +4,25 @@ Decades are kept apart from 1900 to 2099; what lies before or after shares one k
 https://hl7.org/fhir/R4/search.html#date
 """
 
+from calendar import isleap
 from collections.abc import Iterator, Sequence
 from datetime import date
+from functools import lru_cache
 from itertools import islice
+from typing import TypeAlias
 
-from fhir_server.search.types.moment import DAY, EPOCH_DAY, days_until
+from fhir_server.search.types.moment import DAY, EPOCH_DAY
+
+_Day: TypeAlias = tuple[int, int, int]
+"""Year, month, day. A range ends before its end, which may be the first day of the year 10000."""
 
 _EARLY, _LATE = "early", "late"
-_FIRST, _LAST = days_until(1900), days_until(2100) - 1
-_MONTH, _YEAR, _DECADE = 1, 2, 3
+_FIRST, _END = (1900, 1, 1), (2100, 1, 1)
 _EARLIEST, _LATEST = date.min.toordinal() - EPOCH_DAY, date.max.toordinal() - EPOCH_DAY
+_NEVER = (10_000, 1, 1)
+_LENGTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_FEBRUARY = 2
+_DECADE, _YEAR, _MONTH, _WHOLE_DAY = range(4)
 
 
 def day_of(microseconds: int) -> int:
@@ -24,58 +33,69 @@ def day_of(microseconds: int) -> int:
 def keywords(day: int) -> Sequence[str]:
     """The four keywords of a day."""
     text = date.fromordinal(day + EPOCH_DAY).isoformat()
-    decade = _EARLY if day < _FIRST else _LATE if day > _LAST else text[:3]
+    decade = _EARLY if text < "1900" else text[:3] if text < "2100" else _LATE
     return decade, text[:4], text[:7], text
 
 
+@lru_cache(maxsize=1024)
 def cover(first: int | None, last: int | None, most: int) -> tuple[str, ...] | None:
     """Keywords of which every day from `first` to `last` has at least one; None stands for no bound.
 
     The finest cover that needs no more than `most`; None when even whole decades are too many.
     """
-    for widening in range(_DECADE + 1):
-        found = tuple(islice(_cover(first, last, widening), most + 1))
+    begin = None if first is None else _day(first)
+    end = None if last is None else _day(last + 1)
+    for unit in (_WHOLE_DAY, _MONTH, _YEAR, _DECADE):
+        found = tuple(islice(_cover(begin, end, unit), most + 1))
         if len(found) <= most:
             return found
     return None
 
 
-def _cover(first: int | None, last: int | None, widening: int) -> Iterator[str]:
-    """`widening` 1, 2, 3: to whole months, years, decades."""
-    if first is None or (first < _FIRST and (last is None or last >= _FIRST)):
+def _day(day: int) -> _Day:
+    if day > _LATEST:
+        return _NEVER
+    moment = date.fromordinal(day + EPOCH_DAY)
+    return moment.year, moment.month, moment.day
+
+
+def _cover(begin: _Day | None, end: _Day | None, unit: int) -> Iterator[str]:
+    """`unit` is the smallest that is used: the range is widened to whole ones."""
+    if begin is None or (begin < _FIRST and (end is None or end > _FIRST)):
         yield _EARLY
-        first = _FIRST
-    if last is None or (last > _LAST and first <= _LAST):
+        begin = _FIRST
+    if end is None or (end > _END and begin < _END):
         yield _LATE
-        last = _LAST
-    if widening == _DECADE and first <= last and (last < _FIRST or first > _LAST):
-        yield _EARLY if last < _FIRST else _LATE
+        end = _END
+    if unit == _DECADE and begin < end and (begin >= _END or end <= _FIRST):
+        yield _LATE if begin >= _END else _EARLY
         return
-    day, last = (first, last) if first > last else (_unit(first, widening)[0], _unit(last, widening)[1])
-    while day <= last:
-        keyword, day = _largest(day, last)
+    at = _begin_of(begin, unit)
+    while at < end:
+        keyword, at = _largest(at, end, unit)
         yield keyword
 
 
-def _unit(day: int, widening: int) -> tuple[int, int]:
-    """First and last day of the month, year or decade around a day."""
-    moment = date.fromordinal(day + EPOCH_DAY)
-    if widening == _MONTH:
-        return days_until(moment.year, moment.month), days_until(moment.year, moment.month + 1) - 1
-    if widening == _YEAR:
-        return days_until(moment.year), days_until(moment.year + 1) - 1
-    if widening == _DECADE:
-        decade = moment.year - moment.year % 10
-        return days_until(decade), days_until(decade + 10) - 1
-    return day, day
+def _begin_of(day: _Day, unit: int) -> _Day:
+    year, month, _ = day
+    return ((year - year % 10, 1, 1), (year, 1, 1), (year, month, 1), day)[unit]
 
 
-def _largest(day: int, last: int) -> tuple[str, int]:
-    """The keyword of the largest unit that begins on `day` and ends by `last`, and the day after it."""
-    text = date.fromordinal(day + EPOCH_DAY).isoformat()
-    for widening, length, begins in ((_DECADE, 3, "0-01-01"), (_YEAR, 4, "-01-01"), (_MONTH, 7, "-01")):
-        if text.endswith(begins) and (widening != _DECADE or _FIRST <= day <= _LAST):
-            end = _unit(day, widening)[1]
-            if end <= last:
-                return text[:length], end + 1
-    return text, day + 1
+def _largest(at: _Day, end: _Day, unit: int) -> tuple[str, _Day]:
+    """The keyword of the largest unit that begins on a day and ends by `end`, and the day after it."""
+    year, month, day = at
+    if day == 1:
+        if month == 1:
+            after = (year + 10, 1, 1)
+            if unit == _DECADE or (year % 10 == 0 and after <= end and _FIRST <= at < _END):
+                return f"{year // 10:03}", after
+            after = (year + 1, 1, 1)
+            if unit == _YEAR or after <= end:
+                return f"{year:04}", after
+        after = (year + month // 12, month % 12 + 1, 1)
+        if unit == _MONTH or after <= end:
+            return f"{year:04}-{month:02}", after
+    text = f"{year:04}-{month:02}-{day:02}"
+    if day < _LENGTHS[month] + (month == _FEBRUARY and isleap(year)):
+        return text, (year, month, day + 1)
+    return text, (year + month // 12, month % 12 + 1, 1)

@@ -16,6 +16,9 @@ from fhir_server.crypto.wrapping import unwrap
 from fhir_server.kernel.errors import UnavailableError
 from tests.fakes.key_store import FakeKeyStore, FakeRootKeys
 
+Request = tuple[tuple[str, ...], KeyClass]
+Move = tuple[int, int]
+
 _MOST_TURNS = 10_000
 TO_THE_END = 100_000
 DIES = 0
@@ -30,7 +33,7 @@ def _patients_of_one_bucket() -> tuple[str, str, str]:
 
 
 A, B, C = _patients_of_one_bucket()
-REQUESTS = [
+REQUESTS: list[Request] = [
     ((A,), KeyClass.RECORD),
     ((A,), KeyClass.MARKETING),
     ((B,), KeyClass.RECORD),
@@ -67,7 +70,7 @@ class World:
     def keyring(self) -> Keyring:
         return Keyring(self.store, self.root, secrets.token_bytes, FixedClock())
 
-    async def take(self, requests: Sequence[tuple[tuple[str, ...], KeyClass]]) -> None:
+    async def take(self, requests: Sequence[Request]) -> None:
         for request, key in (await self.keyring().data_keys(requests)).items():
             assert self.given.setdefault(key.id, key.secret) == key.secret
             self.names.setdefault(request, set()).add(key.id)
@@ -139,7 +142,7 @@ def alone(process: Coroutine[Any, Any, Any]) -> Any:
             return stop.value
 
 
-def run(processes: Sequence[Coroutine[Any, Any, Any]], schedule: Sequence[tuple[int, int]]) -> None:
+def run(processes: Sequence[Coroutine[Any, Any, Any]], schedule: Sequence[Move]) -> None:
     """Let the processes move as the schedule says: which one, and how many steps; no steps kill it. Then in turn.
 
     One that has ended stays still.
@@ -167,5 +170,5 @@ def _moved(process: Coroutine[Any, Any, Any], steps: int) -> bool:
     return True
 
 
-def _in_turn() -> Iterator[tuple[int, int]]:
+def _in_turn() -> Iterator[Move]:
     return ((number, 7) for number in itertools.count())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.properties.crypto.processes import DIES, REQUESTS, TO_THE_END, World, alone, run
+from tests.properties.crypto.processes import DIES, REQUESTS, TO_THE_END, Move, Request, World, alone, run
 
 SCHEDULES = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 60)), max_size=40)
 REQUESTED = st.lists(st.sampled_from(REQUESTS), min_size=1, max_size=4, unique=True)
@@ -15,7 +15,9 @@ EXAMPLES = settings(max_examples=60, deadline=None)
 
 @given(SCHEDULES, st.lists(REQUESTED, min_size=2, max_size=4))
 @EXAMPLES
-def test_processes_that_make_the_same_keys_end_with_one_of_each(schedule, wishes):
+def test_processes_that_make_the_same_keys_end_with_one_of_each(
+    schedule: list[Move], wishes: list[list[Request]]
+) -> None:
     world = World()
 
     run([world.take(wish) for wish in wishes], schedule)
@@ -23,9 +25,11 @@ def test_processes_that_make_the_same_keys_end_with_one_of_each(schedule, wishes
     world.check()
 
 
-@given(st.data(), SCHEDULES, st.lists(REQUESTED, max_size=3), st.booleans())
+@given(st.data(), SCHEDULES, st.lists(REQUESTED, max_size=3), st.integers(0, 1))
 @EXAMPLES
-def test_destroying_among_takers_and_openers_loses_nothing_and_leaves_nothing(data, schedule, wishes, rotates):
+def test_destroying_among_takers_and_openers_loses_nothing_and_leaves_nothing(
+    data: st.DataObject, schedule: list[Move], wishes: list[list[Request]], rotating: int
+) -> None:
     world = World()
     alone(world.take(REQUESTS[:4]))
     ids = sorted(world.given)
@@ -36,7 +40,7 @@ def test_destroying_among_takers_and_openers_loses_nothing_and_leaves_nothing(da
             world.destroy(first),
             world.destroy(second),
             world.open(ids),
-            *([world.rotate()] if rotates else []),
+            *(world.rotate() for _ in range(rotating)),
             *(world.take(wish) for wish in wishes),
         ],
         schedule,
@@ -47,7 +51,9 @@ def test_destroying_among_takers_and_openers_loses_nothing_and_leaves_nothing(da
 
 @given(SCHEDULES, st.lists(REQUESTED, min_size=1, max_size=2), st.integers(0, 3))
 @EXAMPLES
-def test_whoever_dies_while_wrappers_are_renewed_the_next_run_finishes(schedule, wishes, which):
+def test_whoever_dies_while_wrappers_are_renewed_the_next_run_finishes(
+    schedule: list[Move], wishes: list[list[Request]], which: int
+) -> None:
     world = World()
     alone(world.take(REQUESTS[:4]))
     gone = sorted(world.given)[which]
@@ -60,7 +66,7 @@ def test_whoever_dies_while_wrappers_are_renewed_the_next_run_finishes(schedule,
 
 
 @pytest.mark.parametrize("ends", [TO_THE_END, DIES], ids=["lives", "dies"])
-def test_a_key_that_is_made_while_another_is_destroyed_is_never_lost(ends):
+def test_a_key_that_is_made_while_another_is_destroyed_is_never_lost(ends: int) -> None:
     """Every point at which the maker can be overtaken."""
     for steps in range(1, 40):
         world = World()
@@ -73,7 +79,7 @@ def test_a_key_that_is_made_while_another_is_destroyed_is_never_lost(ends):
 
 @pytest.mark.parametrize("ends", [TO_THE_END, DIES], ids=["lives", "dies"])
 @pytest.mark.parametrize("late", [1, 2, 3])
-def test_a_key_that_another_stored_too_late_is_not_taken_as_good(late, ends):
+def test_a_key_that_another_stored_too_late_is_not_taken_as_good(late: int, ends: int) -> None:
     """A reads the wrapper, B drops it, C stores a key under it, A reads that key: at every point of A and C."""
     for before, reading in itertools.product(range(4, 16), range(1, 10)):
         world = World()
@@ -88,11 +94,11 @@ def test_a_key_that_another_stored_too_late_is_not_taken_as_good(late, ends):
         world.check()
 
 
-def test_a_destroyer_that_dies_at_any_step_leaves_what_the_next_run_finishes():
+def test_a_destroyer_that_dies_at_any_step_leaves_what_the_next_run_finishes() -> None:
     for steps in range(1, 200):
         world = World()
         alone(world.take(REQUESTS[:4]))
-        gone = sorted(world.given)[0]
+        gone = min(world.given)
 
         run([world.destroy([gone])], [(0, steps), (0, DIES)])
         alone(world.destroy([gone]))
@@ -100,7 +106,7 @@ def test_a_destroyer_that_dies_at_any_step_leaves_what_the_next_run_finishes():
         world.check()
 
 
-def test_a_patient_that_becomes_due_while_its_bucket_is_looked_at_is_never_forgotten():
+def test_a_patient_that_becomes_due_while_its_bucket_is_looked_at_is_never_forgotten() -> None:
     """A second destruction at every point of the bucket's turn, however far it comes before the bucket goes on."""
     for looking, marking in itertools.product(range(1, 14), range(1, 26)):
         world = World()

@@ -46,6 +46,13 @@ def test_a_fine_cover_holds_no_day_beside_its_range(start: date, length: int, of
     assert bool(set(days.keywords(day)) & set(cover)) is (first <= day <= last)
 
 
+def test_far_away_a_keyword_may_stand_for_all() -> None:
+    century = [date(year, 5, 5).toordinal() - EPOCH_DAY for year in (1500, 1600, 2500, 2600)]
+
+    assert days.cover(century[0], century[1], 50) == ("early",)
+    assert days.cover(century[2], century[3], 50) == ("late",)
+
+
 def test_most_ranges_need_few_keywords() -> None:
     starts = [date(1990, 1, 1) + timedelta(days=97 * step) for step in range(60)]
     sizes = [

@@ -1,7 +1,6 @@
 """Does a Period cover an instant?"""
 
 from datetime import UTC, datetime, timedelta, timezone
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -38,6 +37,7 @@ OUTSIDE = [
     {"end": "2025"},
     {"end": "2026-02"},
     {"end": "2025-12"},
+    {"end": "2026-03-14T11:59:59.9Z"},
     {"end": "2026-03-13"},
     {"end": "2026-03-14T11:59:59Z"},
     {"end": "2026-03-14T11:59:59.999Z"},
@@ -86,11 +86,21 @@ def test_an_instant_without_a_zone_is_unsure() -> None:
 
 def test_a_day_ends_with_the_day_at_the_clinic() -> None:
     until = {"end": "2026-03-28"}
-    paris = ZoneInfo("Europe/Paris")
+    paris = timezone(timedelta(hours=1))
 
     assert covers(until, datetime(2026, 3, 28, 23, 59, 59, tzinfo=paris)) is Match.YES
     assert covers(until, datetime(2026, 3, 29, 0, 0, tzinfo=paris)) is Match.NO
     assert covers(until, datetime(2026, 3, 28, 23, 30, tzinfo=UTC)) is Match.YES
+
+
+def test_a_year_and_a_month_end_where_the_next_begins() -> None:
+    new_year = datetime(2026, 1, 1, tzinfo=UTC)
+    before = new_year - timedelta(microseconds=1)
+
+    assert [covers({"end": end}, before) for end in ("2025", "2025-12", "2025-12-31")] == [Match.YES] * 3
+    assert [covers({"end": end}, new_year) for end in ("2025", "2025-12", "2025-12-31")] == [Match.NO] * 3
+    assert [covers({"start": start}, before) for start in ("2026", "2026-01", "2026-01-01")] == [Match.NO] * 3
+    assert [covers({"start": start}, new_year) for start in ("2026", "2026-01", "2026-01-01")] == [Match.YES] * 3
 
 
 @pytest.mark.parametrize("zone", [timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))])
@@ -109,14 +119,18 @@ def test_the_last_year_of_the_calendar_is_a_year_like_any_other() -> None:
 
 
 FORMS = {4: "%Y", 7: "%Y-%m", 10: "%Y-%m-%d", 19: "%Y-%m-%dT%H:%M:%S"}
-MOMENTS = st.datetimes(datetime(2024, 2, 27), datetime(2024, 3, 2))  # noqa: DTZ001  the zone is put on below
+# The zone is put on below; around a leap day and around a new year the ends of months and years are near.
+MOMENTS = st.datetimes(datetime(2024, 2, 27), datetime(2024, 3, 2)) | st.datetimes(  # noqa: DTZ001  as said above
+    datetime(2023, 11, 29),  # noqa: DTZ001  as said above
+    datetime(2024, 1, 3),  # noqa: DTZ001  as said above
+)
 
 
 def written(moment: datetime, digits: int) -> str:
     return moment.strftime(FORMS[digits])
 
 
-@settings(max_examples=300)
+@settings(max_examples=400)
 @given(MOMENTS, MOMENTS, MOMENTS, st.sampled_from(list(FORMS)), st.sampled_from(list(FORMS)), st.integers(-14, 14))
 def test_an_end_holds_as_far_as_it_is_written(
     start: datetime, end: datetime, now: datetime, before: int, after: int, hours: int

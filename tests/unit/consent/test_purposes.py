@@ -9,9 +9,20 @@ from fhir_server.kernel.json import Json
 def test_each_purpose_is_named_by_its_own_code() -> None:
     names = [canonical({"system": SYSTEM, "code": purpose.code}) for purpose in PURPOSES]
 
+    assert SYSTEM == "urn:aesthetic-fhir-server:purpose"
     assert names == [purpose.code for purpose in PURPOSES]
-    assert len(set(names)) == len(PURPOSES)
-    assert CARE_PHOTOGRAPHY in names
+    assert names == [
+        "treatment",
+        CARE_PHOTOGRAPHY,
+        "photo-followup",
+        "photo-marketing",
+        "photo-social",
+        "communications",
+        "training",
+        "research",
+        "publication-journal",
+        "marketing",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,17 @@ def test_a_reference_that_does_not_say_its_type_is_of_none(subject: Json) -> Non
     assert values("Observation.subject.where(resolve() is Patient)", observation) == []
 
 
+def test_a_bare_url_says_its_type_too() -> None:
+    concepts: Json = {"resourceType": "ConceptMap", "sourceCanonical": "http://x.example/ValueSet/1"}
+
+    assert values("ConceptMap.source.where(resolve() is ValueSet)", concepts) == ["http://x.example/ValueSet/1"]
+    assert values("ConceptMap.source.where(resolve() is CodeSystem)", concepts) == []
+    assert (
+        values("Observation.value.where(resolve() is Patient)", {"resourceType": "Observation", "valueInteger": 1})
+        == []
+    )
+
+
 def test_a_hash_alone_is_the_resource_itself() -> None:
     listed = {"resourceType": "List", "subject": {"reference": "#"}}
 

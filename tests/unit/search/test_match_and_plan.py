@@ -154,7 +154,9 @@ def test_many_days_are_looked_up_day_by_day() -> None:
 
 
 def test_the_address_narrows_too() -> None:
-    query = parsed("Patient", "_id=7,8", "_id=8,9", "_lastUpdated=ge2024-05-01", "_lastUpdated=lt2024-05-02")
+    query = parsed(
+        "Patient", "gender=female", "_id=7,8", "_id=8,9", "_lastUpdated=ge2024-05-01", "_lastUpdated=lt2024-05-02"
+    )
     day = stretch("2024-05-01")
 
     assert day is not None

@@ -110,6 +110,18 @@ def test_a_range_overlaps() -> None:
     assert finds({**condition, "onsetRange": {}}, "onset-age:missing=true")
 
 
+def test_a_probability_may_be_a_range() -> None:
+    assessment = {"resourceType": "RiskAssessment", "id": "r"}
+    likely = {"probabilityRange": {"low": {"value": Decimal("0.2")}, "high": {"value": Decimal("0.4")}}}
+
+    assert finds({**assessment, "prediction": [likely]}, "probability=gt0.3", "probability=lt0.3")
+    assert finds({**assessment, "prediction": [{"probabilityRange": {}}]}, "probability:missing=true")
+
+
+def test_a_quantity_without_a_number_is_no_value() -> None:
+    assert finds(observation(valueQuantity={"unit": "kg"}), "value-quantity:missing=true")
+
+
 def test_money_is_a_quantity_in_its_currency() -> None:
     invoice = {"resourceType": "Invoice", "id": "i", "totalNet": {"value": Decimal("10.50"), "currency": "EUR"}}
 

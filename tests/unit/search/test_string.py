@@ -76,6 +76,10 @@ def test_letters_that_do_not_decompose_are_found_as_people_type_them(stored: str
     assert finds(patient(name=[{"family": stored}]), f"family={asked}")
 
 
+def test_what_is_no_text_is_no_value() -> None:
+    assert finds(patient(name=[{"family": 7, "given": "Ada"}, "Berg"]), "family:missing=true")
+
+
 def test_spacing_does_not_matter() -> None:
     assert finds(patient(name=[{"family": "van  der\tBerg"}]), "family=van der b")
     assert finds(patient(name=[{"family": "van der Berg"}]), "family=  berg ")

@@ -26,6 +26,10 @@ def test_r_fhir_054_a_profile_is_found_with_or_without_its_version() -> None:
     assert not finds(ada, "_profile=http://x.example/")
 
 
+def test_an_empty_uri_is_no_value() -> None:
+    assert finds(patient(meta={"profile": [" ", 7]}), "_profile:missing=true")
+
+
 def test_what_belongs_together_is_found_together() -> None:
     assert finds(PRESSURE, "component-code-value-quantity=8480-6$gt120")
     assert finds(PRESSURE, "combo-code-value-quantity=8462-4$85||mm[Hg]")

@@ -1,0 +1,72 @@
+"""Conditional create, update and delete over HTTP: the criteria stand in a header or in the query.
+
+https://hl7.org/fhir/R4/http.html#ccreate, #cond-update, #cdelete
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fhir_server.api import outgoing
+from fhir_server.api.body import json_body, query_pairs
+from fhir_server.api.incoming import if_match
+from fhir_server.api.surface import Surface
+from fhir_server.engine.call import Call
+from fhir_server.engine.conditional import Outcome
+from fhir_server.search.parse import parse
+from fhir_server.search.tree import Query
+from fhir_server.smart.access import may_read
+
+Do: TypeAlias = Callable[[], Awaitable[Response]]
+
+_FORMATTING = frozenset({"_format", "_pretty"})
+
+
+def create(surface: Surface, request: Request, call: Call, body: object) -> Do:
+    """A create with `If-None-Exist: identifier=…`."""
+    written = request.headers["if-none-exist"].partition("?")[2] or request.headers["if-none-exist"]
+    query = parse(str(call.type), parse_qsl(written, keep_blank_values=True), base=surface.base)
+
+    async def do() -> Response:
+        return _answer(surface, request, call, await surface.conditional.create(call, body, query))
+
+    return do
+
+
+async def update(surface: Surface, request: Request, call: Call) -> Do:
+    """`PUT [type]?…`."""
+    match, query = if_match(request), _criteria(surface, request, call)
+    body = await json_body(request, surface.most_body)
+
+    async def do() -> Response:
+        return _answer(surface, request, call, await surface.conditional.update(call, body, query, match))
+
+    return do
+
+
+async def delete(surface: Surface, request: Request, call: Call) -> Do:
+    """`DELETE [type]?…`."""
+    query = _criteria(surface, request, call)
+
+    async def do() -> Response:
+        await surface.conditional.delete(call, query)
+        return outgoing.deleted(None)
+
+    return do
+
+
+def _criteria(surface: Surface, request: Request, call: Call) -> Query:
+    """Never lenient: a parameter that is ignored would widen what is written or deleted (R-FHIR-043)."""
+    pairs = [pair for pair in query_pairs(request) if pair[0] not in _FORMATTING]
+    return parse(str(call.type), pairs, base=surface.base)
+
+
+def _answer(surface: Surface, request: Request, call: Call, outcome: Outcome) -> Response:
+    stored = outcome.stored
+    readable = may_read(call, stored)
+    if outcome.written:
+        return outgoing.written(stored, surface.base, request.headers.get("prefer"), readable=readable)
+    return outgoing.existing(stored, surface.base, request.headers.get("prefer"), readable=readable)

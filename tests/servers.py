@@ -1,0 +1,102 @@
+"""The installed command in a process of its own, on a real socket: for what cannot be seen from inside."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+COMMAND = (sys.executable, "-m", "fhir_server")
+_PATIENCE = 60
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(data_dir: Path, **settings: object) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FHIR_SERVER_")}
+    return {
+        **inherited,
+        "FHIR_SERVER_DATA_DIR": str(data_dir),
+        **{f"FHIR_SERVER_{name.upper()}": str(value) for name, value in settings.items()},
+    }
+
+
+def run(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], env=env, capture_output=True, text=True, timeout=_PATIENCE, check=False
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    process: "subprocess.Popen[str]"
+    port: int
+    env: Mapping[str, str]
+    said: tuple[str, ...]
+    log: Path
+
+    def token(self, *more: str, scope: str = "system/*.cruds") -> str:
+        issued = run("token", "--scope", scope, *more, env=self.env)
+        assert issued.returncode == 0, issued.stderr
+        return issued.stdout.strip().splitlines()[-1]
+
+    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, dict[str, str], bytes]:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body or None, given)
+            answer = connection.getresponse()
+            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+        finally:
+            connection.close()
+
+    def send(self, raw: bytes) -> bytes:
+        """These very bytes, and all that comes back until the server closes or is silent."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as wire:
+            wire.sendall(raw)
+            wire.shutdown(socket.SHUT_WR)
+            parts = []
+            while part := wire.recv(65_536):
+                parts.append(part)
+        return b"".join(parts)
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(_PATIENCE)
+
+
+@contextmanager
+def started(command: str, data_dir: Path, **settings: object) -> Iterator[Server]:
+    """Ready when entered; ended, if it still runs, when left."""
+    port = free_port()
+    env = environment(data_dir, port=port, **settings)
+    log = data_dir / "stderr.log"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as errors:
+        process = subprocess.Popen([*COMMAND, command], env=env, stdout=subprocess.PIPE, stderr=errors, text=True)
+        try:
+            yield Server(process, port, env, tuple(_until_ready(process, log)), log)
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+                process.wait(_PATIENCE)
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+def _until_ready(process: "subprocess.Popen[str]", log: Path) -> Iterator[str]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        yield line.rstrip("\n")
+        if line.startswith("ready"):
+            return
+    raise AssertionError(f"It ended with {process.wait(_PATIENCE)} before it was ready: {log.read_text()[-2000:]}")
