@@ -27,13 +27,16 @@ from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import KeyClass
 from fhir_server.crypto.providers.file import FileProvider
 from fhir_server.crypto.signing import Signer
+from fhir_server.engine.batch import Batches
+from fhir_server.engine.bundle_plan import Planning
+from fhir_server.engine.bundles import Bundles
 from fhir_server.engine.call import Principal
 from fhir_server.engine.conditional import Conditional
 from fhir_server.engine.drafts import Drafts
 from fhir_server.engine.history import Histories
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.pipeline import Pipeline
-from fhir_server.engine.transaction import Bundles
+from fhir_server.engine.transaction import Transactions
 from fhir_server.fhir.capability import Offer, capability_statement
 from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.shapes import shapes
@@ -100,10 +103,17 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         engine = Engine(store.resources, steps, drafts, settings.search_candidates)
         tokens = Tokens(await keyring.named("access-token", KeyClass.SIGNING), settings.base_url, base, random_id)
         paging = Paging(await keyring.named("page-links", KeyClass.CURSOR), timedelta(seconds=settings.page_lifetime))
+        several = settings.conditional_delete_several
+        conditional = Conditional(engine, delete_several=several)
+        planning = Planning(engine, random_id, clock, base, delete_several=several)
         surface = Surface(
             engine=engine,
-            bundles=Bundles(engine, random_id, settings.most_entries),
-            conditional=Conditional(engine, delete_several=settings.conditional_delete_several),
+            bundles=Bundles(
+                engine,
+                Transactions(engine, planning, settings.most_entries, base),
+                Batches(engine, conditional, settings.most_entries, base),
+            ),
+            conditional=conditional,
             histories=Histories(engine, settings.search_candidates),
             delivery=Delivery(engine, store.photos),
             bearer=Bearer(tokens),

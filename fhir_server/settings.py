@@ -81,7 +81,7 @@ class Settings:
     max_body_bytes: Annotated[int, "The largest request body.", Within(1024, 1_073_741_824)] = 32_000_000
     most_entries: Annotated[int, "The most entries in a Bundle that is posted.", Within(1, 5000)] = 5000
     unrecoverable_within: Annotated[int, "Hours until what was erased cannot be recovered.", Within(1, 720)] = 24
-    conditional_delete_several: Annotated[bool, "May a conditional delete delete several resources?"] = False
+    conditional_delete_several: Annotated[bool, "Lets a conditional delete delete several resources."] = False
     refuse_missing_references: Annotated[bool, "Refuse a resource that refers to one not stored here."] = False
     page_lifetime: Annotated[int, "Seconds a link to a further page is good for.", Within(60, 86_400)] = 900
     search_candidates: Annotated[int, "The most resources opened for one order or total.", Within(20, 100_000)] = 2000

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-COMMAND = (sys.executable, "-m", "fhir_server")
+COMMAND = (str(Path(sys.executable).with_name("fhir-server")),)
 _PATIENCE = 60
 
 

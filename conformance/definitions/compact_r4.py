@@ -92,6 +92,8 @@ def _element(element: Json, *, profile: bool) -> Json:
         compact["type"] = [_type(element["path"], each) for each in element["type"]]
     if [each["code"] for each in element.get("type", ())] == [SYSTEM_STRING]:
         compact["bare"] = True
+    if element.get("isSummary"):
+        compact["summary"] = True
     if element["min"]:
         compact["min"] = element["min"]
     if element["max"] != "1":

@@ -7,6 +7,10 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 
+from fhir_server.engine.interactions import Edit
+from fhir_server.engine.patch.bodies import JSON_PATCH
+from fhir_server.engine.patch.fhirpath_patch import fhirpath_patch
+from fhir_server.engine.patch.json_patch import json_patch
 from fhir_server.kernel import json
 from fhir_server.kernel.errors import InvalidRequestError, MalformedError, TooLargeError, UnsupportedMediaTypeError
 
@@ -22,6 +26,17 @@ async def json_body(request: Request, most: int) -> object:
     if not raw:
         raise MalformedError("The body is empty; it should be a FHIR resource as JSON.")
     return json.decode(raw)
+
+
+async def patch_body(request: Request, most: int) -> Edit:
+    """The edit that a PATCH asks for: JSON Patch by its own media type, FHIRPath Patch as a Parameters resource."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().casefold() == JSON_PATCH:
+        _require_type(request, frozenset({JSON_PATCH}))
+        return json_patch(json.decode(await _read(request, most)))
+    parameters = await json_body(request, most)
+    if not isinstance(parameters, dict) or parameters.get("resourceType") != "Parameters":
+        raise InvalidRequestError(f"A patch is a Parameters resource, or of the type {JSON_PATCH}.")
+    return fhirpath_patch(parameters)
 
 
 async def optional_json_body(request: Request, most: int) -> object:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_server.api import outgoing
-from fhir_server.api.body import json_body, query_pairs
+from fhir_server.api.body import json_body, patch_body, query_pairs
 from fhir_server.api.incoming import if_match
 from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call
@@ -43,6 +43,20 @@ async def update(surface: Surface, request: Request, call: Call) -> Do:
 
     async def do() -> Response:
         return _answer(surface, request, call, await surface.conditional.update(call, body, query, match))
+
+    return do
+
+
+async def patch(surface: Surface, request: Request, call: Call) -> Do:
+    """`PATCH [type]?…`."""
+    match, query = if_match(request), _criteria(surface, request, call)
+    edit = await patch_body(request, surface.most_body)
+
+    async def do() -> Response:
+        outcome = await surface.conditional.patch(call, query, edit, match)
+        return outgoing.existing(
+            outcome.stored, surface.base, request.headers.get("prefer"), readable=may_read(call, outcome.stored)
+        )
 
     return do
 

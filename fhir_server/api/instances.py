@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_server.api import conditions, outgoing
-from fhir_server.api.body import json_body
+from fhir_server.api.body import json_body, patch_body
 from fhir_server.api.incoming import if_match
 from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call
@@ -44,9 +44,22 @@ async def update(surface: Surface, request: Request, call: Call) -> Do:
     body = await json_body(request, surface.most_body)
 
     async def do() -> Response:
-        stored = await surface.engine.update(call, body, match)
+        only_new = request.headers.get("if-none-match", "").strip() == "*"
+        stored = await surface.engine.update(call, body, match, only_new=only_new)
         prefer = request.headers.get("prefer")
         return outgoing.written(stored, surface.base, prefer, readable=may_read(call, stored))
+
+    return do
+
+
+async def patch(surface: Surface, request: Request, call: Call) -> Do:
+    match = if_match(request)
+    edit = await patch_body(request, surface.most_body)
+
+    async def do() -> Response:
+        stored = await surface.engine.amend(call, edit, match)
+        prefer = request.headers.get("prefer")
+        return outgoing.existing(stored, surface.base, prefer, readable=may_read(call, stored))
 
     return do
 

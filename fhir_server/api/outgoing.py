@@ -8,9 +8,9 @@ from email.utils import format_datetime
 
 from starlette.responses import Response
 
+from fhir_server.engine.answers import Answer
 from fhir_server.engine.interactions import Page
 from fhir_server.engine.stored import Stored
-from fhir_server.engine.transaction import Answer
 from fhir_server.fhir.outcome import operation_outcome
 from fhir_server.kernel import json
 from fhir_server.kernel.clock import instant
@@ -127,7 +127,7 @@ def _entry(answer: Answer, base: str, *, readable: bool) -> bytes:
     stored = answer.stored
     if stored is None or stored.deleted:
         return b'{"response":{"status":"204"}}'
-    status = _OK if answer.method == "GET" or stored.version > 1 else _CREATED
+    status = _CREATED if answer.written and stored.version == 1 else _OK
     response = json.encode(
         {
             "status": str(status),

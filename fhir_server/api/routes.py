@@ -31,6 +31,7 @@ _TABLE: Mapping[str, Methods] = {
     "/fhir/Binary/{id}": {
         "GET": (Interaction.READ, photos.read_binary),
         "PUT": (Interaction.UPDATE, instances.update),
+        "PATCH": (Interaction.PATCH, instances.patch),
         "DELETE": (Interaction.DELETE, instances.delete),
     },
     "/fhir/{type}/_history": {"GET": (Interaction.HISTORY_TYPE, histories.history)},
@@ -39,15 +40,25 @@ _TABLE: Mapping[str, Methods] = {
     "/fhir/{type}/{id}": {
         "GET": (Interaction.READ, instances.read),
         "PUT": (Interaction.UPDATE, instances.update),
+        "PATCH": (Interaction.PATCH, instances.patch),
         "DELETE": (Interaction.DELETE, instances.delete),
     },
     "/fhir/{type}": {
         "GET": (Interaction.SEARCH_TYPE, searches.search),
         "POST": (Interaction.CREATE, instances.create),
         "PUT": (Interaction.UPDATE, conditions.update),
+        "PATCH": (Interaction.PATCH, conditions.patch),
         "DELETE": (Interaction.DELETE, conditions.delete),
     },
 }
+_TRIED: Mapping[str, Interaction] = {
+    "POST": Interaction.CREATE,
+    "PUT": Interaction.UPDATE,
+    "PATCH": Interaction.PATCH,
+    "DELETE": Interaction.DELETE,
+}
+"""As what a method is recorded that its address does not serve."""
+
 _OPEN = frozenset({Interaction.CAPABILITIES})
 """What is answered without a token: a description of the server, nothing of the clinic (R-SMART-010)."""
 
@@ -73,7 +84,7 @@ class _Endpoint:
 
 async def _answer(surface: Surface, request: Request, path: str, methods: Methods) -> Response:
     found = methods.get("GET" if request.method == "HEAD" else request.method)
-    interaction, understand = found or next(iter(methods.values()))
+    interaction, understand = found or (_TRIED.get(request.method, Interaction.READ), next(iter(methods.values()))[1])
     call = call_of(request, interaction, surface.clock)
     if path.startswith("/fhir/Consent/"):
         call = replace(call, type="Consent", operation="withdraw")

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from fhir_server.api.paging import Paging
+from fhir_server.engine.bundles import Bundles
 from fhir_server.engine.conditional import Conditional
 from fhir_server.engine.history import Histories
 from fhir_server.engine.interactions import Engine
-from fhir_server.engine.transaction import Bundles
 from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
 from fhir_server.smart.bearer import Bearer

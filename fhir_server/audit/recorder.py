@@ -64,7 +64,8 @@ class Recorder(Step):
             description=f"{failure.status}: {failure.issues[0].diagnostics}",
             issue=failure.issues[0].code,
         )
-        return [self._entry(happening, patient) for patient in call.trace.decisions or (None,)]
+        patients = dict.fromkeys(patient for patient, _ in call.trace.decisions)
+        return [self._entry(happening, patient) for patient in patients or (None,)]
 
     def _listed(self, call: Call, disclosed: Sequence[Stored]) -> list[Entry]:
         """One event per distinct patient on the page; one without where no patient was seen."""

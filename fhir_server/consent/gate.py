@@ -14,7 +14,7 @@ from fhir_server.engine.pipeline import Step
 from fhir_server.engine.ports import Head, Heads, ResourceStore
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import NoLegalBasisError, UnprocessableError
-from fhir_server.kernel.identity import parse_reference
+from fhir_server.kernel.identity import ResourceKey, parse_reference
 from fhir_server.kernel.json import Json
 
 
@@ -28,7 +28,7 @@ class Gate(Step):
         if change.key.type == "Consent":
             return _moving_head(change)
         if change.key.type == "Media" and change.resource is not None and _has_bytes(change.resource):
-            return change.relying_on(await self._basis(call, _patient(change.resource)))
+            return change.relying_on(await self._basis(call, _patient(change.resource), change.key))
         return change
 
     async def disclose(self, call: Call, stored: Stored) -> Stored | None:
@@ -38,16 +38,17 @@ class Gate(Step):
         if stored.resource.get("status") == "entered-in-error":
             raise NoLegalBasisError("The photo was entered in error; its bytes are not shown.")
         patient = _patient(stored.resource)
-        call.trace.bases[patient] = await self._basis(call, patient)
+        call.trace.bases[patient] = await self._basis(call, patient, stored.key)
         return stored
 
-    async def _basis(self, call: Call, patient: str) -> ConsentBasis:
-        """The consent that permits, decided once per call and patient. Raises NoLegalBasisError with the reason."""
-        decided = call.trace.decisions.get(patient)
+    async def _basis(self, call: Call, patient: str, resource: ResourceKey) -> ConsentBasis:
+        """The consent that permits, decided once per call and resource. Raises NoLegalBasisError with the reason."""
+        actor = parse_reference(call.principal.fhir_user) if call.principal.fhir_user else None
+        decided = call.trace.decisions.get((patient, resource))
         if decided is None:
-            decided = call.trace.decisions[patient] = await consented(
-                self._store, self._heads, Ask(patient, CARE_PHOTOGRAPHY, call.instant)
-            )
+            ask = Ask(patient, CARE_PHOTOGRAPHY, call.instant, resource, actor)
+            decided = await consented(self._store, self._heads, ask)
+            call.trace.decisions[patient, resource] = decided
         if isinstance(decided, Permit):
             return decided.basis
         why = decided.text if isinstance(decided, Deny) else "Nothing was decided."

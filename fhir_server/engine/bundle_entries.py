@@ -8,75 +8,104 @@ from dataclasses import dataclass
 
 from fhir_server.fhir.definitions import served_types
 from fhir_server.kernel.errors import FhirError, InvalidRequestError, Issue, NotFoundError, TooLargeError
-from fhir_server.kernel.identity import NewId, ResourceKey, is_id
+from fhir_server.kernel.identity import ResourceKey, is_id
 from fhir_server.kernel.json import Json
 
-ORDER = ("DELETE", "POST", "PUT", "GET")
-_PARTS_OF_INSTANCE = 2
+ORDER = ("DELETE", "POST", "PUT", "PATCH", "GET")
+_PARTS_OF_INSTANCE, _PARTS_OF_VERSION = 2, 4
+_WITH_RESOURCE = frozenset({"POST", "PUT", "PATCH"})
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One request. `index` is its place in the Bundle; `key.id` is fresh for a POST, empty for a search."""
+    """One request. `index` is its place in the Bundle, `id` empty where the URL names none.
+
+    `criteria` is the query of a conditional write, `query` that of a search. `version` is asked for by a vread.
+    """
 
     index: int
     method: str
-    key: ResourceKey
+    type: str
+    id: str = ""
+    version: int | None = None
+    criteria: str = ""
     query: str = ""
     resource: Json | None = None
     full_url: str = ""
     if_match: int | None = None
+    if_none_match: str = ""
+
+    @property
+    def key(self) -> ResourceKey | None:
+        return ResourceKey(self.type, self.id) if self.id else None
 
 
-def entries(bundle: Json, new_id: NewId, most: int) -> list[Entry]:
-    """Every entry in the Bundle's order. Raises for the first that cannot be understood, naming it."""
+def listed(bundle: Json, most: int) -> list[Entry | FhirError]:
+    """Every entry in the Bundle's order, or in its place why it cannot be understood."""
     found = bundle.get("entry", [])
     if not isinstance(found, list):
         raise InvalidRequestError("Bundle.entry is not an array.", expression="Bundle.entry")
     if len(found) > most:
         raise TooLargeError(f"A bundle has at most {most} entries.", expression="Bundle.entry")
-    parsed = []
-    for index, entry in enumerate(found):
-        try:
-            parsed.append(_entry(index, entry, new_id))
-        except FhirError as error:
-            raise at_entry(error, index) from None
-    return parsed
+    return [_understood(index, entry) for index, entry in enumerate(found)]
 
 
-def _entry(index: int, entry: object, new_id: NewId) -> Entry:
+def entries(bundle: Json, most: int) -> list[Entry]:
+    """The same, all of them understood. Raises for the first that is not."""
+    found: list[Entry] = []
+    for one in listed(bundle, most):
+        if isinstance(one, FhirError):
+            raise one
+        found.append(one)
+    return found
+
+
+def _understood(index: int, entry: object) -> Entry | FhirError:
+    try:
+        return _entry(index, entry)
+    except FhirError as error:
+        return at_entry(error, index)
+
+
+def _entry(index: int, entry: object) -> Entry:
     request = entry.get("request") if isinstance(entry, dict) else None
     if not isinstance(entry, dict) or not isinstance(request, dict):
         raise InvalidRequestError("An entry needs a request.", expression="request")
     method, url = request.get("method"), request.get("url")
     if method not in ORDER or not isinstance(url, str):
         raise InvalidRequestError(f"An entry needs request.method, one of {', '.join(ORDER)}, and request.url.")
-    conditions = sorted(_CONDITIONS & request.keys())
-    if conditions:
-        raise InvalidRequestError(f"Conditional entries are not served: request.{conditions[0]}.")
     path, _, query = url.partition("?")
     parts = path.strip("/").split("/")
     if parts[0] not in served_types():
         raise NotFoundError("request.url names no resource type that is served here.", expression="request.url")
-    key = ResourceKey(parts[0], _id(method, parts, query, new_id))
     resource = entry.get("resource")
-    if method in {"POST", "PUT"} and not isinstance(resource, dict):
-        raise InvalidRequestError("A POST or PUT entry needs a resource.", expression="resource")
-    full_url = entry.get("fullUrl", "")
-    return Entry(index, method, key, query, resource, str(full_url), version_in(request.get("ifMatch")))
+    if method in _WITH_RESOURCE and not isinstance(resource, dict):
+        raise InvalidRequestError(f"A {method} entry needs a resource.", expression="resource")
+    if not _fits(method, parts, query):
+        raise InvalidRequestError(f"request.url does not fit {method}.", expression="request.url")
+    return Entry(
+        index,
+        method,
+        parts[0],
+        id=parts[1] if len(parts) > 1 else "",
+        version=int(parts[3]) if len(parts) == _PARTS_OF_VERSION else None,
+        criteria=str(request.get("ifNoneExist", "")) if method == "POST" else query if method != "GET" else "",
+        query=query if method == "GET" else "",
+        resource=resource,
+        full_url=str(entry.get("fullUrl", "")),
+        if_match=version_in(request.get("ifMatch")),
+        if_none_match=str(request.get("ifNoneMatch", "")),
+    )
 
 
-_CONDITIONS = frozenset({"ifNoneMatch", "ifModifiedSince", "ifNoneExist"})
-
-
-def _id(method: str, parts: Sequence[str], query: str, new_id: NewId) -> str:
-    if len(parts) == 1 and method == "POST" and not query:
-        return new_id()
-    if len(parts) == 1 and method == "GET":
-        return ""
-    if len(parts) == _PARTS_OF_INSTANCE and is_id(parts[1]) and method != "POST" and not query:
-        return parts[1]
-    raise InvalidRequestError(f"request.url does not fit {method}.", expression="request.url")
+def _fits(method: str, parts: Sequence[str], query: str) -> bool:
+    """Does the URL name what the method acts on: a type, an instance, or a type with criteria?"""
+    if len(parts) == 1:
+        return method == "GET" or (not query if method == "POST" else bool(query))
+    if method == "POST" or query or not is_id(parts[1]):
+        return False
+    is_vread = len(parts) == _PARTS_OF_VERSION and parts[2] == "_history" and parts[3].isascii() and parts[3].isdigit()
+    return len(parts) == _PARTS_OF_INSTANCE or (method == "GET" and is_vread)
 
 
 def version_in(etag: object) -> int | None:
@@ -87,19 +116,6 @@ def version_in(etag: object) -> int | None:
     if not number.isascii() or not number.isdigit():
         raise InvalidRequestError('A version is written W/"3".')
     return int(number)
-
-
-def refuse_repeats(found: Sequence[Entry]) -> None:
-    """The same identity twice makes the outcome depend on chance: 400."""
-    seen: set[ResourceKey] = set()
-    urls: set[str] = set()
-    for entry in found:
-        if entry.method == "GET":
-            continue
-        if entry.key in seen or (entry.full_url and entry.full_url in urls):
-            raise at_entry(InvalidRequestError("The same resource occurs twice in the transaction."), entry.index)
-        seen.add(entry.key)
-        urls.add(entry.full_url)
 
 
 def at_entry(error: FhirError, index: int) -> FhirError:

@@ -56,12 +56,12 @@ ANONYMOUS = Principal("anonymous", "anonymous", "", "")
 class Trace:
     """What the steps worked out while they handled one call; never part of its identity.
 
-    `bases`: patient id -> the legal basis on which something of that patient was disclosed. `decisions`: patient id ->
-    what was decided, permitted or refused; a refusal is recorded with the patients that it was about.
+    `bases`: patient id -> the legal basis on which something of that patient was disclosed. `decisions`: patient id and
+    resource -> what was decided, permitted or refused; a refusal is recorded with the patients that it was about.
     """
 
     bases: dict[str, LegalBasis] = field(default_factory=dict)
-    decisions: dict[str, object] = field(default_factory=dict)
+    decisions: dict[tuple[str, ResourceKey], object] = field(default_factory=dict)
 
     def forget(self) -> None:
         """Something changed: decide again."""

@@ -31,8 +31,8 @@ class Drafts:
         key = ResourceKey(str(call.type), id or self._new_id())
         return await self._steps.prepare(call, self.of(key, {**resource, "id": key.id}, None, "POST"))
 
-    async def update(self, call: Call, body: object, if_match: int | None = None) -> Change:
-        """Raises VersionConflictError where `if_match` is not the current version."""
+    async def update(self, call: Call, body: object, if_match: int | None = None, *, only_new: bool = False) -> Change:
+        """Raises VersionConflictError where `if_match` is not the current version, or with `only_new` there is one."""
         await self._steps.admit(call)
         refuse_log_change(str(call.type))
         resource = require_type(body, str(call.type))
@@ -42,6 +42,8 @@ class Drafts:
         key = ResourceKey(str(call.type), str(call.id))
         previous = await self._store.read(key)
         require_version(if_match, previous.version if previous else None)
+        if only_new and previous is not None and not previous.deleted:
+            raise VersionConflictError("There is a resource with this id already.")
         return await self._steps.prepare(call, self.of(key, resource, previous))
 
     async def delete(self, call: Call, if_match: int | None = None) -> Change | None:

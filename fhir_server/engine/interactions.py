@@ -47,11 +47,13 @@ class Engine:
 
         return await writing(self.steps, call, once)
 
-    async def update(self, call: Call, resource: object, if_match: int | None = None) -> Stored:
-        """A new version of one resource, or the first under the client's own id."""
+    async def update(
+        self, call: Call, resource: object, if_match: int | None = None, *, only_new: bool = False
+    ) -> Stored:
+        """A new version of one resource, or the first under the client's own id; with `only_new` nothing but that."""
 
         async def once(attempt: Attempt) -> Stored:
-            return await self.commit_one(attempt, await self.drafts.update(call, resource, if_match))
+            return await self.commit_one(attempt, await self.drafts.update(call, resource, if_match, only_new=only_new))
 
         return await writing(self.steps, call, once, again=if_match is None)
 

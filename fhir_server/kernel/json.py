@@ -37,8 +37,7 @@ def decode(raw: bytes) -> Any:  # noqa: ANN401  JSON is any value
         value = _decoder.decode(raw)
         if _encoder.encode(value) != msgspec.json.format(raw, indent=-1):
             _refuse_duplicate_keys(raw)
-        if not _is_surely_shallow(raw):
-            _refuse_depth(value)
+        _refuse_depth(value)
     except RecursionError:
         raise _too_deep() from None
     except UnicodeDecodeError:
@@ -58,31 +57,13 @@ def encode(value: object) -> bytes:
     return _encoder.encode(value)
 
 
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-
-
-def _is_surely_shallow(raw: bytes) -> bool:
-    """Fold the innermost brackets away, level by level: a few calls in C. Brackets in strings leave it in doubt."""
-    brackets = raw.translate(None, _NOT_BRACKETS)
-    for _ in range(MOST_DEPTH):
-        if not brackets:
-            return True
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
-    return not brackets
-
-
-def _refuse_depth(value: object) -> None:
-    level: list[object] = [value]
-    for _ in range(MOST_DEPTH):
-        level = [
-            child
-            for item in level
-            for child in (item.values() if isinstance(item, dict) else item if isinstance(item, list) else ())
-            if isinstance(child, dict | list)
-        ]
-        if not level:
-            return
-    raise _too_deep()
+def _refuse_depth(value: object, left: int = MOST_DEPTH) -> None:
+    """Looks at the parsed value: brackets in the text may stand in strings."""
+    if not left:
+        raise _too_deep()
+    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        if child.__class__ is dict or child.__class__ is list:
+            _refuse_depth(child, left - 1)
 
 
 def _too_deep() -> MalformedError:

@@ -62,7 +62,9 @@ class Reconsider:
         """Kept, or condemned together with its Media in one commit, which fails if a consent comes in between."""
         for _ in range(_MOST_TRIES):
             head = await self._heads.head(patient) or Head(patient, 0, {})
-            decision = await consented(self._store, self._heads, Ask(patient, CARE_PHOTOGRAPHY, self._clock.now()))
+            decision = await consented(
+                self._store, self._heads, Ask(patient, CARE_PHOTOGRAPHY, self._clock.now(), photo.owner)
+            )
             if isinstance(decision, Permit):
                 return Kept(photo, f"{decision.consent}/_history/{decision.version}")
             media = await self._store.read(photo.owner)

@@ -54,7 +54,7 @@ class Events:
             rows = await cursor.to_list(batch)
             found = await self._events.find({"_id": {"$in": [_place(row["id"]) for row in rows]}}).to_list(batch)
         events = {event.key.id: event for event in await self._opened(found)}
-        return rows, [events[row["id"]] for row in rows]
+        return rows, [events[row["id"]] for row in rows if row["id"] in events]
 
     async def index(self) -> int:
         """Index what was written since; how many events."""
@@ -114,7 +114,7 @@ class Events:
         writer, number = event["_id"]["w"], int(event["_id"]["n"])
         key = ResourceKey("AuditEvent", f"{writer}-{number}")
         plain = self._documents.open_bytes(
-            event["sealed"], "AuditEvent", key.id, 1, writer_key(keys[KeyId(event["key"])], writer)
+            event["sealed"], "AuditEvent", key.id, int(event["seq"]), writer_key(keys[KeyId(event["key"])], writer)
         )
         resource: Json = json.decode_trusted(plain)
         seq = int(event["seq"])

@@ -59,7 +59,7 @@ class Writer:
     def _document(self, entry: Event, number: int, seq: int, key: DataKey) -> Document:
         event_id = f"{self._id}-{number}"
         plain = entry.event(event_id, moment(seq))
-        sealed = self._documents.seal_bytes(plain, "AuditEvent", event_id, 1, key)
+        sealed = self._documents.seal_bytes(plain, "AuditEvent", event_id, seq, key)
         return {"_id": {"w": self._id, "n": number}, "seq": seq, "key": key.id, "sealed": sealed}
 
     async def _audit_key(self) -> DataKey:

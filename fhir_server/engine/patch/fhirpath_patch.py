@@ -9,7 +9,7 @@ from types import MappingProxyType
 from fhir_server.engine.interactions import Edit
 from fhir_server.engine.patch.fhirpath_operations import PathOperation, path_operations
 from fhir_server.engine.patch.items import Item, items_of, rewritten, with_items
-from fhir_server.engine.patch.limits import MOST_BYTES, Effort, PatchError, accepted
+from fhir_server.engine.patch.limits import Effort, PatchError, accepted
 from fhir_server.engine.patch.locations import Location, locations, root_of
 from fhir_server.engine.patch.values import fitted
 from fhir_server.fhir.elements import Element, children
@@ -18,17 +18,20 @@ from fhir_server.fhir.fhirpath.syntax import Name
 from fhir_server.kernel.errors import InvalidRequestError, UnprocessableError
 from fhir_server.kernel.json import Json
 
+_MOST_EFFORT = 500_000
+"""How many elements all operations of a patch may look at, together: finding one costs more than copying one."""
 
-def fhirpath_patch(parameters: Json, most_bytes: int = MOST_BYTES) -> Edit:
+
+def fhirpath_patch(parameters: object) -> Edit:
     """The edit that a Parameters resource describes; it leaves what it is given as it was.
 
     Raises InvalidRequestError for what is no FHIRPath Patch. The edit raises UnprocessableError where an operation does
-    not fit the resource, TooCostlyError and TooLargeError where the limits are passed.
+    not fit the resource, TooCostlyError where the limits are passed.
     """
     found = path_operations(parameters)
 
     def edit(resource: Json) -> Json | None:
-        effort = Effort()
+        effort = Effort(_MOST_EFFORT)
         result = resource
         for place, operation in enumerate(found):
             at = f"Parameters.parameter[{place}]"
@@ -38,7 +41,7 @@ def fhirpath_patch(parameters: Json, most_bytes: int = MOST_BYTES) -> Edit:
                 raise UnprocessableError(f"Operation {place}, counted from 0: {error}", expression=at) from None
             except PathError as error:
                 raise InvalidRequestError(f"Operation {place}, counted from 0: {error}", expression=at) from None
-        return None if result is resource else accepted(resource, result, most_bytes)
+        return None if result is resource else accepted(resource, result)
 
     return edit
 

@@ -10,13 +10,13 @@ from typing import Any
 from fhir_server.engine.interactions import Edit
 from fhir_server.engine.patch.equality import same
 from fhir_server.engine.patch.json_operations import Operation, operations
-from fhir_server.engine.patch.limits import MOST_BYTES, Effort, PatchError, accepted
+from fhir_server.engine.patch.limits import Effort, PatchError, accepted
 from fhir_server.engine.patch.pointer import END, Pointer, changed, follow, index, member, shallow
 from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.json import Json
 
 
-def json_patch(document: object, most_bytes: int = MOST_BYTES) -> Edit:
+def json_patch(document: object) -> Edit:
     """The edit that the document describes; it leaves what it is given as it was.
 
     Raises InvalidRequestError for what is no JSON Patch. The edit raises UnprocessableError where a `test` fails or a
@@ -32,7 +32,7 @@ def json_patch(document: object, most_bytes: int = MOST_BYTES) -> Edit:
                 result = _APPLY[operation.op](result, operation, effort)
             except PatchError as error:
                 raise UnprocessableError(f"Operation {place}, counted from 0: {error}") from None
-        return None if result is resource else accepted(resource, result, most_bytes)
+        return None if result is resource else accepted(resource, result)
 
     return edit
 
@@ -58,7 +58,9 @@ def _move(document: Any, operation: Operation, effort: Effort) -> Any:  # noqa: 
 
 def _copy(document: Any, operation: Operation, effort: Effort) -> Any:  # noqa: ANN401  JSON is any value
     """The copy shares everything with its source: nothing is ever changed in place."""
-    return _with(document, operation.path, follow(document, operation.source), effort)
+    value = follow(document, operation.source)
+    effort.grow(value)
+    return _with(document, operation.path, value, effort)
 
 
 def _test(document: Any, operation: Operation, _: Effort) -> Any:  # noqa: ANN401  JSON is any value

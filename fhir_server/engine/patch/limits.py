@@ -3,16 +3,16 @@
 https://hl7.org/fhir/R4/http.html#patch: a patch changes neither what the resource is nor its version.
 """
 
-from collections.abc import Iterator
+from typing import Any
 
 from fhir_server.kernel.errors import TooCostlyError, TooLargeError, UnprocessableError
 from fhir_server.kernel.json import MOST_DEPTH, Json
 
 MOST_OPERATIONS = 1_000
 MOST_EFFORT = 5_000_000
-"""How many members all operations of a patch may copy and look at, together: a fraction of a second."""
-MOST_BYTES = 32_000_000
-"""About how long the outcome may be as JSON: as long as a body."""
+"""How many members all operations of a JSON Patch may copy, together: well under a second."""
+MOST_COPIED = 1_000_000
+"""About how many characters of JSON all its `copy` operations may add: copies of copies double each time."""
 
 _FIXED = (("resourceType",), ("id",), ("meta", "versionId"), ("meta", "lastUpdated"))
 
@@ -22,45 +22,28 @@ class PatchError(Exception):
 
 
 class Effort:
-    """What is left of the work that one patch may cause."""
+    """What is left of the work that one patch may cause, and of what it may grow by copying."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("_characters", "_members")
 
-    def __init__(self, most: int = MOST_EFFORT) -> None:
-        self._left = most
+    def __init__(self, members: int = MOST_EFFORT, characters: int = MOST_COPIED) -> None:
+        self._members, self._characters = members, characters
 
     def spend(self, members: int) -> None:
-        self._left -= members
-        if self._left < 0:
+        self._members -= members
+        if self._members < 0:
             raise TooCostlyError("The patch touches too much; send fewer operations, or the whole resource.")
 
-
-def accepted(before: Json, after: object, most_bytes: int) -> Json:
-    """What a patch made, if that is a resource of bearable size and still the same one."""
-    if not isinstance(after, dict):
-        raise UnprocessableError("A patch leaves a resource, and a resource is an object.")
-    _refuse_overgrown(after, most_bytes)
-    for path in _FIXED:
-        _refuse_change(before, after, path)
-    return after
-
-
-def _refuse_overgrown(value: object, most_bytes: int) -> None:
-    """Walks until the limit is reached and no further: copies of copies double with each operation."""
-    left = most_bytes
-    open_ones: list[Iterator[object]] = [iter((value,))]
-    while open_ones:
-        for item in open_ones[-1]:
-            left -= _weight(item)
-            if left < 0:
-                raise TooLargeError(f"What the patch makes is longer than {most_bytes} bytes.")
+    def grow(self, value: object) -> None:
+        """Walks no further than what is left, however large the value is that copies have made."""
+        rest = [value]
+        while rest:
+            item = rest.pop()
+            self._characters -= _weight(item)
+            if self._characters < 0:
+                raise TooLargeError(f"The copies that a patch makes have at most {MOST_COPIED} characters together.")
             if isinstance(item, dict | list):
-                open_ones.append(iter(item.values() if isinstance(item, dict) else item))
-                break
-        else:
-            open_ones.pop()
-        if len(open_ones) > MOST_DEPTH + 1:
-            raise UnprocessableError(f"What the patch makes nests deeper than {MOST_DEPTH} levels.")
+                rest.extend(item.values() if isinstance(item, dict) else item)
 
 
 def _weight(item: object) -> int:
@@ -68,6 +51,30 @@ def _weight(item: object) -> int:
     if isinstance(item, dict):
         return 2 + sum(map(len, item)) + 4 * len(item)
     return 2 + (len(item) if isinstance(item, str | list) else 0)
+
+
+def accepted(before: Json, after: object) -> Json:
+    """What a patch made, if that is a resource of bearable depth and still the same one."""
+    if not isinstance(after, dict):
+        raise UnprocessableError("A patch leaves a resource, and a resource is an object.")
+    _refuse_depth(after)
+    for path in _FIXED:
+        _refuse_change(before, after, path)
+    return after
+
+
+def _refuse_depth(value: Json) -> None:
+    level: list[Any] = [value]
+    for _ in range(MOST_DEPTH):
+        level = [
+            child
+            for item in level
+            for child in (item.values() if isinstance(item, dict) else item)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return
+    raise UnprocessableError(f"What the patch makes nests deeper than {MOST_DEPTH} levels.")
 
 
 def _refuse_change(before: Json, after: Json, path: tuple[str, ...]) -> None:

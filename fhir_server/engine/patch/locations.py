@@ -4,8 +4,7 @@ https://hl7.org/fhir/R4/fhirpatch.html; the part of FHIRPath that selects and ne
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_server.engine.patch.equality import same
 from fhir_server.engine.patch.items import Place, Step, items_of
@@ -17,8 +16,7 @@ from fhir_server.fhir.fhirpath.syntax import And, Equal, Function, Index, Litera
 from fhir_server.kernel.json import Json
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(NamedTuple):
     """An element that exists. `holder` is the object with its children: for a primitive what stands in `_name`.
 
     `owner` is the type of the element above and `name` what that calls this one.

@@ -1,12 +1,11 @@
 import dataclasses
+from collections.abc import Sequence
 
 import pytest
 
-from fhir_server.crypto.errors import (
-    OpeningError,
-)
+from fhir_server.crypto.errors import OpeningError
 from fhir_server.crypto.keys import KeyClass
-from fhir_server.crypto.rows import WrapperKind, next_generation, patient
+from fhir_server.crypto.rows import KeyRow, WrapperKind, next_generation, patient
 from tests.fakes.key_store import FakeKeyStore, FakeRootKeys
 from tests.unit.crypto.keys_at_hand import MARKETING, PAIR, RECORD, carry_bucket, done, keyring, take
 
@@ -71,3 +70,24 @@ def test_a_row_without_its_wrapper_is_refused(store: FakeKeyStore, root: FakeRoo
 
     with pytest.raises(OpeningError):
         take(store, root)
+
+
+def test_a_finisher_that_was_overtaken_leaves_an_orphan_to_the_next_taker(
+    store: FakeKeyStore, root: FakeRootKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = take(store, root, RECORD, MARKETING)
+    before, orphan = store.rows["patient/p1"], store.rows["record/p1"]
+    done(keyring(store, root).destroy([keys[MARKETING].id], "withdrawal"))
+    finished = store.rows["patient/p1"]
+    store.rows["record/p1"] = orphan
+    unfinished = dataclasses.replace(finished, wraps=before.wraps + finished.wraps)
+    real, seen = store.due, [unfinished]
+
+    async def outdated(kind: WrapperKind, most: int) -> Sequence[KeyRow]:
+        return [seen.pop()] if seen and kind is WrapperKind.PATIENT else await real(kind, most)
+
+    monkeypatch.setattr(store, "due", outdated)
+    done(keyring(store, root).rekeying.finish())
+
+    assert store.rows["patient/p1"] == finished
+    assert store.rows["record/p1"] == orphan

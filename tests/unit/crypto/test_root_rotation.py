@@ -3,9 +3,7 @@ import secrets
 import pytest
 
 from fhir_server.crypto import rows
-from fhir_server.crypto.errors import (
-    CryptoError,
-)
+from fhir_server.crypto.errors import CryptoError
 from fhir_server.crypto.keys import KeyClass
 from fhir_server.crypto.rows import bucket, next_generation, patient, root_id
 from tests.fakes.key_store import FakeKeyStore, FakeRootKeys

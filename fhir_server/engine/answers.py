@@ -1,0 +1,63 @@
+"""What became of one entry of a Bundle, and the call that each entry is.
+
+https://hl7.org/fhir/R4/http.html#transaction-response
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import parse_qsl
+
+from fhir_server.engine.bundle_entries import Entry
+from fhir_server.engine.call import Call, Interaction
+from fhir_server.engine.interactions import Engine, Page
+from fhir_server.engine.stored import Stored
+from fhir_server.kernel.errors import FhirError
+from fhir_server.search.parse import parse
+
+_INTERACTION: Mapping[str, Interaction] = {
+    "POST": Interaction.CREATE,
+    "PUT": Interaction.UPDATE,
+    "PATCH": Interaction.PATCH,
+    "DELETE": Interaction.DELETE,
+    "GET": Interaction.READ,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A stored version, a page of a search, nothing (deleted), or a failure. `written`: was a version made?"""
+
+    method: str
+    stored: Stored | None = None
+    page: Page | None = None
+    failure: FhirError | None = None
+    written: bool = False
+
+
+def call_of(call: Call, entry: Entry) -> Call:
+    """Each entry is admitted, decided and recorded as the call that it is."""
+    return Call(
+        _INTERACTION[entry.method] if entry.version is None else Interaction.VREAD,
+        call.principal,
+        call.instant,
+        entry.type,
+        entry.id or None,
+        entry.version,
+        purpose=call.purpose,
+        request_id=call.request_id,
+        client_address=call.client_address,
+    )
+
+
+async def got(engine: Engine, call: Call, entry: Entry, base: str) -> Answer:
+    """A read, vread or search. One that fails does not undo what a transaction wrote."""
+    asked = call_of(call, entry)
+    try:
+        if entry.id:
+            return Answer("GET", await engine.read(asked))
+        query = parse(entry.type, parse_qsl(entry.query, keep_blank_values=True), base=base)
+        asked_for = f"GET {entry.type}?{entry.query}"
+        searched = replace(asked, interaction=Interaction.SEARCH_TYPE, request=asked_for)
+        return Answer("GET", page=await engine.search(searched, query))
+    except FhirError as failure:
+        return Answer("GET", failure=failure)

@@ -1,0 +1,95 @@
+"""A Bundle of type batch: each entry by itself, as if it had come alone.
+
+https://hl7.org/fhir/R4/http.html#brules
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import parse_qsl
+
+from fhir_server.engine.answers import Answer, call_of, got
+from fhir_server.engine.bundle_entries import Entry, listed
+from fhir_server.engine.call import Call
+from fhir_server.engine.conditional import Conditional, Outcome
+from fhir_server.engine.interactions import Engine
+from fhir_server.engine.patch.bodies import edit_of
+from fhir_server.engine.stored import Stored
+from fhir_server.kernel.errors import FhirError
+from fhir_server.kernel.json import Json
+from fhir_server.search.parse import parse
+from fhir_server.search.tree import Query
+
+_AT_A_TIME = 16
+
+
+class Batches:
+    """`most_entries` bounds what one Bundle may ask for."""
+
+    def __init__(self, engine: Engine, conditional: Conditional, most_entries: int, base: str) -> None:
+        self._engine, self._conditional, self._most_entries, self._base = engine, conditional, most_entries, base
+
+    async def process(self, call: Call, bundle: Json) -> list[Answer]:
+        """The answers in the order of the entries; several at a time, so that they share commits."""
+        room = asyncio.Semaphore(_AT_A_TIME)
+        try:
+            found = listed(bundle, self._most_entries)
+        except FhirError as failure:
+            await self._engine.refused(call, failure)
+            raise
+        return await asyncio.gather(*(self._alone(call, entry, room) for entry in found))
+
+    async def _alone(self, call: Call, entry: Entry | FhirError, room: asyncio.Semaphore) -> Answer:
+        if isinstance(entry, FhirError):
+            await self._engine.refused(call, entry)
+            return Answer("", failure=entry)
+        async with room:
+            try:
+                return await self._do[entry.method](self, call_of(call, entry), entry)
+            except FhirError as failure:
+                return Answer(entry.method, failure=failure)
+
+    async def _post(self, call: Call, entry: Entry) -> Answer:
+        if entry.criteria:
+            return _told("POST", await self._conditional.create(call, entry.resource, self._query(entry)))
+        return Answer("POST", await self._engine.create(call, entry.resource), written=True)
+
+    async def _put(self, call: Call, entry: Entry) -> Answer:
+        if entry.criteria:
+            outcome = await self._conditional.update(call, entry.resource, self._query(entry), entry.if_match)
+            return _told("PUT", outcome)
+        return Answer("PUT", await self._updated(call, entry), written=True)
+
+    async def _updated(self, call: Call, entry: Entry) -> Stored:
+        only_new = entry.if_none_match == "*"
+        return await self._engine.update(call, entry.resource, entry.if_match, only_new=only_new)
+
+    async def _patch(self, call: Call, entry: Entry) -> Answer:
+        edit = edit_of(entry.resource or {})
+        if entry.criteria:
+            return _told("PATCH", await self._conditional.patch(call, self._query(entry), edit, entry.if_match))
+        return Answer("PATCH", await self._engine.amend(call, edit, entry.if_match), written=True)
+
+    async def _delete(self, call: Call, entry: Entry) -> Answer:
+        if entry.criteria:
+            await self._conditional.delete(call, self._query(entry))
+            return Answer("DELETE")
+        return Answer("DELETE", await self._engine.delete(call, entry.if_match))
+
+    async def _get(self, call: Call, entry: Entry) -> Answer:
+        return await got(self._engine, call, entry, self._base)
+
+    def _query(self, entry: Entry) -> Query:
+        written = entry.criteria.partition("?")[2] or entry.criteria
+        return parse(entry.type, parse_qsl(written, keep_blank_values=True), base=self._base)
+
+    _do: Mapping[str, Callable[["Batches", Call, Entry], Awaitable[Answer]]] = {
+        "POST": _post,
+        "PUT": _put,
+        "PATCH": _patch,
+        "DELETE": _delete,
+        "GET": _get,
+    }
+
+
+def _told(method: str, outcome: Outcome) -> Answer:
+    return Answer(method, outcome.stored, written=outcome.written)

@@ -1,0 +1,161 @@
+"""What each entry of a transaction will write, once its conditions are looked up; and which references stand for what.
+
+https://hl7.org/fhir/R4/http.html#trules: conditional entries and references are resolved before anything is written.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qsl
+
+from fhir_server.engine.bundle_entries import Entry, at_entry
+from fhir_server.engine.call import Call
+from fhir_server.engine.change import Condition
+from fhir_server.engine.criteria import Matched, matching
+from fhir_server.engine.interactions import Engine
+from fhir_server.engine.stored import Stored
+from fhir_server.fhir.definitions import served_types
+from fhir_server.kernel.clock import Clock
+from fhir_server.kernel.errors import (
+    FhirError,
+    InvalidRequestError,
+    MultipleMatchesError,
+    NotFoundError,
+    UnprocessableError,
+)
+from fhir_server.kernel.identity import NewId, ResourceKey
+from fhir_server.search.match import Candidate, matches
+from fhir_server.search.parse import parse
+from fhir_server.search.tree import Query
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """`keys`: what the entry writes (several only for a conditional delete). `existing`: it is there, nothing to do."""
+
+    entry: Entry
+    keys: tuple[ResourceKey, ...]
+    condition: Condition | None = None
+    existing: Stored | None = None
+
+    @property
+    def key(self) -> ResourceKey:
+        return self.keys[0]
+
+
+class Planning:
+    """`base` is the FHIR base; `delete_several` whether a conditional delete may delete more than one."""
+
+    def __init__(self, engine: Engine, new_id: NewId, clock: Clock, base: str, *, delete_several: bool) -> None:
+        self._engine, self._new_id, self._clock, self._base = engine, new_id, clock, base
+        self._delete_several = delete_several
+
+    async def plan(self, call: Call, found: Sequence[Entry]) -> list[Planned]:
+        """The writes among the entries, each with its target; the same target twice is 400."""
+        planned = []
+        for entry in found:
+            if entry.method != "GET":
+                try:
+                    planned.append(await self._planned(call, entry))
+                except FhirError as error:
+                    raise at_entry(error, entry.index) from error
+        _refuse_repeats(planned)
+        return planned
+
+    async def known(self, call: Call, planned: Sequence[Planned]) -> Mapping[str, str]:
+        """What a reference may say -> the reference that it stands for: fullUrls, and conditional references."""
+        found = {one.entry.full_url: str(one.key) for one in planned if one.entry.full_url and one.keys}
+        for one in planned:
+            for text in _conditional_references(one.entry.resource):
+                if text not in found:
+                    try:
+                        found[text] = await self._referred(call, text, planned)
+                    except FhirError as error:
+                        raise at_entry(error, one.entry.index) from error
+        return found
+
+    async def _planned(self, call: Call, entry: Entry) -> Planned:
+        if not entry.criteria:
+            key = entry.key or ResourceKey(entry.type, self._new_id())
+            return Planned(entry, (key,))
+        matched = await self._matched(call, entry.type, entry.criteria)
+        match entry.method:
+            case "POST":
+                existing = matched.only
+                key = existing.key if existing else ResourceKey(entry.type, self._new_id())
+                return Planned(entry, (key,), matched.condition, existing)
+            case "DELETE":
+                if len(matched.found) > 1 and not self._delete_several:
+                    raise MultipleMatchesError("The criteria match more than one resource.")
+                return Planned(entry, tuple(stored.key for stored in matched.found), matched.condition)
+            case "PATCH":
+                if matched.only is None:
+                    raise NotFoundError("Nothing matches the criteria.")
+                return Planned(entry, (matched.only.key,), matched.condition)
+            case _:
+                return Planned(entry, (self._target(entry, matched),), matched.condition)
+
+    def _target(self, entry: Entry, matched: Matched) -> ResourceKey:
+        """Of a conditional update: the match, else the id that the body brings, else a fresh one."""
+        own = (entry.resource or {}).get("id")
+        if matched.only is None:
+            return ResourceKey(entry.type, own if isinstance(own, str) else self._new_id())
+        if own not in {None, matched.only.key.id}:
+            raise InvalidRequestError("The id of the body is not that of the resource that matches.")
+        return matched.only.key
+
+    async def _matched(self, call: Call, type: str, criteria: str) -> Matched:
+        query = _query(type, criteria, self._base)
+        return await matching(self._engine, replace(call, type=type), query)
+
+    async def _referred(self, call: Call, text: str, planned: Sequence[Planned]) -> str:
+        """The one resource that a conditional reference means, stored already or brought by this transaction."""
+        type, _, criteria = text.partition("?")
+        if type not in served_types():
+            raise UnprocessableError("A conditional reference names no type that is served here.")
+        stored = {found.key for found in (await self._matched(call, type, criteria)).found}
+        query = _query(type, criteria, self._base)
+        brought = {one.key for one in planned if self._brings(one, query)}
+        [*keys] = stored | brought
+        if len(keys) != 1:
+            raise MultipleMatchesError("A conditional reference must match exactly one resource.")
+        return str(keys[0])
+
+    def _brings(self, planned: Planned, query: Query) -> bool:
+        resource = planned.entry.resource
+        if planned.existing or planned.entry.method not in {"POST", "PUT"} or resource is None:
+            return False
+        if resource.get("resourceType") != query.type:
+            return False
+        candidate = Candidate(query.type, planned.key.id, self._clock.now(), frozenset(), resource)
+        return matches(query, candidate)
+
+
+def _query(type: str, criteria: str, base: str) -> Query:
+    return parse(type, parse_qsl(criteria.partition("?")[2] or criteria, keep_blank_values=True), base=base)
+
+
+def _conditional_references(value: Any) -> Iterator[str]:  # noqa: ANN401  JSON is any value
+    """Every `Type?query` that a Reference says."""
+    if isinstance(value, dict):
+        text = value.get("reference")
+        if isinstance(text, str) and "?" in text and "/" not in text.partition("?")[0]:
+            yield text
+        for child in value.values():
+            if isinstance(child, dict | list):
+                yield from _conditional_references(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from _conditional_references(child)
+
+
+def _refuse_repeats(planned: Sequence[Planned]) -> None:
+    """The same identity twice makes the outcome depend on chance: 400."""
+    seen: set[ResourceKey] = set()
+    urls: set[str] = set()
+    for one in planned:
+        url = one.entry.full_url
+        if not one.existing and (not seen.isdisjoint(one.keys) or (url and url in urls)):
+            raise at_entry(InvalidRequestError("The same resource occurs twice in the transaction."), one.entry.index)
+        seen.update(() if one.existing else one.keys)
+        urls.add(url)

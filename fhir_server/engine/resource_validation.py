@@ -1,0 +1,141 @@
+"""$validate: everything that is wrong with a resource, told and not raised.
+
+https://hl7.org/fhir/R4/resource-operation-validate.html
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fhir_server.engine.integrity import refuse_telling_id
+from fhir_server.fhir.faults import MOST_ISSUES
+from fhir_server.fhir.outcome import operation_outcome
+from fhir_server.fhir.reference_places import expression_of, reference_places
+from fhir_server.fhir.subset import refuse_subsetted
+from fhir_server.fhir.validation import validate
+from fhir_server.kernel.errors import InvalidRequestError, Issue, TooCostlyError, UnprocessableError
+from fhir_server.kernel.identity import ResourceKey, is_id, parse_reference
+from fhir_server.kernel.json import Json
+
+Missing = Callable[[Collection[ResourceKey]], Awaitable[Collection[ResourceKey]]]
+"""Which of these the caller would not find on this server."""
+
+MODES = frozenset({"create", "update", "delete"})
+_DEFINITION = "http://hl7.org/fhir/StructureDefinition/"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the client wants to know; `resource` is None where it only asks whether it could delete."""
+
+    resource: Json | None
+    mode: str | None = None
+    profile: str | None = None
+
+
+def question(type: str, body: object, mode: str | None = None, profile: str | None = None) -> Question:
+    """From the body, the resource itself or Parameters that hold it, and from the URL's parameters.
+
+    Raises InvalidRequestError where the question cannot be understood.
+    """
+    resource: object = body
+    if isinstance(body, dict) and _is_wrapper(type, body):
+        found = dict(_parameters(body))
+        resource = _value(found, "resource", "resource")
+        mode = mode or _value(found, "mode", "valueCode", "valueString")
+        profile = profile or _value(found, "profile", "valueUri", "valueCanonical", "valueString")
+    if mode is not None and not (isinstance(mode, str) and mode in MODES):
+        raise InvalidRequestError(f"$validate has the modes {', '.join(sorted(MODES))}.")
+    if resource is None and mode != "delete":
+        raise InvalidRequestError("There is no resource to validate.")
+    if resource is not None and not isinstance(resource, dict):
+        raise InvalidRequestError("The body is neither a resource nor Parameters with one.")
+    if profile is not None and not isinstance(profile, str):
+        raise InvalidRequestError("The parameter profile is not a URL.")
+    return Question(resource, mode, profile)
+
+
+def _is_wrapper(type: str, body: Json) -> bool:
+    """Parameters are a resource as well; asked of that type they wrap only what is named resource."""
+    names = {name for name, _ in _parameters(body)} if body.get("resourceType") == "Parameters" else set()
+    return bool(names) and (type != "Parameters" or "resource" in names)
+
+
+def _parameters(body: Json) -> Iterator[tuple[str, Json]]:
+    found = body.get("parameter")
+    for each in found if isinstance(found, list) else ():
+        if isinstance(each, dict) and isinstance(each.get("name"), str):
+            yield each["name"], each
+
+
+def _value(found: Mapping[str, Json], name: str, *properties: str) -> Any:  # noqa: ANN401  a client may send any JSON
+    return next((found[name][each] for each in properties if name in found and each in found[name]), None)
+
+
+async def validation_outcome(asked: Question, type: str, id: str | None, missing: Missing) -> Json:
+    """An OperationOutcome with an issue for each fault and each doubt. `id` is that of the instance in the URL."""
+    resource = asked.resource
+    if resource is None or asked.mode == "delete":
+        return operation_outcome([])
+    found = [*_wrong_target(asked, resource, type, id), *_unchecked_profiles(asked, resource, type), *_faults(resource)]
+    found += await _missing(resource, missing)
+    return operation_outcome(found)
+
+
+def _wrong_target(asked: Question, resource: Json, type: str, id: str | None) -> Iterator[Issue]:
+    if resource.get("resourceType") != type:
+        yield Issue("invalid", f"$validate was asked of {type}; the resource is of another type.", type)
+    own = resource.get("id")
+    if asked.mode == "update" and own is None:
+        yield Issue("required", "An update needs the id.", f"{type}.id")
+    elif id is not None and own not in {None, id}:
+        yield Issue("invalid", "The id is another than that in the URL.", f"{type}.id")
+    if asked.mode is None:
+        return
+    try:
+        refuse_subsetted(resource)
+        if asked.mode == "update" and isinstance(own, str) and is_id(own):
+            refuse_telling_id(resource, own)
+    except UnprocessableError as error:
+        yield from error.issues
+
+
+def _unchecked_profiles(asked: Question, resource: Json, type: str) -> Iterator[Issue]:
+    """Only the definition of the type itself is checked; to keep still about a profile would say that it holds."""
+    if asked.profile not in {None, f"{_DEFINITION}{type}", f"{_DEFINITION}{type}|4.0.1"}:
+        yield Issue("not-supported", "This server does not hold the profile, so the resource was not checked on it.")
+    meta = resource.get("meta")
+    if isinstance(meta, dict) and "profile" in meta:
+        says = "Only the definition of R4 was checked, none of the profiles that the resource claims."
+        yield Issue("informational", says, f"{type}.meta.profile", "information")
+
+
+def _faults(resource: Json) -> tuple[Issue, ...]:
+    try:
+        validate(resource, with_models=True)
+    except (UnprocessableError, TooCostlyError) as error:
+        return tuple(error.issues)
+    return ()
+
+
+async def _missing(resource: Json, missing: Missing) -> list[Issue]:
+    """A warning for each reference to what is not here; what the resource itself brings along is here."""
+    own = set(_entries(resource))
+    places: dict[ResourceKey, list[str]] = {}
+    for steps, text in reference_places(resource):
+        key = parse_reference(text)
+        if key is not None and key not in own:
+            places.setdefault(key, []).append(expression_of(resource, steps))
+    absent = set(await missing(tuple(places))) if places else set()
+    said = "There is no such resource on this server, or none that you may see."
+    return [
+        Issue("not-found", said, place, "warning") for key, found in places.items() if key in absent for place in found
+    ][:MOST_ISSUES]
+
+
+def _entries(resource: Json) -> Iterator[ResourceKey]:
+    entries = resource.get("entry") if resource.get("resourceType") == "Bundle" else None
+    for entry in entries if isinstance(entries, list) else ():
+        inner = entry.get("resource") if isinstance(entry, dict) else None
+        if isinstance(inner, dict) and isinstance(inner.get("id"), str):
+            yield ResourceKey(str(inner.get("resourceType")), inner["id"])

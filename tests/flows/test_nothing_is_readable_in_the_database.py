@@ -1,0 +1,243 @@
+"""Rows S58, S106, T1, T103: every byte of every collection and of the oplog is looked at; nothing sensitive is there."""
+
+import base64
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bson
+import pytest
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient
+
+from fhir_server.engine.classification import CLEAR
+from fhir_server.fhir.definitions import served_types
+from fhir_server.kernel.json import Json
+from fhir_server.store.embedded import EmbeddedMongo
+from tests.clinics import InProcess, running
+from tests.flows.loaded import load
+from tests.samples import consent, jpeg, media, patient, synthea, synthea_names
+
+pytestmark = pytest.mark.anyio
+
+WINDOW = 8
+"""Values of this many bytes or more are looked for anywhere; shorter ones turn up in random bytes by chance."""
+
+ADDRESS = frozenset(
+    {"_id", "type", "id", "access", "subjects", "owner", "owners", "patient", "cause", "reason", "state", "name", "w", "ns"}
+)
+"""Fields that say where a row lies and whom it concerns, in whatever collection, and the names of keys and tasks."""
+
+HUMAN = {"family": "Överström", "given": ["Jo", "Šárka"], "text": "Dr. Jo Šárka Överström"}
+SHORT = ("Jo", "Zx7", "Bö", "Qy9w")
+TOLD = patient(
+    name=[HUMAN],
+    birthDate="1961-07-08",
+    gender="female",
+    telecom=[{"system": "phone", "value": "+49 30 5550 1234"}, {"system": "email", "value": "jo@sarka.example"}],
+    address=[{"line": ["Kastanienallee 77b"], "city": "Bö", "postalCode": "Zx7", "country": "Qy9w"}],
+    identifier=[{"system": "urn:oid:1.2.36.146.595.217.0.1", "value": "KVNR-A123456780"}],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """All that lies in the database, and all that must not be read there. `log` is what mongod itself wrote down."""
+
+    documents: list[tuple[str, bytes]]
+    secrets: set[bytes]
+    photo: bytes
+    log: bytes
+
+
+@pytest.fixture(scope="module")
+async def scanned(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scanned]:
+    """A mongod of its own, so that its oplog holds what this clinic wrote and nothing else."""
+    folder: Path = tmp_path_factory.mktemp("scan")
+    with EmbeddedMongo(folder / "mongo") as mongo:
+        async with running(mongo.uri, "test_scan", folder) as inside:
+            secrets, photo = await fill(inside)
+            documents = list(everything(mongo.uri))
+        yield Scanned(documents, secrets, photo, (folder / "mongo" / "mongod.log").read_bytes())
+
+
+async def fill(inside: InProcess) -> tuple[set[bytes], bytes]:
+    """Bundles, a person, a photo and its destruction, searches, refusals: each kind of row there is."""
+    doctor = inside.caller()
+    texts: set[str] = set()
+    for name in synthea_names()[:3]:
+        await load(doctor, name)
+        texts |= set(strings([entry["resource"] for entry in synthea(name)["entry"]]))
+    person = await doctor.store(TOLD)
+    given = await doctor.store(consent(person["id"], dateTime="2026-01-05T09:08:07Z"))
+    photo = jpeg(300_000, plain=True)
+    shown = await doctor.store({**media(person["id"], photo), "note": [{"text": "left cheek, after filler"}]})
+    lost = await doctor.store(media((await with_consent(inside))["id"], jpeg()))
+    await doctor.put(f"/fhir/Patient/{person['id']}", {**person, "deceasedBoolean": False})
+    await doctor.get("/fhir/Patient?name=Överström&birthdate=1961-07-08")
+    await doctor.get("/fhir/Patient?name=" + "Nobodyatallwiththisname")
+    await doctor.get(f"/fhir/{shown['content']['url']}")
+    await doctor.post("/fhir/Patient", {**TOLD, "gender": "unheardofgender"})
+    await doctor.delete(f"/fhir/Media/{lost['id']}")
+    await doctor.post(f"/fhir/Consent/{(await with_consent(inside))['consent']}/$withdraw")
+    while await inside.clinic.worker.once():
+        pass
+    await inside.caller("system/AuditEvent.s").get("/fhir/AuditEvent?_count=5")
+    texts |= {*strings(TOLD), *strings(given), "left cheek, after filler", "Nobodyatallwiththisname", "unheardofgender"}
+    allowed = {value for one in texts for value in [one] if value in clear_values() | served_types()}
+    return {text.encode() for text in texts - allowed}, photo
+
+
+async def with_consent(inside: InProcess) -> Json:
+    doctor = inside.caller()
+    person = await doctor.store(patient("Destroyedlater"))
+    given = await doctor.store(consent(person["id"]))
+    await doctor.store(media(person["id"], jpeg()))
+    return {"id": person["id"], "consent": given["id"]}
+
+
+def clear_values() -> set[str]:
+    """What the allow-list holds of the data that are loaded: the values of its elements, and no others."""
+    resources = [entry["resource"] for name in synthea_names()[:3] for entry in synthea(name)["entry"]]
+    return {resource[name] for resource in resources for name in CLEAR if isinstance(resource.get(name), str)} | {"active"}
+
+
+def strings(value: Any) -> Iterator[str]:  # noqa: ANN401  JSON is any value
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for child in value.values():
+            yield from strings(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from strings(child)
+
+
+def everything(uri: str) -> Iterator[tuple[str, bytes]]:
+    """Every document of every collection of every database, the oplog among them, as the bytes it has there."""
+    raw = CodecOptions(document_class=RawBSONDocument)
+    with MongoClient[Any](uri) as mongo:
+        for database in mongo.list_databases():
+            for collection in mongo[database["name"]].list_collections():
+                name = f"{database['name']}.{collection['name']}"
+                yield name, bson.encode(collection)
+                for document in mongo[database["name"]].get_collection(collection["name"], raw).find({}):
+                    yield name, document.raw
+
+
+def hits(haystack: bytes, needles: dict[bytes, set[bytes]]) -> set[bytes]:
+    """The needles that occur; their first eight bytes are looked up first."""
+    windows = {haystack[at : at + WINDOW] for at in range(len(haystack) - WINDOW + 1)}
+    return {needle for start in windows & needles.keys() for needle in needles[start] if needle in haystack}
+
+
+def by_beginning(secrets: set[bytes]) -> dict[bytes, set[bytes]]:
+    found: dict[bytes, set[bytes]] = {}
+    for secret in secrets:
+        if len(secret) >= WINDOW:
+            found.setdefault(secret[:WINDOW], set()).add(secret)
+    return found
+
+
+def disguised(secret: bytes) -> set[bytes]:
+    """The same as hexadecimal and as base64, wherever in a longer text it may begin."""
+    shifted = {base64.b64encode(bytes(shift) + secret)[4 if shift else 0 :].rstrip(b"=")[:-1] for shift in range(3)}
+    return {secret, secret.hex().encode(), secret.hex().upper().encode(), *shifted}
+
+
+async def test_the_scan_would_find_what_it_looks_for(scanned: Scanned) -> None:
+    secret = next(one for one in scanned.secrets if len(one) > 20)
+    needles = by_beginning(disguised(secret))
+
+    for shift in range(3):
+        assert hits(b"\x00" * 9 + base64.b64encode(bytes(shift) + secret + b"xyz"), needles)
+    assert hits(b"abc" + secret + b"def", needles)
+    assert hits(secret.hex().encode(), needles)
+
+
+async def test_s58_t1_t103_no_value_stands_in_any_byte_of_any_collection_or_of_the_oplog(scanned: Scanned) -> None:
+    needles = by_beginning({form for secret in scanned.secrets for form in disguised(secret)})
+    assert len(needles) > 2_000, "real bundles hold more than this"
+    assert {name for name, _ in scanned.documents} >= {
+        *(f"test_scan.{name}" for name in ("resources", "history", "audit", "audit_index", "heads", "photos", "chunks")),
+        *("test_scan_keys.keys", "local.oplog.rs"),
+    }
+
+    found = {(name, hit) for name, raw in scanned.documents for hit in hits(raw, needles)}
+
+    assert found == set()
+
+
+async def test_s58_no_piece_of_a_photo_stands_anywhere(scanned: Scanned) -> None:
+    pieces = {scanned.photo[at : at + 16] for at in range(0, len(scanned.photo) - 16, 256)}
+    jfif, exif = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00", b"Exif\x00\x00MM"
+    needles = by_beginning({*(form for piece in pieces for form in disguised(piece)), jfif, exif})
+
+    assert {(name, hit) for name, raw in scanned.documents for hit in hits(raw, needles)} == set()
+
+
+async def test_s58_short_values_stand_in_no_field_but_address_and_clear(scanned: Scanned) -> None:
+    """A string outside these fields would be one that nobody reviewed; inside, only types, ids and allowed words."""
+    short = {secret.decode() for secret in scanned.secrets if len(secret) < WINDOW} | set(SHORT)
+    clinics = [raw for name, raw in scanned.documents if name.startswith("test_scan") and ".system." not in name]
+    stray: set[tuple[str, ...]] = set()
+    words: set[str] = set()
+    for raw in clinics:
+        for path, text in leaves(bson.decode(raw)):
+            if path[0] == "clear" and path[1:] and path[1] in CLEAR:
+                continue
+            if path[-1] not in ADDRESS:
+                stray.add((*path, text[:40]))
+            words.add(text)
+
+    assert {place for place in stray if place[0] not in {"idIndex", "info", "options"}} == set()
+    assert words & short == set()
+
+
+async def test_s58_the_oplog_has_the_same_fields_and_no_others(scanned: Scanned) -> None:
+    short = {secret.decode() for secret in scanned.secrets if len(secret) < WINDOW} | set(SHORT)
+    oplog = [bson.decode(raw) for name, raw in scanned.documents if name == "local.oplog.rs"]
+    words = {text for entry in oplog for path, text in leaves(entry) if "clear" not in path and path[-1] not in {"op", "ns"}}
+
+    assert any("test_scan" in str(entry.get("ns")) or "applyOps" in entry.get("o", {}) for entry in oplog)
+    assert words & short == set()
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:  # noqa: ANN401  any value
+    """Every string with the fields that lead to it."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for name, child in value.items():
+            yield from leaves(child, (*path, name))
+    elif isinstance(value, list):
+        for child in value:
+            yield from leaves(child, path)
+
+
+async def test_s58_what_is_clear_is_on_the_allow_list(scanned: Scanned) -> None:
+    rows = [bson.decode(raw) for name, raw in scanned.documents if name in {"test_scan.resources", "test_scan.history"}]
+    rows = [row for row in rows if "clear" in row]
+
+    assert rows
+    assert {name for row in rows for name in row["clear"]} <= CLEAR
+    assert {value for row in rows for value in row["clear"].values()} <= clear_values() | {"completed", "inactive", "current"}
+
+
+async def test_s58_the_log_of_the_database_says_nothing_either(scanned: Scanned) -> None:
+    assert hits(scanned.log, by_beginning(scanned.secrets)) == set()
+
+
+async def test_s58_nothing_readable_lies_in_its_files(scanned: Scanned, tmp_path: Path) -> None:
+    """The files are compressed in blocks, so this finds less than the scan of the documents; it costs little."""
+    names = {secret for secret in scanned.secrets if len(secret) >= 12}
+    with EmbeddedMongo(tmp_path / "mongo") as mongo:
+        async with running(mongo.uri, "test_files", tmp_path) as inside:
+            await fill(inside)
+    files = [path for path in (tmp_path / "mongo").rglob("*") if path.is_file()]
+
+    found = {path.name for path in files if hits(path.read_bytes(), by_beginning(names))}
+
+    assert found == set()

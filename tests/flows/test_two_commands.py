@@ -1,0 +1,238 @@
+"""`fhir-server demo` and what stands beside it: two at once, twice in a row, ended cleanly; and tokens for scripts."""
+
+import http.client
+import json
+import os
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+
+from tests.servers import Server, environment, run, started
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Server]]:
+    """Side by side, each with its own port and folder."""
+    with ExitStack() as stack:
+        folders = [tmp_path_factory.mktemp(f"demo{number}") for number in (1, 2)]
+        first, second = (stack.enter_context(started("demo", folder)) for folder in folders)
+        yield first, second
+
+
+def told(server: Server) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(folder_of(server).joinpath("demo.json").read_text())  # noqa: TID251  from outside
+    return found
+
+
+def folder_of(server: Server) -> Path:
+    return Path(server.env["FHIR_SERVER_DATA_DIR"])
+
+
+def fhir(server: Server, path: str, token: str, method: str = "GET", body: bytes = b"") -> Any:  # noqa: ANN401  JSON
+    status, _, answer = server.ask(method, path, body, Authorization=f"Bearer {token}", Content_Type="application/json")
+    assert status in {200, 201}, answer
+    return json.loads(answer)  # noqa: TID251  a look from outside
+
+
+def test_the_last_line_says_ready_and_where(two: tuple[Server, Server]) -> None:
+    for server in two:
+        assert server.said[-1] == f"ready http://127.0.0.1:{server.port}"
+        text = "\n".join(server.said)
+        assert f"http://127.0.0.1:{server.port}/fhir" in text
+        assert "fhir-server token" in text
+
+
+def test_demo_json_is_private_complete_and_there_before_ready(two: tuple[Server, Server]) -> None:
+    for server in two:
+        place, found = folder_of(server) / "demo.json", told(server)
+        assert stat.S_IMODE(place.stat().st_mode) == 0o600
+        assert set(found) >= {"base_url", "fhir_base", "issuer", "mongo_uri", "clients", "users"}
+        assert found["base_url"] == f"http://127.0.0.1:{server.port}"
+        assert found["fhir_base"] == f"{found['base_url']}/fhir"
+        assert isinstance(found["clients"], list)
+        assert isinstance(found["users"], list)
+        with MongoClient[dict[str, Any]](found["mongo_uri"]) as mongo:
+            assert {"admin", "local", "clinic", "clinic_keys"} <= set(mongo.list_database_names())
+            assert mongo["local"]["oplog.rs"].find_one() is not None
+            assert mongo.admin.command("hello")["setName"]
+
+
+def test_nobody_else_may_read_the_data_and_the_keys(two: tuple[Server, Server]) -> None:
+    folder = folder_of(two[0])
+    for path in (folder / "keys" / "root.json", folder / "mongo"):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+
+def test_the_welcome_can_be_followed(two: tuple[Server, Server]) -> None:
+    """The search that it prints finds somebody."""
+    server = two[0]
+    [line] = [line for line in server.said if "curl" in line]
+    path = line.partition(f":{server.port}")[2].rstrip("' ")
+
+    assert fhir(server, path, server.token())["entry"]
+
+
+def test_the_demo_photo_is_shown(two: tuple[Server, Server]) -> None:
+    server = two[0]
+    token = server.token()
+    media = fhir(server, "/fhir/Media", token)["entry"][0]["resource"]
+
+    status, headers, body = server.ask("GET", f"/fhir/{media['content']['url']}", Authorization=f"Bearer {token}")
+
+    assert (status, headers["content-type"]) == (200, "image/jpeg")
+    assert body.startswith(b"\xff\xd8")
+    assert len(body) == media["content"]["size"]
+
+
+def test_one_does_not_know_what_the_other_holds(two: tuple[Server, Server]) -> None:
+    first, second = two
+    fhir(first, "/fhir/Patient/only-here", first.token(), "PUT", b'{"resourceType":"Patient","id":"only-here"}')
+
+    mine = first.ask("GET", "/fhir/Patient/only-here", Authorization=f"Bearer {first.token()}")[0]
+    foreign = second.ask("GET", "/fhir/Patient/only-here", Authorization=f"Bearer {second.token()}")[0]
+    crossed = second.ask("GET", "/fhir/Patient/only-here", Authorization=f"Bearer {first.token()}")[0]
+
+    assert (mine, foreign, crossed) == (200, 404, 401)
+
+
+def test_the_token_stands_alone_on_the_last_line(two: tuple[Server, Server]) -> None:
+    issued = run("token", "--scope", "system/Patient.rs", env=two[0].env)
+
+    assert issued.returncode == 0
+    last = issued.stdout.rstrip("\n").splitlines()[-1]
+    assert last.count(".") == 2
+    assert " " not in last
+    assert last not in issued.stderr
+
+
+def test_a_token_does_what_its_scope_says_and_no_more(two: tuple[Server, Server]) -> None:
+    server = two[0]
+    token = server.token(scope="system/Patient.s")
+
+    assert server.ask("GET", "/fhir/Patient", Authorization=f"Bearer {token}")[0] == 200
+    assert server.ask("GET", "/fhir/Observation", Authorization=f"Bearer {token}")[0] == 403
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("token",),
+        ("token", "--scope", ""),
+        ("token", "--scope", "everything"),
+        ("token", "--scope", "system/*.cruds nonsense"),
+        ("token", "--scope", "patient/*.rs"),
+        ("token", "--scope", "patient/*.rs", "--patient", "Patient/1"),
+        ("token", "--scope", "system/*.rs", "--lifetime", "0"),
+        ("token", "--scope", "system/*.rs", "--lifetime", "99999999"),
+        ("token", "--scope", "system/*.rs", "--fhir-user", "somebody"),
+        ("keys",),
+        ("keys", "destroy-everything"),
+        ("nonsense",),
+        (),
+    ],
+)
+def test_a_wrong_use_ends_with_an_error_and_no_output(two: tuple[Server, Server], arguments: tuple[str, ...]) -> None:
+    ended = run(*arguments, env=two[0].env)
+
+    assert ended.returncode not in {0, None}
+    assert ended.stdout == ""
+    assert ended.stderr.strip()
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "work"])
+def test_a_server_without_a_database_does_not_start(tmp_path: Path, command: str) -> None:
+    ended = run(command, env=environment(tmp_path))
+
+    assert ended.returncode == 1
+    assert "FHIR_SERVER_MONGO_URI" in ended.stderr
+
+
+def test_a_token_without_a_server_is_not_issued(tmp_path: Path) -> None:
+    ended = run("token", "--scope", "system/*.rs", env=environment(tmp_path))
+
+    assert ended.returncode == 1
+    assert "no running server" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "settings", [{"port": "x"}, {"colour": "red"}, {"log_level": "loud"}, {"host": "0.0.0.0"}]  # noqa: S104  refused
+)
+def test_settings_that_are_wrong_end_with_an_error(tmp_path: Path, settings: dict[str, str]) -> None:
+    ended = run("demo", env=environment(tmp_path, **settings))
+
+    assert ended.returncode == 1
+    assert "FHIR_SERVER_" in ended.stderr
+    assert ended.stdout == ""
+
+
+def test_a_port_that_is_taken_is_said(two: tuple[Server, Server], tmp_path: Path) -> None:
+    ended = run("demo", env=environment(tmp_path, port=two[0].port))
+
+    assert ended.returncode == 1
+    assert str(two[0].port) in ended.stderr
+    assert "ready" not in ended.stdout
+    assert processes_on(tmp_path) == []
+
+
+def test_a_second_server_on_the_same_data_is_refused(two: tuple[Server, Server]) -> None:
+    began = time.monotonic()
+    ended = run("demo", "--port", str(two[0].port + 1), env=two[0].env)
+
+    assert ended.returncode == 1
+    assert ended.stderr.strip()
+    assert time.monotonic() - began < 40
+    assert two[0].ask("GET", "/healthz")[0] == 200
+
+
+def test_keys_status_counts_the_keys(two: tuple[Server, Server]) -> None:
+    ended = run("keys", "status", env=two[0].env)
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_all_of_it_and_the_next_start_keeps_the_data(tmp_path: Path, number: int) -> None:
+    with started("demo", tmp_path) as server:
+        token = server.token()
+        fhir(server, "/fhir/Patient/kept", token, "PUT", b'{"resourceType":"Patient","id":"kept"}')
+        before = fhir(server, "/fhir/Patient?_total=accurate", token)["total"]
+        assert len(processes_on(tmp_path)) >= 1
+
+        ended = server.stop(number)
+
+    assert ended in {0, 130, 143}
+    assert processes_on(tmp_path) == []
+    assert "Traceback" not in server.log.read_text()
+
+    with started("demo", tmp_path) as again:
+        token = again.token()
+        assert fhir(again, "/fhir/Patient/kept", token)["meta"]["versionId"] == "1"
+        assert fhir(again, "/fhir/Patient?_total=accurate", token)["total"] == before
+        assert len(fhir(again, "/fhir/Media", token)["entry"]) == 1
+
+
+def test_a_request_under_way_is_finished_when_the_server_is_asked_to_stop(tmp_path: Path) -> None:
+    with started("demo", tmp_path) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        connection.request("GET", "/fhir/Patient", headers={"Authorization": f"Bearer {server.token()}"})
+        server.process.send_signal(signal.SIGINT)
+
+        assert connection.getresponse().status == 200
+        connection.close()
+        assert server.process.wait(30) in {0, 130}
+
+
+def processes_on(folder: Path) -> list[str]:
+    """Whatever runs with this folder in its command line, mongod for one."""
+    listed = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if str(folder) in line and str(os.getpid()) not in line.split()[:1]]
