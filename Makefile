@@ -19,7 +19,7 @@ run: .venv/installed ## Serve a demo clinic: make run [PORT=8000] [DATA_DIR=.dat
 	@exec $(BIN)/fhir-server demo --port $(PORT) --data-dir $(DATA_DIR)
 
 test: .venv/installed ## All tests, against a real mongod; T=tests/unit for some
-	$(BIN)/python -m pytest -q $(T)
+	$(BIN)/python -m pytest -q -n 2 $(T)
 
 check: .venv/installed format lint types imports cover ## Everything CI checks, in CI's order
 
@@ -41,8 +41,7 @@ imports: .venv/installed ## Do the floors hold?
 
 cover: .venv/installed ## All tests, with the coverage that may only rise
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q
-	$(BIN)/coverage combine --quiet
+	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --include='fhir_server/crypto/*' --fail-under=100
 

@@ -121,7 +121,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             clock=clock,
             base=base,
             most_body=settings.max_body_bytes,
-            capability=_capability(base, clock),
+            capability=_capability(base, clock, delete_several=several),
         )
         scribe = await _scribe(keyring, settings.database)
         reconsider = Reconsider(engine, store.resources, store.heads, store.photos, scribe, clock, THE_SERVER)
@@ -166,7 +166,7 @@ async def _scribe(keyring: Keyring, clinic: str) -> Scribe:
     return Scribe(sign, clinic, f"After the next rotation of the root key. {status.root.note}")
 
 
-def _capability(base: str, clock: Clock) -> bytes:
+def _capability(base: str, clock: Clock, *, delete_several: bool) -> bytes:
     offer = Offer(
         base,
         version("aesthetic-fhir-server"),
@@ -174,5 +174,6 @@ def _capability(base: str, clock: Clock) -> bytes:
         served_types(),
         KINDS,
         {"Consent": ("withdraw",)},
+        delete_several,
     )
     return json.encode(capability_statement(offer))

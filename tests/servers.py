@@ -7,8 +7,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 COMMAND = (str(Path(sys.executable).with_name("fhir-server")),)
@@ -36,7 +37,7 @@ def run(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Server:
     process: "subprocess.Popen[str]"
     port: int
@@ -44,6 +45,7 @@ class Server:
     said: tuple[str, ...]
     log: Path
 
+    @cache  # noqa: B019  it lives as long as its module's tests
     def token(self, *more: str, scope: str = "system/*.cruds") -> str:
         issued = run("token", "--scope", scope, *more, env=self.env)
         assert issued.returncode == 0, issued.stderr
@@ -62,11 +64,12 @@ class Server:
     def send(self, raw: bytes) -> bytes:
         """These very bytes, and all that comes back until the server closes or is silent."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=10) as wire:
+            wire.settimeout(2)
             wire.sendall(raw)
-            wire.shutdown(socket.SHUT_WR)
             parts = []
-            while part := wire.recv(65_536):
-                parts.append(part)
+            with suppress(TimeoutError, ConnectionError):
+                while part := wire.recv(65_536):
+                    parts.append(part)
         return b"".join(parts)
 
     def stop(self, number: int = signal.SIGINT) -> int:

@@ -32,7 +32,7 @@ class Trail:
                     row["sealed"],
                     "AuditEvent",
                     _id(row),
-                    1,
+                    int(row["seq"]),
                     writer_key(keys[KeyId(row["key"])], row["_id"]["w"]),
                 )
             )

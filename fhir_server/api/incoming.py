@@ -13,7 +13,7 @@ from fhir_server.engine.call import ANONYMOUS, Call, Interaction, Principal
 from fhir_server.fhir.definitions import served_types
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import InvalidRequestError, NotAcceptableError, NotFoundError, UnauthenticatedError
-from fhir_server.kernel.identity import is_id, random_id
+from fhir_server.kernel.identity import is_id, is_version, random_id
 
 Authenticate = Callable[[str | None, datetime], Principal]
 
@@ -32,14 +32,11 @@ def call_of(request: Request, interaction: Interaction, clock: Clock, principal:
         clock.now(),
         type if type in served_types() else None,
         id if id and is_id(id) else None,
-        int(version) if version.isascii() and version.isdigit() and len(version) < _LONGEST_VERSION else None,
+        int(version) if is_version(version) else None,
         request_id=request.state.request_id,
         client_address=request.client.host if request.client else "",
         operation=request.path_params.get("operation"),
     )
-
-
-_LONGEST_VERSION = 10
 
 
 def request_id_of(headers_value: str | None) -> str:
@@ -89,6 +86,6 @@ def if_match(request: Request) -> int | None:
     if tag is None:
         return None
     number = tag.strip().removeprefix("W/").strip('"')
-    if not number.isascii() or not number.isdigit():
+    if not is_version(number):
         raise InvalidRequestError('If-Match must name one version: W/"3".')
     return int(number)

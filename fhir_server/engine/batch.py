@@ -36,6 +36,8 @@ class Batches:
         except FhirError as failure:
             await self._engine.refused(call, failure)
             raise
+        if not found:
+            await self._engine.described(call)
         return await asyncio.gather(*(self._alone(call, entry, room) for entry in found))
 
     async def _alone(self, call: Call, entry: Entry | FhirError, room: asyncio.Semaphore) -> Answer:

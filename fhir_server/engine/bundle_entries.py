@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fhir_server.fhir.definitions import served_types
 from fhir_server.kernel.errors import FhirError, InvalidRequestError, Issue, NotFoundError, TooLargeError
-from fhir_server.kernel.identity import ResourceKey, is_id
+from fhir_server.kernel.identity import ResourceKey, is_id, is_version
 from fhir_server.kernel.json import Json
 
 ORDER = ("DELETE", "POST", "PUT", "PATCH", "GET")
@@ -104,7 +104,7 @@ def _fits(method: str, parts: Sequence[str], query: str) -> bool:
         return method == "GET" or (not query if method == "POST" else bool(query))
     if method == "POST" or query or not is_id(parts[1]):
         return False
-    is_vread = len(parts) == _PARTS_OF_VERSION and parts[2] == "_history" and parts[3].isascii() and parts[3].isdigit()
+    is_vread = len(parts) == _PARTS_OF_VERSION and parts[2] == "_history" and is_version(parts[3])
     return len(parts) == _PARTS_OF_INSTANCE or (method == "GET" and is_vread)
 
 
@@ -113,7 +113,7 @@ def version_in(etag: object) -> int | None:
     if etag is None or etag == "":
         return None
     number = str(etag).strip().removeprefix("W/").strip('"')
-    if not number.isascii() or not number.isdigit():
+    if not is_version(number):
         raise InvalidRequestError('A version is written W/"3".')
     return int(number)
 

@@ -3,9 +3,8 @@
 https://hl7.org/fhir/R4/http.html#trules: conditional entries and references are resolved before anything is written.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import parse_qsl
 
 from fhir_server.engine.bundle_entries import Entry, at_entry
@@ -14,6 +13,7 @@ from fhir_server.engine.change import Condition
 from fhir_server.engine.criteria import Matched, matching
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
+from fhir_server.fhir.conditional_references import conditional_references
 from fhir_server.fhir.definitions import served_types
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import (
@@ -24,6 +24,7 @@ from fhir_server.kernel.errors import (
     UnprocessableError,
 )
 from fhir_server.kernel.identity import NewId, ResourceKey
+from fhir_server.kernel.json import Json
 from fhir_server.search.match import Candidate, matches
 from fhir_server.search.parse import parse
 from fhir_server.search.tree import Query
@@ -66,7 +67,7 @@ class Planning:
         """What a reference may say -> the reference that it stands for: fullUrls, and conditional references."""
         found = {one.entry.full_url: str(one.key) for one in planned if one.entry.full_url and one.keys}
         for one in planned:
-            for text in _conditional_references(one.entry.resource):
+            for text in _referred_to(one.entry.resource):
                 if text not in found:
                     try:
                         found[text] = await self._referred(call, text, planned)
@@ -100,7 +101,7 @@ class Planning:
         own = (entry.resource or {}).get("id")
         if matched.only is None:
             return ResourceKey(entry.type, own if isinstance(own, str) else self._new_id())
-        if own not in {None, matched.only.key.id}:
+        if own is not None and own != matched.only.key.id:
             raise InvalidRequestError("The id of the body is not that of the resource that matches.")
         return matched.only.key
 
@@ -131,22 +132,12 @@ class Planning:
         return matches(query, candidate)
 
 
+def _referred_to(resource: Json | None) -> Iterable[str]:
+    return conditional_references(resource) if resource and resource.get("resourceType") else ()
+
+
 def _query(type: str, criteria: str, base: str) -> Query:
     return parse(type, parse_qsl(criteria.partition("?")[2] or criteria, keep_blank_values=True), base=base)
-
-
-def _conditional_references(value: Any) -> Iterator[str]:  # noqa: ANN401  JSON is any value
-    """Every `Type?query` that a Reference says."""
-    if isinstance(value, dict):
-        text = value.get("reference")
-        if isinstance(text, str) and "?" in text and "/" not in text.partition("?")[0]:
-            yield text
-        for child in value.values():
-            if isinstance(child, dict | list):
-                yield from _conditional_references(child)
-    elif isinstance(value, list):
-        for child in value:
-            yield from _conditional_references(child)
 
 
 def _refuse_repeats(planned: Sequence[Planned]) -> None:

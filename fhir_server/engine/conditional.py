@@ -62,7 +62,7 @@ class Conditional:
         async def once(attempt: Attempt, matched: Matched) -> Outcome:
             existing = matched.only
             id = resource.get("id")
-            if existing and id not in {None, existing.key.id}:
+            if existing and id is not None and id != existing.key.id:
                 raise InvalidRequestError("The id of the body is not that of the resource that matches.")
             if existing:
                 mine = replace(call, id=existing.key.id)

@@ -161,7 +161,7 @@ class Engine:
         return stored
 
     async def described(self, call: Call) -> None:
-        """Record that the server described itself: it needs no admission, for it says nothing of the clinic."""
+        """Record what succeeded without touching a resource: the server described itself, a Bundle was empty."""
         await self.steps.conclude(call, Result())
 
     async def refused(self, call: Call, failure: FhirError) -> None:

@@ -10,19 +10,30 @@ from typing import Any
 _URN = re.compile(r"urn:(?:uuid|oid):[A-Za-z0-9.\-]+")
 
 
-def rewrite(value: object, known: Mapping[str, str]) -> Any:  # noqa: ANN401  JSON is any value
-    """The same JSON with every string that is a known reference replaced, and known urns inside narrative as well.
+_LINKS = frozenset(
+    {
+        *("reference", "url", "uri", "div", "valueUri", "valueUrl", "valueUuid", "valueOid", "valueCanonical"),
+        *("targetUri", "instantiatesUri", "instantiatesCanonical", "sourceUri"),
+    }
+)
+"""JSON properties whose strings are links (R4: elements of type uri, url, oid, uuid, and href and src in narrative)."""
 
-    Copies only the branches that change.
+
+def rewrite(value: object, known: Mapping[str, str], name: str = "") -> Any:  # noqa: ANN401  JSON is any value
+    """The same JSON with every link that is a known reference replaced, also inside narrative.
+
+    Copies only the branches that change. What is no link, such as the value of an Identifier, stays as it is.
     """
     if isinstance(value, str):
-        if value.startswith("<div"):
+        if name not in _LINKS:
+            return value
+        if name == "div":
             return _URN.sub(lambda urn: known.get(urn[0], urn[0]), value) if "urn:" in value else value
         return known.get(value, value)
     if isinstance(value, dict):
-        changed = {name: new for name, child in value.items() if (new := rewrite(child, known)) is not child}
+        changed = {name: new for name, child in value.items() if (new := rewrite(child, known, name)) is not child}
         return {**value, **changed} if changed else value
     if isinstance(value, list):
-        rewritten = [rewrite(child, known) for child in value]
+        rewritten = [rewrite(child, known, name) for child in value]
         return rewritten if any(new is not old for new, old in zip(rewritten, value, strict=True)) else value
     return value

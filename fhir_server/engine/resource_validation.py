@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/resource-operation-validate.html
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from fhir_server.engine.integrity import refuse_telling_id
 from fhir_server.fhir.faults import MOST_ISSUES
@@ -38,21 +38,21 @@ def question(type: str, body: object, mode: str | None = None, profile: str | No
 
     Raises InvalidRequestError where the question cannot be understood.
     """
-    resource: object = body
+    resource, wanted, against = body, cast("object", mode), cast("object", profile)
     if isinstance(body, dict) and _is_wrapper(type, body):
         found = dict(_parameters(body))
         resource = _value(found, "resource", "resource")
-        mode = mode or _value(found, "mode", "valueCode", "valueString")
-        profile = profile or _value(found, "profile", "valueUri", "valueCanonical", "valueString")
-    if mode is not None and not (isinstance(mode, str) and mode in MODES):
+        wanted = mode or _value(found, "mode", "valueCode", "valueString")
+        against = profile or _value(found, "profile", "valueUri", "valueCanonical", "valueString")
+    if wanted is not None and (not isinstance(wanted, str) or wanted not in MODES):
         raise InvalidRequestError(f"$validate has the modes {', '.join(sorted(MODES))}.")
-    if resource is None and mode != "delete":
+    if resource is None and wanted != "delete":
         raise InvalidRequestError("There is no resource to validate.")
     if resource is not None and not isinstance(resource, dict):
         raise InvalidRequestError("The body is neither a resource nor Parameters with one.")
-    if profile is not None and not isinstance(profile, str):
+    if against is not None and not isinstance(against, str):
         raise InvalidRequestError("The parameter profile is not a URL.")
-    return Question(resource, mode, profile)
+    return Question(resource, wanted, against)
 
 
 def _is_wrapper(type: str, body: Json) -> bool:
@@ -88,7 +88,7 @@ def _wrong_target(asked: Question, resource: Json, type: str, id: str | None) ->
     own = resource.get("id")
     if asked.mode == "update" and own is None:
         yield Issue("required", "An update needs the id.", f"{type}.id")
-    elif id is not None and own not in {None, id}:
+    elif id is not None and own is not None and own != id:
         yield Issue("invalid", "The id is another than that in the URL.", f"{type}.id")
     if asked.mode is None:
         return

@@ -59,7 +59,8 @@ class Transactions:
         changes = await self._drafted(call, planned, known)
         flat = [(index, change) for index, drafts in changes.items() for change in drafts]
         stored = await self._engine.store.commit([change for _, change in flat])
-        attempt.committed = True
+        # A transaction that wrote nothing is recorded as itself; otherwise each write recorded itself.
+        attempt.committed = bool(flat)
         done = {index: version for (index, _), version in zip(flat, stored, strict=True)}
         return {one.entry.index: _answer(one, done.get(one.entry.index)) for one in planned}
 

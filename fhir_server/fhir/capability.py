@@ -12,7 +12,10 @@ from fhir_server.kernel.json import Json
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """`types` are served alike; `operations` maps a type to the names of its operations; `kinds` of search work."""
+    """`types` are served alike; `operations` maps a type to the names of its operations; `kinds` of search work.
+
+    `delete_several`: may a conditional delete delete several resources?
+    """
 
     base: str
     version: str
@@ -20,9 +23,20 @@ class Offer:
     types: Collection[str]
     kinds: Collection[str]
     operations: Mapping[str, Collection[str]]
+    delete_several: bool
 
 
-_INTERACTIONS = ("read", "vread", "update", "delete", "create", "search-type")
+_INTERACTIONS = (
+    "read",
+    "vread",
+    "update",
+    "patch",
+    "delete",
+    "history-instance",
+    "history-type",
+    "create",
+    "search-type",
+)
 _READ_ONLY = ("read", "search-type")
 
 
@@ -35,13 +49,14 @@ def capability_statement(offer: Offer) -> Json:
         "software": {"name": "aesthetic-fhir-server", "version": offer.version},
         "implementation": {"description": "FHIR server of an aesthetic clinic", "url": offer.base},
         "fhirVersion": "4.0.1",
-        "format": ["json"],
+        "format": ["application/fhir+json", "json"],
+        "patchFormat": ["application/json-patch+json", "application/fhir+json"],
         "rest": [
             {
                 "mode": "server",
                 "security": {"description": "A bearer token with SMART v2 scopes (RFC 6750) on every call but this."},
                 "resource": [_resource(offer, type) for type in sorted(offer.types)],
-                "interaction": [{"code": "transaction"}, {"code": "batch"}],
+                "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
             }
         ],
     }
@@ -55,10 +70,11 @@ def _resource(offer: Offer, type: str) -> Json:
         "versioning": "versioned",
         "readHistory": not log,
         "updateCreate": not log,
-        "conditionalCreate": False,
+        "conditionalCreate": not log,
         "conditionalRead": "not-match",
-        "conditionalUpdate": False,
-        "conditionalDelete": "not-supported",
+        "conditionalUpdate": not log,
+        "conditionalDelete": "not-supported" if log else "multiple" if offer.delete_several else "single",
+        "referencePolicy": ["literal", "local"],
         "searchParam": [
             {"name": parameter.code, "type": parameter.kind}
             for parameter in search_parameters(type).values()

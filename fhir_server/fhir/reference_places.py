@@ -44,14 +44,13 @@ def expression_of(resource: Json, steps: Steps) -> str:
         node = node[step]
         if isinstance(step, int):
             said += f"[{step}]"
-            continue
-        known = _child(type_name, step)
-        if known is None:
+        elif known := _child(type_name, step):
+            said += f".{known[0]}"
+            type_name = known[1]
+        else:
             return said
-        said += f".{known[0]}"
-        type_name = known[1]
-        if type_name == "Resource":
-            type_name = _resource_type(node)
+        if type_name == "Resource" and isinstance(node, dict):
+            type_name = str(node.get("resourceType"))
     return f"{said}.reference"
 
 
@@ -62,7 +61,3 @@ def _child(type_name: str, json_name: str) -> tuple[str, str] | None:
             if element.json_name == plain:
                 return name, element.type
     return None
-
-
-def _resource_type(node: object) -> str:
-    return str(node.get("resourceType")) if isinstance(node, dict) else "Resource"

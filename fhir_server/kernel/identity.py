@@ -11,6 +11,8 @@ from typing import NamedTuple
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 _RELATIVE = re.compile(r"([A-Z][A-Za-z]{0,63})/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?", re.ASCII)
 
+_VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+
 NewId = Callable[[], str]
 
 
@@ -25,6 +27,11 @@ class ResourceKey(NamedTuple):
 def is_id(text: str) -> bool:
     """True for FHIR's id type: 1 to 64 of `A-Za-z0-9-.`."""
     return ID.fullmatch(text) is not None
+
+
+def is_version(text: str) -> bool:
+    """True for a version that this server could have given: a whole number of at most nine digits."""
+    return _VERSION.fullmatch(text) is not None
 
 
 def parse_reference(text: str) -> ResourceKey | None:

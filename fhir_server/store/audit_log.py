@@ -39,23 +39,24 @@ class AuditRows:
         self._waiting: list[_Waiting] = []
         self._arrived = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
+        self._stopping = False
 
     async def start(self) -> None:
         self._flusher = asyncio.create_task(self._flush_forever())
 
     async def stop(self) -> None:
-        while self._waiting:  # noqa: ASYNC110  once, at the end of the process
-            await asyncio.sleep(0.002)
+        """Write what is waiting and what is under way, then end."""
+        self._stopping = True
+        self._arrived.set()
         if self._flusher:
-            self._flusher.cancel()
-            await asyncio.gather(self._flusher, return_exceptions=True)
-            await self._writer.end()
+            await self._flusher
+        await self._writer.end()
 
     async def append(self, entries: Sequence[AuditRow]) -> None:
         """Durable when it returns. Raises StaleBasisError or UnavailableError; then no answer may leave."""
         if not entries:
             return
-        if len(self._waiting) >= _MOST_WAITING:
+        if self._stopping or len(self._waiting) >= _MOST_WAITING:
             raise UnavailableError("The audit log cannot keep up; nothing is answered without it.")
         waiting = _Waiting(entries)
         self._waiting.append(waiting)
@@ -63,7 +64,7 @@ class AuditRows:
         await asyncio.shield(waiting.done)
 
     async def _flush_forever(self) -> None:
-        while True:
+        while not self._stopping:
             await self._arrived.wait()
             self._arrived.clear()
             while self._waiting:

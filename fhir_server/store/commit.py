@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import FhirError, StaleVersionError, UnavailableError
+from fhir_server.kernel.errors import FhirError, UnavailableError
 from fhir_server.store.documents import Row
 from fhir_server.store.group import Unit, halves, take_group
 from fhir_server.store.transaction import Transaction, TransientError, UnknownOutcomeError
@@ -27,24 +27,24 @@ class Committer:
         self._waiting: deque[Unit] = deque()
         self._arrived = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
+        self._stopping = False
 
     async def start(self) -> None:
         self._flusher = asyncio.create_task(self._flush_forever())
 
     async def stop(self) -> None:
-        """Finish what is waiting, then end."""
-        while self._waiting:  # noqa: ASYNC110  once, at the end of the process
-            await asyncio.sleep(_FIRST_PAUSE)
+        """Finish what is waiting and what is under way, then end."""
+        self._stopping = True
+        self._arrived.set()
         if self._flusher:
-            self._flusher.cancel()
-            await asyncio.gather(self._flusher, return_exceptions=True)
-            await self._transaction.end()
+            await self._flusher
+        await self._transaction.end()
 
     async def commit(self, rows: tuple[Row, ...]) -> tuple[Stored, ...]:
         """Durable when it returns. Raises what kept it from being written; then nothing of it was."""
         if not rows:
             return ()
-        if len(self._waiting) >= _MOST_WAITING:
+        if self._stopping or len(self._waiting) >= _MOST_WAITING:
             raise UnavailableError("Too many writes are waiting; try again.")
         unit = Unit(rows, asyncio.get_running_loop().create_future())
         self._waiting.append(unit)
@@ -53,7 +53,7 @@ class Committer:
         return await asyncio.shield(unit.done)
 
     async def _flush_forever(self) -> None:
-        while True:
+        while not self._stopping:
             await self._arrived.wait()
             self._arrived.clear()
             while self._waiting:
@@ -84,7 +84,9 @@ class Committer:
                 return await self._transaction.run(rows)
             except TransientError:
                 await asyncio.sleep(_FIRST_PAUSE * 2**attempt)
-        raise StaleVersionError("Others kept writing the same resource; read it again.")
+        raise UnavailableError(
+            "The database, or others writing the same, kept the write from being committed; try again."
+        )
 
 
 def _unexpected(error: Exception) -> FhirError:

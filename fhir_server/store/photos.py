@@ -98,14 +98,16 @@ class Photos:
             )
 
     async def sweep(self) -> int:
-        """Destroy what was taken in and never committed. Returns how many."""
+        """Destroy what was taken in and never committed, and what a sweep or task left half destroyed. How many?"""
         before = self._clock.now() - _PENDING_AT_MOST
         with seam():
-            found = await self._rows.find({"state": PENDING, "since": {"$lt": before}}).to_list(100)
+            found = await self._rows.find({"state": {"$in": [CONDEMNED, PENDING]}, "since": {"$lt": before}}).to_list(
+                100
+            )
         for row in found:
             photo = await self._photo(row)
             # A commit that comes at the same time finds the row condemned, and aborts.
-            if await self._move(photo, PENDING, CONDEMNED):
+            if photo.state == CONDEMNED or await self._move(photo, PENDING, CONDEMNED):
                 await self.destroy(photo, "never committed")
         return len(found)
 
@@ -142,8 +144,8 @@ class Photos:
 
     def _plain(self, chunks: list[bytes], start: int, stop: int, photo: Photo, key: DataKey) -> bytes:
         span = chunks_for(start, stop, photo.length)
-        mine = [chunks[number % _CHUNKS_PER_DOCUMENT] for number in span.numbers]
         try:
+            mine = [chunks[number % _CHUNKS_PER_DOCUMENT] for number in span.numbers]
             return b"".join(Blob(key, photo.salt, self._clinic, photo.id).open(mine, span))
         except (OpeningError, IndexError):
             raise UnavailableError("A photo does not open: it is damaged or was changed outside this server.") from None

@@ -46,8 +46,10 @@ def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) ->
         sort = [("_id", direction)]
     else:
         if after:
-            # Rows of the same seq as the last one come again; the reader drops those up to its id.
+            # The first bounds the scan of the index, the second leaves out the rows of the same seq that were seen.
+            past = "$gt" if direction > 0 else "$lt"
             conditions.append({"seq": {beyond: after.seq}})
+            conditions.append({"$or": [{"seq": {past: after.seq}}, {"_id": {past: after.id}}]})
         sort = [("seq", direction), ("_id", direction)]
     return Compiled({"$and": conditions}, sort, "_id_" if by_id else "tokens", direction)
 

@@ -71,7 +71,7 @@ class Resources:
         compiled = compile_query(query, after, self._indexing.tokenizer)
         batch = max(limit, _FEWEST_CANDIDATES)
         found, opened = await self._candidates(query.type, compiled, batch)
-        exact = [stored for stored in opened if _after(stored, after, compiled.direction) and meets(query, stored)]
+        exact = [stored for stored in opened if meets(query, stored)]
         if len(exact) > limit:
             exact = exact[:limit]
             return Found(tuple(exact), _position(exact[-1]), len(found))
@@ -104,10 +104,3 @@ class Resources:
 
 def _position(stored: Stored) -> Position:
     return Position(stored.seq, str(stored.key))
-
-
-def _after(stored: Stored, after: Position | None, direction: int) -> bool:
-    """Two processes may give the same seq; then the id decides."""
-    if after is None or stored.seq != after.seq:
-        return True
-    return str(stored.key) > after.id if direction > 0 else str(stored.key) < after.id

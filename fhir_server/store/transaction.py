@@ -5,6 +5,7 @@ https://www.mongodb.com/docs/manual/core/transactions/; after an unknown commit 
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -165,7 +166,8 @@ class Transaction:
             else:
                 return
         # Its numbers may be taken or not: go on under another id, so that neither a gap nor a repeat can come of it.
-        await self._writer.lease()
+        with suppress(UnavailableError):
+            await self._writer.lease()
         raise UnknownOutcomeError("The database did not say whether the write was committed.")
 
 

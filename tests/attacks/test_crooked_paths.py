@@ -86,7 +86,6 @@ async def test_a_final_slash_changes_nothing(mallory: Caller) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("PATCH", "/fhir/Patient/somebody"),
         ("POST", "/fhir/Patient/somebody"),
         ("GET", "/fhir"),
         ("DELETE", "/fhir"),

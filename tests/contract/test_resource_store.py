@@ -1,14 +1,26 @@
 """What every ResourceStore promises about versions and commits."""
 
 import asyncio
+from decimal import Decimal
 
 import pytest
 
-from fhir_server.engine.change import BlobMove, Change, HeadMove, Unmoved
+from fhir_server.engine.change import BlobMove, Change, Condition, HeadMove, Unmoved
+from fhir_server.engine.position import Position
+from fhir_server.engine.stored import Stored
 from fhir_server.engine.tasks import Task
-from fhir_server.kernel.errors import ConflictError, FhirError, StaleBasisError, VersionConflictError
+from fhir_server.engine.window import Window
+from fhir_server.kernel.errors import (
+    ConditionChangedError,
+    ConflictError,
+    FhirError,
+    StaleBasisError,
+    StaleVersionError,
+    VersionConflictError,
+)
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.ports import DESTROYED, LIVE, PENDING
+from fhir_server.search.parse import parse
 from tests.contract.clinics import Noted, Opened, deleting, observation, patient, put, without_raw, writing
 
 pytestmark = pytest.mark.anyio
@@ -89,7 +101,7 @@ async def test_of_two_updates_on_the_same_version_exactly_one_wins(clinic: Opene
         *(clinic.resources.commit([writing(patient("ann", name), first)]) for name in "BCDE"), return_exceptions=True
     )
 
-    assert sorted(type(one).__name__ for one in outcomes) == ["VersionConflictError"] * 3 + ["tuple"]
+    assert sorted(type(one).__name__ for one in outcomes) == ["StaleVersionError"] * 3 + ["tuple"]
     current = await clinic.resources.read(ANN)
     assert current is not None
     assert current.version == 2
@@ -149,8 +161,6 @@ async def test_what_was_deleted_can_come_back_as_the_next_version(clinic: Opened
 
 
 async def test_digits_and_unknown_extensions_come_back_as_they_came(clinic: Opened) -> None:
-    from decimal import Decimal
-
     quantity = {"value": Decimal("1.00"), "extension": [{"url": "urn:x", "valueDecimal": Decimal("0.10")}]}
     await put(clinic, {**observation("o1", "ann"), "valueQuantity": quantity})
 
@@ -237,9 +247,58 @@ async def test_a_good_commit_is_not_hindered_by_bad_ones_beside_it(clinic: Opene
     outcomes = await asyncio.gather(*(clinic.resources.commit([one]) for one in mixed), return_exceptions=True)
 
     failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-    assert [type(one) for one in failed] == [VersionConflictError, ConflictError, StaleBasisError]
+    assert [type(one) for one in failed] == [StaleVersionError, ConflictError, StaleBasisError]
     assert all(isinstance(one, FhirError) for one in failed)
     found = await clinic.resources.read_many([one.key for one in good])
     assert len(found) == len(good)
     assert await clinic.resources.read(ResourceKey("Patient", "none")) is None
     assert await clinic.resources.read(ResourceKey("Patient", "late")) is None
+
+
+async def test_a_commit_on_a_condition_depends_on_what_matches_at_that_instant(clinic: Opened) -> None:
+    query = parse("Patient", [("family", "Chalmers")])
+    nobody, ann = Condition(query, frozenset()), Condition(query, frozenset({ANN}))
+
+    with pytest.raises(ConditionChangedError):
+        await clinic.resources.commit([writing(patient("ben")).on_condition(ann)])
+    await clinic.resources.commit([writing(patient("ann")).on_condition(nobody)])
+    with pytest.raises(ConditionChangedError):
+        await clinic.resources.commit([writing(patient("carl")).on_condition(nobody)])
+    await clinic.resources.commit([writing(observation("o1", "ann")).on_condition(ann)])
+
+    found = await clinic.resources.find(query, None, 10)
+    assert [stored.key for stored in found.matches] == [ANN]
+
+
+async def test_of_many_conditional_creates_at_once_one_creates(clinic: Opened) -> None:
+    nobody = Condition(parse("Patient", [("family", "Chalmers")]), frozenset())
+
+    outcomes = await asyncio.gather(
+        *(clinic.resources.commit([writing(patient(f"p{n}")).on_condition(nobody)]) for n in range(6)),
+        return_exceptions=True,
+    )
+
+    assert sorted(type(one).__name__ for one in outcomes) == ["ConditionChangedError"] * 5 + ["tuple"]
+
+
+async def test_versions_are_told_newest_first_deletions_among_them(clinic: Opened) -> None:
+    [a1] = await put(clinic, patient("ann", "A"))
+    [b1] = await put(clinic, patient("ben"))
+    [a2] = await put(clinic, patient("ann", "B"))
+    [a3] = await clinic.resources.commit([deleting(a2)])
+    [o1] = await put(clinic, observation("o1", "ann"))
+    everything = Window()
+
+    async def told(types: set[str], id: str | None, window: Window, before: Position | None = None) -> list[Stored]:
+        return list(await clinic.resources.versions(types, id, window, before, 10))
+
+    assert await told({"Patient"}, "ann", everything) == [a3, a2, a1]
+    assert await told({"Patient"}, None, everything) == [a3, a2, b1, a1]
+    assert await told({"Patient", "Observation"}, None, everything) == [o1, a3, a2, b1, a1]
+    assert await told({"Patient"}, "nobody", everything) == []
+    assert list(await clinic.resources.versions({"Patient"}, None, everything, None, 2)) == [a3, a2]
+    after_a2 = Position(a2.seq, f"{a2.key}/{a2.version}")
+    assert await told({"Patient"}, None, everything, after_a2) == [b1, a1]
+    # Those that were current at some time from the second to before the fourth change.
+    assert await told({"Patient"}, None, Window(at=(b1.seq, a3.seq))) == [a2, b1, a1]
+    assert await told({"Patient"}, "ann", Window(at=(a2.seq, a2.seq + 1))) == [a2]

@@ -4,12 +4,13 @@ from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from fhir_server.engine.change import Change
+from fhir_server.engine.change import Change, Condition
 from fhir_server.engine.ports import Found
 from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored, truth
+from fhir_server.engine.window import Window
 from fhir_server.fhir.compartments import memberships
-from fhir_server.kernel.errors import ConflictError, VersionConflictError
+from fhir_server.kernel.errors import ConditionChangedError, ConflictError, StaleVersionError
 from fhir_server.kernel.identity import ResourceKey, parse_reference
 from fhir_server.kernel.json import Json
 from fhir_server.media.ports import Photo
@@ -40,6 +41,23 @@ class FakeResources:
     async def read_version(self, key: ResourceKey, version: int) -> Stored | None:
         return self._memory.versions.get((key, version))
 
+    async def versions(
+        self, types: Collection[str], id: str | None, window: Window, before: Position | None, limit: int
+    ) -> list[Stored]:
+        """Newest first; a version is current until the next one of its resource."""
+        until: dict[tuple[ResourceKey, int], int] = {}
+        for (key, version), stored in self._memory.versions.items():
+            until[key, version - 1] = stored.seq
+        found = [
+            stored
+            for stored in self._memory.versions.values()
+            if stored.key.type in types
+            and id in (None, stored.key.id)
+            and within(window, stored.seq, until.get((stored.key, stored.version)))
+            and (before is None or (stored.seq, f"{stored.key}/{stored.version}") < (before.seq, before.id))
+        ]
+        return sorted(found, key=lambda stored: (stored.seq, str(stored.key)), reverse=True)[:limit]
+
     async def find(self, query: Query, after: Position | None, limit: int) -> Found:
         found = [stored for stored in self._in_order(query, after) if _matches(query, stored)]
         page = found[:limit]
@@ -53,7 +71,8 @@ class FakeResources:
         for change in changes:
             current = self._memory.current.get(change.key)
             if (current.version if current else None) != (change.previous.version if change.previous else None):
-                raise VersionConflictError("The resource was changed in the meantime.")
+                raise StaleVersionError("The resource was changed in the meantime.")
+            self._require(change.condition)
         stored = [self._next(change, changes) for change in changes]
         patients = [patient for one in stored for patient in one.subjects]
         moves = [m for c in changes for m in (*c.heads, *c.unmoved, *((c.basis,) if c.basis else ()))]
@@ -66,6 +85,13 @@ class FakeResources:
         for change in changes:
             self._record(change)
         return tuple(stored)
+
+    def _require(self, condition: Condition | None) -> None:
+        if condition is None:
+            return
+        alive = [stored for stored in self._memory.current.values() if not stored.deleted]
+        if {stored.key for stored in alive if _matches(condition.query, stored)} != condition.expected:
+            raise ConditionChangedError("What the criteria match has changed in the meantime.")
 
     def _record(self, change: Change) -> None:
         for task in change.tasks:
@@ -124,6 +150,15 @@ def _place(seq: int, id: str, *, by_id: bool) -> tuple[int, str]:
 def _matches(query: Query, stored: Stored) -> bool:
     access = frozenset(stored.access)
     return matches(query, Candidate(stored.key.type, stored.key.id, stored.last_updated, access, stored.resource))
+
+
+def within(window: Window, seq: int, until: int | None) -> bool:
+    """Bounds given to the millisecond include all of it."""
+    if window.since is not None and seq < window.since // 1000 * 1000:
+        return False
+    if window.at is None:
+        return True
+    return seq < window.at[1] and (until is None or until > window.at[0])
 
 
 def references(value: object) -> list[ResourceKey]:

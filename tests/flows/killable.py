@@ -1,4 +1,4 @@
-"""A server and a database as two processes of their own, each of which can be killed at any moment and started again."""
+"""A server and a database as two processes of their own, each of which can be killed and started again."""
 
 import os
 import signal

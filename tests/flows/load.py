@@ -18,7 +18,7 @@ FHIR_JSON = "application/fhir+json"
 
 @dataclass
 class Acknowledged:
-    """`resources`: `Type/id/_history/version` -> a word that is in it. `photos`: id of a Binary -> SHA-256 of its bytes."""
+    """`resources`: `Type/id/_history/version` -> a word in it. `photos`: `Binary/id` -> SHA-256 of its bytes."""
 
     resources: dict[str, str] = field(default_factory=dict)
     transactions: list[list[str]] = field(default_factory=list)
@@ -64,7 +64,7 @@ class Client:
     async def _transaction(self, word: str) -> None:
         urn = "urn:uuid:00000000-0000-4000-8000-000000000001"
         resources = [{**patient(f"tx-{word}")}, observation(urn, word), observation(urn, word)]
-        entries = [
+        entries: list[Json] = [
             {"request": {"method": "POST", "url": resource["resourceType"]}, "resource": resource}
             for resource in resources
         ]

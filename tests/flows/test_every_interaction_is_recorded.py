@@ -79,7 +79,7 @@ REFUSED: dict[str, tuple[Ask, int]] = {
     "media type": (lambda who: who.post("/fhir/Patient", "<Patient/>", Content_Type="application/fhir+xml"), 415),
     "no JSON wanted": (lambda who: who.get("/fhir/Patient/recorded", Accept="text/html"), 406),
     "too large": (lambda who: who.post("/fhir/Patient", b" " * 33_000_000), 413),
-    "method": (lambda who: who.ask("PATCH", "/fhir/Patient/recorded"), 405),
+    "method": (lambda who: who.ask("POST", "/fhir/Patient/recorded"), 405),
     "stale version": (lambda who: who.put("/fhir/Patient/recorded", {**NEW, "id": "recorded"}, If_Match='W/"99"'), 412),
     "invalid": (lambda who: who.post("/fhir/Observation", {**OBSERVATION, "status": "nope"}), 422),
     "no such address": (lambda who: who.get("/fhir/Patient/recorded/nothing/here"), 404),

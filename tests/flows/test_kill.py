@@ -1,4 +1,4 @@
-"""T32, T38: a server or a database that is killed loses nothing that was acknowledged, and leaves nothing half written."""
+"""T32, T38: a server or a database that is killed loses nothing acknowledged, and leaves nothing half written."""
 
 import asyncio
 import hashlib
@@ -132,9 +132,7 @@ async def missing(http: AsyncClient, key: str, word: str) -> str | None:
 async def opened(place: Killable) -> AsyncIterator[ClinicStore]:
     provider = FileProvider.create(place.folder / "keys" / "root.json")
     base = f"{place.address}/fhir"
-    async with open_store(
-        place.mongo.uri, DATABASE, base, provider, SystemClock(), secrets.token_bytes
-    ) as store:
+    async with open_store(place.mongo.uri, DATABASE, base, provider, SystemClock(), secrets.token_bytes) as store:
         yield store
 
 
@@ -176,7 +174,9 @@ def assert_history_is_complete(rows: dict[str, list[Json]], current: dict[Resour
 
 def assert_each_version_has_its_event(rows: dict[str, list[Json]], events: Sequence[Json]) -> None:
     """And no event of a write tells of a version that is not there."""
-    versions = {f"{row['type']}/{row['id']}/_history/{row['version']}" for row in (*rows["resources"], *rows["history"])}
+    versions = {
+        f"{row['type']}/{row['id']}/_history/{row['version']}" for row in (*rows["resources"], *rows["history"])
+    }
     written = Counter(
         what
         for event in events
@@ -196,13 +196,13 @@ def assert_no_gap(places: Sequence[tuple[str, int]]) -> None:
 
 
 def assert_transactions_are_whole(current: Sequence[Stored]) -> None:
-    about = Counter(
-        stored.resource["subject"]["reference"] for stored in current if stored.key.type == "Observation"
-    )
+    about = Counter(stored.resource["subject"]["reference"] for stored in current if stored.key.type == "Observation")
     patients = {
         str(stored.key)
         for stored in current
-        if stored.key.type == "Patient" and not stored.deleted and stored.resource["name"][0]["family"].startswith("tx-")
+        if stored.key.type == "Patient"
+        and not stored.deleted
+        and stored.resource["name"][0]["family"].startswith("tx-")
     }
     assert about == Counter(dict.fromkeys(patients, 2))
 

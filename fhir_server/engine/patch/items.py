@@ -10,12 +10,8 @@ from typing import Any, NamedTuple, TypeAlias
 from fhir_server.engine.patch.limits import Effort
 from fhir_server.kernel.json import Json
 
-
-class Item(NamedTuple):
-    """`shadow` is what `_name` holds for a primitive; either may be None, of what exists not both."""
-
-    value: Any
-    shadow: Any = None
+Item: TypeAlias = tuple[Any, Any]
+"""A value and its shadow, which is what `_name` holds for a primitive; either may be None, of what exists not both."""
 
 
 class Step(NamedTuple):
@@ -32,7 +28,7 @@ Place: TypeAlias = tuple[Step, ...]
 
 
 def items_of(holder: Json, name: str) -> list[Item]:
-    return [Item(*pair) for pair in zip_longest(_listed(holder.get(name)), _listed(holder.get(f"_{name}")))]
+    return list(zip_longest(_listed(holder.get(name)), _listed(holder.get(f"_{name}"))))
 
 
 def _listed(value: object) -> list[Any]:
@@ -41,10 +37,10 @@ def _listed(value: object) -> list[Any]:
 
 def with_items(holder: Json, name: str, items: Sequence[Item], *, many: bool) -> Json:
     """A copy of the holder in which these are the items; what is empty is left out."""
-    kept = [each for each in items if each != (None, None)]
+    kept = [each for each in items if each[0] is not None or each[1] is not None]
     copy = dict(holder)
-    _put(copy, name, [each.value for each in kept], many=many)
-    _put(copy, f"_{name}", [each.shadow for each in kept], many=many)
+    _put(copy, name, [value for value, _ in kept], many=many)
+    _put(copy, f"_{name}", [shadow for _, shadow in kept], many=many)
     return copy
 
 
@@ -65,7 +61,7 @@ def rewritten(node: Json, place: Place, change: Callable[[Json], Json], effort: 
     effort.spend(len(items))
     value, shadow = items[step.at]
     if step.primitive:
-        items[step.at] = Item(value, rewritten(shadow or {}, rest, change, effort) or None)
+        items[step.at] = (value, rewritten(shadow or {}, rest, change, effort) or None)
     else:
-        items[step.at] = Item(rewritten(value, rest, change, effort) or None)
+        items[step.at] = (rewritten(value, rest, change, effort) or None, None)
     return with_items(node, step.name, items, many=step.many)

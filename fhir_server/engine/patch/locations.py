@@ -15,6 +15,9 @@ from fhir_server.fhir.fhirpath.hierarchy import ANY_RESOURCE, is_a
 from fhir_server.fhir.fhirpath.syntax import And, Equal, Function, Index, Literal, Name, Node, OfType, PathError
 from fhir_server.kernel.json import Json
 
+_TOIL = 10
+"""What a location costs, an item that is merely passed being 1."""
+
 
 class Location(NamedTuple):
     """An element that exists. `holder` is the object with its children: for a primitive what stands in `_name`.
@@ -91,13 +94,13 @@ def _children(above: Location, name: str, effort: Effort) -> Iterator[Location]:
         raise PatchError("the path names an element that its type does not have.")
     for element in elements:
         items = items_of(above.holder, element.json_name)
-        effort.spend(len(items))
+        effort.spend(_TOIL * len(items))
         primitive = is_primitive(element.type)
-        for position, item in enumerate(items):
-            inside = item.shadow if primitive else item.value
+        for position, (value, shadow) in enumerate(items):
+            inside = shadow if primitive else value
             holder = inside if isinstance(inside, dict) else {}
             place = (*above.place, Step(element.json_name, position, element.many, primitive))
-            yield Location(place, _type(element.type, holder), holder, item.value, above.type, name)
+            yield Location(place, _type(element.type, holder), holder, value, above.type, name)
 
 
 def is_primitive(type_name: str) -> bool:

@@ -43,15 +43,15 @@ def given(part: Json, expression: str) -> Given:
         raise InvalidRequestError("A value is one value[x], one resource, or parts.", expression=expression)
     if isinstance(parts, list) and parts:
         return Given(
-            "", Item(None), tuple(_named(each, f"{expression}.part[{place}]") for place, each in enumerate(parts))
+            "", (None, None), tuple(_named(each, f"{expression}.part[{place}]") for place, each in enumerate(parts))
         )
     if types:
         [(name, element)] = types
-        item = Item(part.get(name), part.get(f"_{name}"))
+        item = (part.get(name), part.get(f"_{name}"))
         if _is_well_formed(item, element):
             return Given(element, item)
     if isinstance(part.get("resource"), dict):
-        return Given("Resource", Item(part["resource"]))
+        return Given("Resource", (part["resource"], None))
     raise InvalidRequestError("This is no value of the type that its name says.", expression=expression)
 
 
@@ -70,11 +70,12 @@ def _types() -> Mapping[str, tuple[str, str]]:
 
 
 def _is_well_formed(item: Item, type_name: str) -> bool:
+    value, shadow = item
     if not is_primitive(type_name):
-        return isinstance(item.value, dict) and bool(item.value) and item.shadow is None
-    if isinstance(item.value, dict | list) or item == (None, None):
+        return isinstance(value, dict) and bool(value) and shadow is None
+    if isinstance(value, dict | list) or item == (None, None):
         return False
-    return item.shadow is None or (isinstance(item.shadow, dict) and bool(item.shadow))
+    return shadow is None or (isinstance(shadow, dict) and bool(shadow))
 
 
 def fitted(value: Given, elements: Sequence[Element]) -> tuple[Element, Item]:
@@ -85,7 +86,7 @@ def fitted(value: Given, elements: Sequence[Element]) -> tuple[Element, Item]:
     if value.parts:
         if len(elements) != 1 or is_primitive(elements[0].type) or elements[0].type == "Resource":
             raise PatchError("parts make an element of one type that is neither primitive nor a resource.")
-        return elements[0], Item(_composed(value.parts, elements[0].type))
+        return elements[0], (_composed(value.parts, elements[0].type), None)
     for element in elements:
         if element.type == value.type:
             return element, value.item

@@ -1,6 +1,9 @@
 """However processes interleave and die: no key that was given out is lost, none that was destroyed comes back."""
 
 import itertools
+from collections.abc import Callable, Coroutine
+from random import Random  # noqa: TID251  the type alone: hypothesis makes it, and repeats it
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -120,3 +123,27 @@ def test_a_patient_that_becomes_due_while_its_bucket_is_looked_at_is_never_forgo
         run([world.finish(), world.destroy([second])], [(0, looking), (1, marking), (0, TO_THE_END), (1, TO_THE_END)])
 
         world.check()
+
+
+@given(st.randoms(use_true_random=True))
+@settings(max_examples=300, deadline=None)
+def test_any_mix_of_processes_loses_nothing_and_leaves_nothing(chance: Random) -> None:
+    """Long schedules, which are what it takes for three to meet at the wrong moment."""
+    world = World()
+    alone(world.take(REQUESTS[: chance.randint(1, 5)]))
+    ids = list(world.given)
+    kinds: list[Callable[[], Coroutine[Any, Any, None]]] = [
+        lambda: world.destroy(chance.sample(ids, chance.randint(1, min(2, len(ids))))),
+        lambda: world.take(chance.sample(REQUESTS, chance.randint(1, 3))),
+        lambda: world.open(ids),
+        world.finish,
+        world.rotate,
+    ]
+    processes = [chance.choices(kinds, weights=[2, 2, 1, 2, 1])[0]() for _ in range(chance.randint(2, 6))]
+    steps = chance.choice([2, 5, 20, 80])
+    moves = [(chance.randrange(6), chance.randint(1, steps)) for _ in range(chance.choice([40, 300]))]
+    deaths = [(chance.randrange(6), DIES) for _ in range(chance.randint(0, 2))]
+
+    run(processes, [*moves[:20], *deaths[:1], *moves[20:], *deaths[1:]])
+
+    world.check()

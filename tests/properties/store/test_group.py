@@ -39,16 +39,15 @@ def rows(draw: st.DrawFn) -> Row:
 
 
 def many(count: int) -> tuple[Row, ...]:
-    return tuple(
-        Row(Change(ResourceKey("Observation", f"o{n}"), {}), BODIES[10], (), (), [], {}) for n in range(count)
-    )
+    return tuple(Row(Change(ResourceKey("Observation", f"o{n}"), {}), BODIES[10], (), (), [], {}) for n in range(count))
 
 
 BUNDLES = {count: many(count) for count in (60, 100, 101, 150, 250)}
 
 queues = st.lists(
     st.one_of(
-        st.lists(rows(), min_size=1, max_size=4).map(tuple), st.sampled_from([60, 100, 101, 150, 250]).map(BUNDLES.__getitem__)
+        st.lists(rows(), min_size=1, max_size=4).map(tuple),
+        st.sampled_from([60, 100, 101, 150, 250]).map(BUNDLES.__getitem__),
     ),
     max_size=20,
 )
@@ -74,7 +73,9 @@ def groups_of(queue: list[tuple[Row, ...]], loop: asyncio.AbstractEventLoop) -> 
 
 @settings(max_examples=40, deadline=None)
 @given(queue=queues)
-def test_every_write_is_taken_once_and_none_is_left(queue: list[tuple[Row, ...]], loop: asyncio.AbstractEventLoop) -> None:
+def test_every_write_is_taken_once_and_none_is_left(
+    queue: list[tuple[Row, ...]], loop: asyncio.AbstractEventLoop
+) -> None:
     units, groups = groups_of(queue, loop)
 
     assert sorted(id(unit) for group in groups for unit in group) == sorted(id(unit) for unit in units)

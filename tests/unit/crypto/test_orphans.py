@@ -5,7 +5,7 @@ import pytest
 
 from fhir_server.crypto.errors import OpeningError
 from fhir_server.crypto.keys import KeyClass
-from fhir_server.crypto.rows import KeyRow, WrapperKind, next_generation, patient
+from fhir_server.crypto.rows import KeyRow, WrapperKind, bucket, next_generation, patient
 from tests.fakes.key_store import FakeKeyStore, FakeRootKeys
 from tests.unit.crypto.keys_at_hand import MARKETING, PAIR, RECORD, carry_bucket, done, keyring, take
 
@@ -91,3 +91,20 @@ def test_a_finisher_that_was_overtaken_leaves_an_orphan_to_the_next_taker(
 
     assert store.rows["patient/p1"] == finished
     assert store.rows["record/p1"] == orphan
+
+
+def test_a_key_of_two_whose_second_patient_is_an_orphan_too_is_made_anew(
+    store: FakeKeyStore, root: FakeRootKeys
+) -> None:
+    take(store, root, RECORD, (("p3",), KeyClass.RECORD))
+    second = next(f"q{number}" for number in range(5000) if bucket(f"q{number}") == bucket("p1"))
+    pair = (("p1", second), KeyClass.RECORD)
+    copy = FakeKeyStore(store.rows.values())
+    orphan = take(copy, root, pair)[pair]
+    done(keyring(store, root).destroy([store.rows["record/p1"].newest], "erasure"))
+    store.rows |= {name: copy.rows[name] for name in (patient(second).name, f"record/p1,{second}")}
+
+    made = take(store, root, pair)[pair]
+
+    assert made.id != orphan.id
+    assert take(store, root, pair)[pair] == made

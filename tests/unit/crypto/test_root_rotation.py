@@ -1,11 +1,9 @@
-import secrets
-
 import pytest
 
 from fhir_server.crypto import rows
 from fhir_server.crypto.errors import CryptoError
 from fhir_server.crypto.keys import KeyClass
-from fhir_server.crypto.rows import bucket, next_generation, patient, root_id
+from fhir_server.crypto.rows import bucket, patient, root_id
 from tests.fakes.key_store import FakeKeyStore, FakeRootKeys
 from tests.unit.crypto.keys_at_hand import CLINIC, MARKETING, NOW, PAIR, RECORD, done, keyring, take
 
@@ -78,14 +76,3 @@ def test_the_status_counts_what_there_is(store: FakeKeyStore, root: FakeRootKeys
     assert status.destroyed == done(store.tally())
     assert not status.unfinished
     assert status.root.note
-
-
-def test_ids_are_random_and_a_generation_knows_its_place() -> None:
-    first = rows.first_generation(secrets.token_bytes(16))
-
-    assert rows.generation(first) == 1
-    assert rows.generation(next_generation(first)) == 2
-    assert rows.stem(next_generation(first)) == rows.stem(first)
-    assert rows.is_root(root_id(7))
-    assert rows.generation(root_id(7)) == 7
-    assert not rows.is_root(first)

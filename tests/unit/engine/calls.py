@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from itertools import count
 
 from fhir_server.audit.recorder import Recorder
+from fhir_server.engine.batch import Batches
+from fhir_server.engine.bundle_plan import Planning
+from fhir_server.engine.bundles import Bundles
 from fhir_server.engine.call import Call, Interaction, Principal
+from fhir_server.engine.conditional import Conditional
 from fhir_server.engine.drafts import Drafts
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.pipeline import Pipeline, Step
-from fhir_server.engine.transaction import Bundles
+from fhir_server.engine.transaction import Transactions
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
 from tests.fakes.clinic import BASE, FakeClinic
@@ -43,7 +47,10 @@ def running(*steps: Step, most_candidates: int = 2000, most_entries: int = 50) -
 
     drafts = Drafts(clinic.resources, pipeline, new_id, BASE)
     engine = Engine(clinic.resources, pipeline, drafts, most_candidates)
-    return Running(clinic, engine, drafts, Bundles(engine, new_id, most_entries))
+    planning = Planning(engine, new_id, clinic.clock, BASE, delete_several=False)
+    batches = Batches(engine, Conditional(engine, delete_several=False), most_entries, BASE)
+    bundles = Bundles(engine, Transactions(engine, planning, most_entries, BASE), batches)
+    return Running(clinic, engine, drafts, bundles)
 
 
 def call(

@@ -1,12 +1,10 @@
 """The entries of a bundle: each understood, or refused with its place."""
 
-from collections.abc import Callable
-from itertools import count
 from typing import Any
 
 import pytest
 
-from fhir_server.engine.bundle_entries import Entry, at_entry, entries, refuse_repeats, version_in
+from fhir_server.engine.bundle_entries import Entry, at_entry, entries, listed, version_in
 from fhir_server.kernel.errors import FhirError, InvalidRequestError, NotFoundError, TooLargeError, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
@@ -14,36 +12,40 @@ from fhir_server.kernel.json import Json
 PATIENT = {"resourceType": "Patient"}
 
 
-def ids() -> Callable[[], str]:
-    numbers = count(1)
-    return lambda: f"fresh{next(numbers)}"
-
-
 def entry(method: Any = "POST", url: Any = "Patient", **more: Any) -> Json:
     return {"request": {"method": method, "url": url}, "resource": PATIENT, **more}
 
 
 def parsed(*found: Any, most: int = 10) -> list[Entry]:
-    return entries({"entry": list(found)}, ids(), most)
+    return entries({"entry": list(found)}, most)
 
 
 def test_each_entry_has_its_place_method_and_key() -> None:
     found = parsed(
-        entry(fullUrl="urn:uuid:1"), entry("PUT", "Patient/7"), entry("DELETE", "Patient/8"), entry("GET", "Patient?name=x")
+        entry(fullUrl="urn:uuid:1"),
+        entry("PUT", "Patient/7"),
+        entry("DELETE", "/Patient/8/"),
+        entry("GET", "Patient?name=x"),
+        entry("GET", "Patient/7/_history/2"),
+        entry("PUT", "Patient?identifier=1"),
+        entry("DELETE", "Patient?identifier=1"),
     )
 
-    assert [(one.index, one.method, one.key, one.query) for one in found] == [
-        (0, "POST", ResourceKey("Patient", "fresh1"), ""),
-        (1, "PUT", ResourceKey("Patient", "7"), ""),
-        (2, "DELETE", ResourceKey("Patient", "8"), ""),
-        (3, "GET", ResourceKey("Patient", ""), "name=x"),
+    assert [(one.index, one.method, one.key, one.query, one.criteria, one.version) for one in found] == [
+        (0, "POST", None, "", "", None),
+        (1, "PUT", ResourceKey("Patient", "7"), "", "", None),
+        (2, "DELETE", ResourceKey("Patient", "8"), "", "", None),
+        (3, "GET", None, "name=x", "", None),
+        (4, "GET", ResourceKey("Patient", "7"), "", "", 2),
+        (5, "PUT", None, "", "identifier=1", None),
+        (6, "DELETE", None, "", "identifier=1", None),
     ]
     assert found[0].full_url == "urn:uuid:1"
 
 
 def test_a_bundle_without_entries_has_none() -> None:
-    assert entries({}, ids(), 10) == []
-    assert entries({"entry": []}, ids(), 10) == []
+    assert entries({}, 10) == []
+    assert entries({"entry": []}, 10) == []
 
 
 def test_if_match_travels_with_its_entry() -> None:
@@ -72,27 +74,36 @@ def test_if_match_travels_with_its_entry() -> None:
         (entry("PUT", "Patient"), InvalidRequestError),
         (entry("PUT", "Patient/a b"), InvalidRequestError),
         (entry("PUT", "Patient/7/x"), InvalidRequestError),
+        (entry("PUT", "Patient/7/_history/2"), InvalidRequestError),
+        (entry("GET", "Patient/7/_history/x"), InvalidRequestError),
+        (entry("GET", "Patient/7/_history/\u0662"), InvalidRequestError),
+        (entry("PATCH", "Patient/7", resource=None), InvalidRequestError),
         (entry("DELETE", "Patient/" + "x" * 65), InvalidRequestError),
         (entry("POST", resource=None), InvalidRequestError),
         (entry("PUT", "Patient/7", resource=[]), InvalidRequestError),
     ],
 )
-def test_what_cannot_be_understood_is_refused_with_its_place(bad: Any, error: type[FhirError]) -> None:  # noqa: ANN401
+def test_what_cannot_be_understood_is_refused_with_its_place(bad: Any, error: type[FhirError]) -> None:
     with pytest.raises(error) as refusal:
         parsed(entry(), bad)
 
     assert all((issue.expression or "").startswith("Bundle.entry[1]") for issue in refusal.value.issues)
+    good, why = listed({"entry": [entry(), bad]}, 10)
+    assert isinstance(good, Entry)
+    assert isinstance(why, error)
 
 
 def test_entries_are_an_array_and_bounded() -> None:
     with pytest.raises(InvalidRequestError):
-        entries({"entry": {}}, ids(), 10)
+        entries({"entry": {}}, 10)
     with pytest.raises(TooLargeError):
         parsed(*[entry()] * 11)
     assert len(parsed(*[entry()] * 10)) == 10
 
 
-@pytest.mark.parametrize(("tag", "version"), [('W/"3"', 3), ('"3"', 3), ("3", 3), (' W/"12" ', 12), (None, None), ("", None)])
+@pytest.mark.parametrize(
+    ("tag", "version"), [('W/"3"', 3), ('"3"', 3), ("3", 3), (' W/"12" ', 12), (None, None), ("", None)]
+)
 def test_a_version_is_read_from_its_tag(tag: str | None, version: int | None) -> None:
     assert version_in(tag) == version
 
@@ -108,23 +119,9 @@ def test_a_tag_of_thousands_of_digits_is_refused_like_any_other() -> None:
         version_in(f'W/"{"9" * 5_000}"')
 
 
-@pytest.mark.parametrize(
-    "twice",
-    [
-        [entry("PUT", "Patient/7"), entry("PUT", "Patient/7")],
-        [entry("PUT", "Patient/7"), entry("DELETE", "Patient/7")],
-        [entry(fullUrl="urn:uuid:1"), entry(fullUrl="urn:uuid:1")],
-    ],
-)
-def test_r_fhir_020_the_same_identity_twice_is_refused(twice: list[Json]) -> None:
-    with pytest.raises(InvalidRequestError) as refusal:
-        refuse_repeats(parsed(*twice))
-
-    assert refusal.value.issues[0].expression == "Bundle.entry[1]"
-
-
-def test_reading_what_is_written_is_no_repetition() -> None:
-    refuse_repeats(parsed(entry("PUT", "Patient/7"), entry("GET", "Patient/7"), entry("GET", "Patient/7"), entry(), entry()))
+def test_a_version_of_thousands_of_digits_is_refused_like_any_other() -> None:
+    with pytest.raises(FhirError):
+        parsed(entry("GET", f"Patient/7/_history/{'9' * 5_000}"))
 
 
 def test_a_fault_points_into_the_bundle() -> None:

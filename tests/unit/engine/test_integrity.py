@@ -10,7 +10,8 @@ def test_the_body_is_of_the_type_that_the_url_names() -> None:
     resource = {"resourceType": "Patient"}
 
     assert require_type(resource, "Patient") is resource
-    for body in ({"resourceType": "Observation"}, {}, [], None, "Patient", 7, {"resourceType": ["Patient"]}):
+    others: list[object] = [{"resourceType": "Observation"}, {}, [], None, "Patient", 7, {"resourceType": ["Patient"]}]
+    for body in others:
         with pytest.raises(InvalidRequestError):
             require_type(body, "Patient")
 

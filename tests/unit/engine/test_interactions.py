@@ -298,7 +298,7 @@ async def test_amending_nothing_discloses_and_writes_nothing() -> None:
     at = running()
     await at.engine.create(call(CREATE), patient())
 
-    kept = await at.engine.amend(call(Interaction.OPERATION, id="id1"), lambda resource: None)
+    kept = await at.engine.amend(call(Interaction.OPERATION, id="id1"), lambda _: None)
     changed = await at.engine.amend(
         call(Interaction.OPERATION, id="id1"), lambda resource: {**resource, "active": True}
     )

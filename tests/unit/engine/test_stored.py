@@ -32,7 +32,8 @@ def test_meta_gets_what_the_server_gives_and_keeps_the_rest() -> None:
 def test_an_empty_or_missing_meta_needs_no_comma() -> None:
     expected = b'{"resourceType":"Patient","id":"7","meta":{' + GIVEN + b'},"active":true}'
 
-    for meta in ({}, {"meta": {}}, {"meta": {"versionId": "1"}}):
+    metas: list[Json] = [{}, {"meta": {}}, {"meta": {"versionId": "1"}}]
+    for meta in metas:
         assert stored({"resourceType": "Patient", **meta, "active": True}).wire == expected
 
 

@@ -7,6 +7,7 @@ from fhir_server.kernel.errors import (
     FhirError,
     InvalidRequestError,
     NotFoundError,
+    StaleVersionError,
     TooLargeError,
     UnprocessableError,
     VersionConflictError,
@@ -156,7 +157,7 @@ async def test_r_fhir_019_the_entries_of_a_batch_stand_alone_in_their_order() ->
     )
 
     assert [answer.failure.status if answer.failure else 0 for answer in answers] == [0, 404, 0, 0, 0, 422]
-    assert len(at.events()) == 6
+    assert len(at.events()) == 7, "one each, and the search saw two patients"
 
 
 async def test_r_fhir_019_an_entry_that_cannot_be_understood_fails_alone_in_a_batch() -> None:
@@ -217,3 +218,34 @@ async def test_a_transaction_that_deletes_nothing_is_recorded() -> None:
     await at.bundles.process(TRANSACTION, bundle(entry("DELETE", "Patient/nobody")))
 
     assert len(at.events()) == 1
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        [entry("PUT", "Patient/7", patient("7")), entry("PUT", "Patient/7", patient("7"))],
+        [entry("PUT", "Patient/7", patient("7")), entry("DELETE", "Patient/7")],
+        [entry("POST", "Patient", patient(), URN), entry("POST", "Patient", patient(), URN)],
+    ],
+)
+async def test_r_fhir_020_the_same_identity_twice_is_refused(twice: list[Json]) -> None:
+    at = running()
+
+    with pytest.raises(InvalidRequestError) as refusal:
+        await at.bundles.process(TRANSACTION, bundle(*twice))
+
+    assert refusal.value.issues[0].expression == "Bundle.entry[1]"
+    assert at.clinic.memory.current == {}
+
+
+async def test_a_transaction_that_is_overtaken_is_drawn_up_again_and_in_the_end_refused() -> None:
+    at = running()
+    at.clinic.resources.failures.extend([StaleVersionError("other")] * 2)
+    answers = await at.bundles.process(TRANSACTION, bundle(entry("PUT", "Patient/ann", patient("ann"))))
+    assert answers[0].stored is not None
+
+    at.clinic.resources.failures.extend([StaleVersionError("other")] * 20)
+    with pytest.raises(FhirError) as refusal:
+        await at.bundles.process(TRANSACTION, bundle(entry("PUT", "Patient/ann", patient("ann"))))
+    assert refusal.value.status in {409, 412}
+    assert [outcome for _, outcome in at.outcomes()] == ["0", "4"]

@@ -27,9 +27,10 @@ def row(name: str) -> Row:
 class FakeTransaction:
     """Takes some turns of the loop, then asks `fault` what goes wrong; what it wrote stays in `written`."""
 
-    def __init__(self, fault: Callable[[list[str]], Exception | None] = lambda names: None, turns: int = 3) -> None:
+    def __init__(self, fault: Callable[[list[str]], Exception | None] = lambda _: None, turns: int = 3) -> None:
         self.runs: list[list[str]] = []
         self.written: list[str] = []
+        self.begun = asyncio.Event()
         self._fault, self._turns = fault, turns
 
     async def end(self) -> None:
@@ -38,6 +39,7 @@ class FakeTransaction:
     async def run(self, rows: Sequence[Row]) -> tuple[Stored, ...]:
         names = [row.change.key.id for row in rows]
         self.runs.append(names)
+        self.begun.set()
         for _ in range(self._turns):
             await asyncio.sleep(0)
         if error := self._fault(names):
@@ -98,7 +100,7 @@ async def test_the_bad_ones_of_a_group_fail_alone_and_all_good_ones_commit(bad: 
 
 async def test_a_transaction_that_met_another_is_tried_again_whole() -> None:
     faults = [TransientError(), TransientError()]
-    transaction = FakeTransaction(lambda group: faults.pop() if faults else None)
+    transaction = FakeTransaction(lambda _: faults.pop() if faults else None)
     committer = await started(transaction)
 
     outcomes = await all_of(committer, ["a"], ["b"])
@@ -109,7 +111,7 @@ async def test_a_transaction_that_met_another_is_tried_again_whole() -> None:
 
 
 async def test_an_unknown_outcome_is_told_to_the_whole_group_and_never_written_again() -> None:
-    transaction = FakeTransaction(lambda group: UnknownOutcomeError("unknown"))
+    transaction = FakeTransaction(lambda _: UnknownOutcomeError("unknown"))
     committer = await started(transaction)
 
     outcomes = await all_of(committer, ["a"], ["b"], ["c"])
@@ -124,8 +126,7 @@ async def test_a_caller_that_goes_away_does_not_take_a_shared_transaction_with_i
     committer = await started(transaction)
     leaving = asyncio.create_task(committer.commit((row("leaving"),)))
     staying = asyncio.create_task(committer.commit((row("staying"),)))
-    while not transaction.runs:
-        await asyncio.sleep(0)
+    await transaction.begun.wait()
 
     leaving.cancel()
 
@@ -141,8 +142,7 @@ async def test_a_fault_after_the_caller_went_away_hinders_nobody() -> None:
     transaction = FakeTransaction(lambda group: VersionConflictError() if "leaving" in group else None, turns=20)
     committer = await started(transaction)
     leaving = asyncio.create_task(committer.commit((row("leaving"),)))
-    while not transaction.runs:
-        await asyncio.sleep(0)
+    await transaction.begun.wait()
     leaving.cancel()
 
     assert [names(one) for one in await all_of(committer, ["next"])] == [["next"]]
@@ -150,7 +150,7 @@ async def test_a_fault_after_the_caller_went_away_hinders_nobody() -> None:
 
 
 async def test_an_unexpected_fault_says_nothing_of_what_it_met() -> None:
-    transaction = FakeTransaction(lambda group: RuntimeError("Chalmers, 1974-12-25"))
+    transaction = FakeTransaction(lambda _: RuntimeError("Chalmers, 1974-12-25"))
     committer = await started(transaction)
 
     [outcome] = await all_of(committer, ["a"])
@@ -184,8 +184,7 @@ async def test_stopping_finishes_what_is_under_way() -> None:
     transaction = FakeTransaction(turns=50)
     committer = await started(transaction)
     committing = asyncio.create_task(committer.commit((row("a"),)))
-    while not transaction.runs:
-        await asyncio.sleep(0)
+    await transaction.begun.wait()
 
     await committer.stop()
 
@@ -195,7 +194,7 @@ async def test_stopping_finishes_what_is_under_way() -> None:
 
 async def test_a_database_that_stays_away_is_told_as_unavailable_and_not_as_a_conflict() -> None:
     """A lost connection inside a transaction is a transient error to the driver; a client must not read 412 in it."""
-    transaction = FakeTransaction(lambda group: TransientError())
+    transaction = FakeTransaction(lambda _: TransientError())
     committer = await started(transaction)
 
     [outcome] = await all_of(committer, ["a"])

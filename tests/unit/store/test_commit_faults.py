@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,8 @@ from tests.unit.store.clinics import FailingMongo, failing_mongo
 
 pytestmark = pytest.mark.anyio
 
-LOST_ANSWER = {"writeConcernError": {"code": 91, "errmsg": "shutting down", "errorLabels": ["RetryableWriteError"]}}
-LOST_CONNECTION = {"closeConnection": True}
+LOST_ANSWER: dict[str, Any] = {"writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}
+LOST_CONNECTION: dict[str, Any] = {"closeConnection": True}
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ async def writers_of(mongo: FailingMongo, database: str, store: ClinicStore, *wo
 @pytest.mark.parametrize("fault", [LOST_ANSWER, LOST_CONNECTION], ids=["after", "before"])
 @pytest.mark.parametrize("times", [1, 3])
 async def test_after_an_unknown_result_only_the_commit_is_sent_again(
-    mongo: FailingMongo, database: str, store: ClinicStore, fault: dict[str, object], times: int
+    mongo: FailingMongo, database: str, store: ClinicStore, fault: dict[str, Any], times: int
 ) -> None:
     words = [fresh() for _ in range(4)]
 
@@ -89,7 +90,7 @@ async def test_a_write_conflict_is_tried_again_from_the_start(
     mongo: FailingMongo, database: str, store: ClinicStore
 ) -> None:
     word = fresh()
-    how = {"errorCode": 112, "errorLabels": ["TransientTransactionError"]}
+    how: dict[str, Any] = {"errorCode": 112, "errorLabels": ["TransientTransactionError"]}
 
     with mongo.failing("update", times=2, **how):
         [stored] = await store.resources.commit([writing(patient(word)).recording(Noted(word))])

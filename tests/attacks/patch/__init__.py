@@ -1,0 +1,1 @@
+"""Patches that would cost too much, or change what a patch may not."""

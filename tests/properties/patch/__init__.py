@@ -1,0 +1,1 @@
+"""Property tests of patches against slow and simple oracles."""

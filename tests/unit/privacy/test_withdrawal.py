@@ -1,0 +1,254 @@
+"""From a withdrawn consent to the receipt, on a clinic in memory."""
+
+import base64
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from fhir_server.consent.gate import Gate
+from fhir_server.consent.purposes import CARE_PHOTOGRAPHY, SYSTEM
+from fhir_server.crypto.keys import KeyClass
+from fhir_server.engine.call import Interaction, Principal
+from fhir_server.engine.change import BlobMove, Change
+from fhir_server.engine.classification import key_class
+from fhir_server.engine.tasks import Task
+from fhir_server.fhir.compartments import subjects
+from fhir_server.kernel import json
+from fhir_server.kernel.errors import UnavailableError, UnprocessableError
+from fhir_server.kernel.identity import ResourceKey
+from fhir_server.kernel.json import Json
+from fhir_server.media.ports import DESTROYED, LIVE, PENDING
+from fhir_server.privacy.receipt import Scribe
+from fhir_server.privacy.reconsider import Reconsider
+from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal, withdraw
+from tests.fakes.clinic import BASE, FakeClinic
+from tests.unit.engine.calls import Running, call, running
+
+pytestmark = pytest.mark.anyio
+
+SERVER = Principal("server", "server", "", "", ("system/*.cruds",))
+
+
+class LateGate(Gate):
+    """A Gate that gets its ports when the clinic is there."""
+
+    def __init__(self) -> None:
+        """Nothing yet: `attach` follows."""
+
+    def _attach(self, clinic: FakeClinic) -> None:
+        super().__init__(clinic.resources, clinic.heads)
+
+
+def opened() -> Running:
+    gate = LateGate()
+    at = running(gate, Withdrawal())
+    gate._attach(at.clinic)
+    return at
+
+
+def consent(id: str = "c1", *, purpose: str = CARE_PHOTOGRAPHY, type: str = "permit", status: str = "active") -> Json:
+    return {
+        "resourceType": "Consent",
+        "id": id,
+        "status": status,
+        "scope": {
+            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentscope", "code": "patient-privacy"}]
+        },
+        "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
+        "patient": {"reference": "Patient/ann"},
+        "policy": [{"uri": "https://clinic.example/consent"}],
+        "provision": {"type": type, "purpose": [{"system": SYSTEM, "code": purpose}]},
+    }
+
+
+async def give(at: Running, found: Json) -> None:
+    await at.engine.update(call(Interaction.UPDATE, "Consent", found["id"]), found)
+
+
+async def withdrawn(at: Running, id: str = "c1") -> Task | None:
+    await withdraw(at.engine, call(Interaction.OPERATION, "Consent", id))
+    leased = await at.clinic.tasks.lease()
+    return leased.task if leased else None
+
+
+async def photographed(at: Running, id: str = "m1") -> str:
+    """A live photo of ann and its Media; the id of the photo."""
+    owner = ResourceKey("Media", id)
+    photo = await at.clinic.photos.put(b"pixels", "image/jpeg", owner, ("ann",))
+    media = {
+        "resourceType": "Media",
+        "id": id,
+        "status": "completed",
+        "subject": {"reference": "Patient/ann"},
+        "content": {"contentType": "image/jpeg", "url": f"Binary/{photo.id}"},
+    }
+    change = Change(owner, media, None, subjects(media, BASE)).moving_blob(BlobMove(photo.id, PENDING, LIVE))
+    await at.clinic.resources.commit([change])
+    return photo.id
+
+
+def handler(at: Running) -> Callable[[Task], Awaitable[None]]:
+    scribe = Scribe(lambda payload: base64.b64encode(payload).decode(), "clinic", "After the next rotation.")
+    clinic = at.clinic
+    return Reconsider(at.engine, clinic.resources, clinic.heads, clinic.photos, scribe, clinic.clock, SERVER)
+
+
+def receipts(at: Running) -> list[Json]:
+    """What each receipt states."""
+    found = [one for one in at.clinic.memory.current.values() if one.key.type == "DocumentReference"]
+    signed = [base64.b64decode(one.resource["content"][0]["attachment"]["data"]) for one in found]
+    return [json.decode(base64.b64decode(one)) for one in signed]
+
+
+async def test_withdrawing_ends_the_force_at_once_and_queues_one_task() -> None:
+    at = opened()
+    await give(at, consent())
+    head = await at.clinic.heads.head("ann")
+    assert head is not None
+    assert head.consents == {ResourceKey("Consent", "c1"): 1}
+
+    task = await withdrawn(at)
+
+    head = await at.clinic.heads.head("ann")
+    assert head is not None
+    assert head.consents == {}
+    assert task == Task(RECONSIDER_PHOTOS, "ann", "Consent/c1/_history/2")
+
+
+async def test_a_second_withdrawal_changes_nothing() -> None:
+    at = opened()
+    await give(at, consent())
+    await withdrawn(at)
+
+    again = await withdraw(at.engine, call(Interaction.OPERATION, "Consent", "c1"))
+
+    assert again.version == 2
+    assert await at.clinic.tasks.lease() is None
+
+
+@pytest.mark.parametrize("bad", [consent(status="draft"), consent(type="deny")])
+async def test_only_a_consent_in_force_is_withdrawn(bad: Json) -> None:
+    at = opened()
+    await give(at, bad)
+
+    with pytest.raises(UnprocessableError):
+        await withdraw(at.engine, call(Interaction.OPERATION, "Consent", "c1"))
+
+
+async def test_an_edit_that_leaves_the_provision_takes_nothing_away() -> None:
+    at = opened()
+    await give(at, consent())
+    await give(at, {**consent(), "language": "en"})
+    assert await at.clinic.tasks.lease() is None
+
+    await give(at, consent(purpose="treatment"))
+
+    leased = await at.clinic.tasks.lease()
+    assert leased is not None
+    assert leased.task.cause == "Consent/c1/_history/3"
+
+
+async def test_deleting_a_consent_ends_it_too() -> None:
+    at = opened()
+    await give(at, consent())
+
+    await at.engine.delete(call(Interaction.DELETE, "Consent", "c1"))
+
+    leased = await at.clinic.tasks.lease()
+    assert leased is not None
+    assert leased.task.cause == "Consent/c1/_history/2"
+    head = await at.clinic.heads.head("ann")
+    assert head is not None
+    assert head.consents == {}
+
+
+async def test_photos_without_another_basis_go_and_a_receipt_says_so() -> None:
+    at = opened()
+    await give(at, consent())
+    first, second = await photographed(at, "m1"), await photographed(at, "m2")
+    task = await withdrawn(at)
+    assert task
+
+    await handler(at)(task)
+
+    for id in (first, second):
+        photo = await at.clinic.photos.find(id)
+        assert photo is not None
+        assert (photo.state, photo.reason) == (DESTROYED, task.cause)
+    for media in ("m1", "m2"):
+        stored = await at.clinic.resources.read(ResourceKey("Media", media))
+        assert stored is not None
+        assert stored.deleted
+    [receipt] = receipts(at)
+    assert {one["photo"] for one in receipt["destroyed"]} == {f"Binary/{first}", f"Binary/{second}"}
+    assert (receipt["kept"], receipt["cause"], receipt["patient"]) == ([], task.cause, "Patient/ann")
+
+
+async def test_photos_that_another_consent_covers_stay_and_the_receipt_says_why() -> None:
+    at = opened()
+    await give(at, consent("c1"))
+    await give(at, consent("c2"))
+    kept = await photographed(at)
+    task = await withdrawn(at, "c1")
+    assert task
+
+    await handler(at)(task)
+
+    photo = await at.clinic.photos.find(kept)
+    assert photo is not None
+    assert photo.state == LIVE
+    [receipt] = receipts(at)
+    assert receipt["destroyed"] == []
+    assert receipt["kept"] == [{"photo": f"Binary/{kept}", "carriedBy": "Media/m1", "because": "Consent/c2/_history/1"}]
+
+
+async def test_running_again_after_any_fault_finishes_with_one_receipt() -> None:
+    at = opened()
+    await give(at, consent())
+    ids = [await photographed(at, f"m{number}") for number in range(3)]
+    task = await withdrawn(at)
+    assert task
+    reconsider = handler(at)
+
+    at.clinic.photos.failures.append(UnavailableError("away"))
+    with pytest.raises(UnavailableError):
+        await reconsider(task)
+    assert receipts(at) == []
+    at.clinic.audit.broken = True
+    at.clinic.resources.failures.append(UnavailableError("away"))
+    with pytest.raises(UnavailableError):
+        await reconsider(task)
+    at.clinic.audit.broken = False
+    for _ in range(3):
+        await reconsider(task)
+
+    [receipt] = receipts(at)
+    assert {one["photo"] for one in receipt["destroyed"]} == {f"Binary/{id}" for id in ids}
+
+
+async def test_a_photo_whose_media_is_gone_already_is_destroyed() -> None:
+    at = opened()
+    await give(at, consent())
+    orphan = await photographed(at)
+    await at.engine.delete(call(Interaction.DELETE, "Media", "m1"))
+    task = await withdrawn(at)
+    assert task
+
+    await handler(at)(task)
+
+    photo = await at.clinic.photos.find(orphan)
+    assert photo is not None
+    assert photo.state == DESTROYED
+
+
+async def test_a_receipt_outlives_the_record_that_it_speaks_of() -> None:
+    at = opened()
+    await give(at, consent())
+    task = await withdrawn(at)
+    assert task
+    await handler(at)(task)
+    [written] = [one for one in at.clinic.memory.current.values() if one.key.type == "DocumentReference"]
+
+    assert key_class(written.resource) is KeyClass.PROOF
+    assert written.subjects == ("ann",)
+    assert written.resource["description"] == "0 photo(s) destroyed, 0 kept on another basis."
