@@ -52,7 +52,7 @@ from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
 from fhir_server.privacy.worker import Worker
 from fhir_server.search.kinds import KINDS
 from fhir_server.settings import Settings, transport
-from fhir_server.smart.access import Access
+from fhir_server.smart.access import Access, reads_type
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.token import Tokens
 from fhir_server.store.clinic import ClinicStore, open_store
@@ -115,7 +115,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             ),
             conditional=conditional,
             histories=Histories(engine, settings.search_candidates),
-            delivery=Delivery(engine, store.photos),
+            delivery=Delivery(engine, store.photos, reads_type),
             bearer=Bearer(tokens),
             paging=paging,
             clock=clock,

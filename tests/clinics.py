@@ -57,12 +57,15 @@ class Caller:
     async def store(self, resource: Json) -> Json:
         """Create it, under its own id where it has one; what the server made of it."""
         path = f"/fhir/{resource['resourceType']}"
-        answer = await (self.put(f"{path}/{resource['id']}", resource) if "id" in resource else self.post(path, resource))
+        answer = await (
+            self.put(f"{path}/{resource['id']}", resource) if "id" in resource else self.post(path, resource)
+        )
         assert answer.status_code in {200, 201}, answer.text
-        return read(answer)
+        stored: Json = read(answer)
+        return stored
 
 
-def read(answer: Response) -> Any:  # noqa: ANN401  JSON is any value
+def read(answer: Response) -> Any:
     """The body as JSON, its digits kept."""
     return json.decode(answer.content)
 
@@ -118,9 +121,7 @@ async def running(mongo_uri: str, database: str, data_dir: Path, **settings: Any
     async with AsyncMongoClient[Json](mongo_uri) as mongo:
         async with app.router.lifespan_context(app):
             clinic: Clinic = app.state.clinic
-            async with AsyncClient(
-                transport=ASGITransport(app), base_url=chosen.base_url, timeout=60
-            ) as http:
+            async with AsyncClient(transport=ASGITransport(app), base_url=chosen.base_url, timeout=60) as http:
                 yield InProcess(app, clinic, http, mongo)
         for name in await mongo.list_database_names():
             if name.startswith(database):

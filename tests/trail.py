@@ -22,7 +22,9 @@ class Trail:
 
     async def events(self, after: frozenset[str] = frozenset()) -> list[Json]:
         """Every AuditEvent but those of `after`, in the order of their place in the log."""
-        rows = await self.mongo[self.clinic.settings.database]["audit"].find({}).sort([("seq", 1), ("_id", 1)]).to_list()
+        rows = (
+            await self.mongo[self.clinic.settings.database]["audit"].find({}).sort([("seq", 1), ("_id", 1)]).to_list()
+        )
         wanted = [row for row in rows if _id(row) not in after]
         keys = await self.clinic.keyring.open_keys({KeyId(row["key"]) for row in wanted})
         documents = Documents(self.clinic.settings.database, bytes)

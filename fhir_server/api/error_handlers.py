@@ -23,12 +23,16 @@ from fhir_server.kernel.errors import (
 )
 from fhir_server.kernel.identity import random_id
 
+_FAULT = 500
+
 _log = logging.getLogger("fhir_server.faults")
 
 
 async def fhir_error(request: Request, error: Exception) -> Response:
     """A failure that has a FHIR name."""
     assert isinstance(error, FhirError)
+    if error.status == _FAULT:
+        return unexpected(error.__cause__ or error)
     return outgoing.outcome(error, _headers(request, error))
 
 
@@ -56,7 +60,7 @@ async def http_exception(request: Request, error: Exception) -> Response:
     return outgoing.outcome(failure)
 
 
-def unexpected(error: Exception) -> Response:
+def unexpected(error: BaseException) -> Response:
     """A fault of ours: the client gets a reference, the log the place; the message stays unsaid, it may quote data."""
     reference = random_id()
     frames = " < ".join(

@@ -16,11 +16,14 @@ from fhir_server.api import conditions, histories, instances, photos, searches, 
 from fhir_server.api.incoming import authenticated, call_of, require_json_answer, require_target
 from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call, Interaction
-from fhir_server.kernel.errors import FhirError, MethodNotAllowedError
+from fhir_server.kernel.errors import FhirError, MethodNotAllowedError, NotFoundError
 
 Do: TypeAlias = Callable[[], Awaitable[Response]]
 Understand: TypeAlias = Callable[[Surface, Request, Call], Awaitable[Do]]
 Methods: TypeAlias = Mapping[str, tuple[Interaction, Understand]]
+
+_ELSEWHERE = "/fhir/{rest:path}"
+"""No address of ours: 404, and recorded like any other refusal."""
 
 _TABLE: Mapping[str, Methods] = {
     "/fhir": {"POST": (Interaction.TRANSACTION, systems.bundle)},
@@ -50,6 +53,7 @@ _TABLE: Mapping[str, Methods] = {
         "PATCH": (Interaction.PATCH, conditions.patch),
         "DELETE": (Interaction.DELETE, conditions.delete),
     },
+    _ELSEWHERE: {"GET": (Interaction.READ, instances.read)},
 }
 _TRIED: Mapping[str, Interaction] = {
     "POST": Interaction.CREATE,
@@ -94,12 +98,18 @@ async def _answer(surface: Surface, request: Request, path: str, methods: Method
         if interaction not in _OPEN:
             call = replace(call, principal=authenticated(request, surface.bearer.authenticate, surface.clock))
         require_target(request, call)
-        if found is None:
-            raise MethodNotAllowedError(f"{request.method} is not served at this address.", allow=sorted(methods))
+        _require_served(path, request.method, methods)
         if understand not in _NATIVE:
             require_json_answer(request)
         do = await understand(surface, request, call)
-    except FhirError as failure:
-        await surface.engine.refused(call, failure)
+    except Exception as failure:
+        await surface.engine.refused(call, failure if isinstance(failure, FhirError) else FhirError())
         raise
     return await do()
+
+
+def _require_served(path: str, method: str, methods: Methods) -> None:
+    if path == _ELSEWHERE:
+        raise NotFoundError("There is nothing at this address.")
+    if method not in methods and (method != "HEAD" or "GET" not in methods):
+        raise MethodNotAllowedError(f"{method} is not served at this address.", allow=sorted(methods))

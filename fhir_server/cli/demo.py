@@ -15,7 +15,7 @@ from types import FrameType
 
 from fhir_server.app import Clinic, open_clinic
 from fhir_server.cli import place
-from fhir_server.cli.serve import listen
+from fhir_server.cli.serve import listen, listening_socket
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.kernel import json
 from fhir_server.kernel.identity import ResourceKey
@@ -34,8 +34,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     # Stop cleanly also when asked by SIGTERM: mongod must be stopped after the server, by us.
     signal.signal(signal.SIGTERM, _stop)
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with EmbeddedMongo(settings.data_dir / "mongo", cache_gib=settings.embedded_cache) as mongo:
+    with (
+        listening_socket(settings) as listener,
+        _mongo(settings) as mongo,
+    ):
         running = replace(settings, mongo_uri=mongo.uri)
         asyncio.run(_load(running))
         place.write(running)
@@ -44,8 +46,13 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
             print(_welcome(running), flush=True)
             print(f"ready {running.base_url}", flush=True)
 
-        listen(running, ready, with_worker=True)
+        listen(running, listener, ready, with_worker=True)
     return 0
+
+
+def _mongo(settings: Settings) -> EmbeddedMongo:
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return EmbeddedMongo(settings.data_dir / "mongo", cache_gib=settings.embedded_cache)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

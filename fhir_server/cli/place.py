@@ -3,13 +3,14 @@
 Its fields are fixed: scripts outside rely on them.
 """
 
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fhir_server.cli.faults import CommandError
+from fhir_server.kernel import json
+from fhir_server.kernel.errors import FhirError
 from fhir_server.settings import Settings
 
 NAME = "demo.json"
@@ -28,8 +29,8 @@ def write(settings: Settings) -> Path:
     }
     draft = place.with_name(f".{NAME}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(json.encode(content))
         file.flush()
         os.fsync(file.fileno())
     draft.replace(place)
@@ -42,8 +43,8 @@ def beside(settings: Settings) -> Settings:
         return settings
     place = settings.data_dir / NAME
     try:
-        found: dict[str, Any] = json.load(place.open(encoding="utf-8"))
-    except (OSError, ValueError):
+        found: dict[str, Any] = json.decode(place.read_bytes())
+    except (OSError, FhirError):
         raise CommandError(
             f"There is no running server: neither FHIR_SERVER_MONGO_URI nor {place} names one."
         ) from None

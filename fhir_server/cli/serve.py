@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from ssl import SSLContext
@@ -30,13 +31,34 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     async def ready() -> None:
         print(f"ready {settings.base_url}", flush=True)
 
-    listen(settings, ready)
+    with listening_socket(settings) as listener:
+        listen(settings, listener, ready)
     return 0
 
 
-def listen(settings: Settings, when_ready: Callable[[], Awaitable[None]], *, with_worker: bool = False) -> None:
-    """Serve until SIGINT or SIGTERM. Refuses to listen in plain anywhere but on loopback or behind a declared proxy."""
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+def listening_socket(settings: Settings) -> socket.socket:
+    """Bound before anything else is begun. Refuses plain text anywhere but on loopback or behind a declared proxy."""
+    transport(settings)
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise CommandError(f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}.") from None
+    return listener
+
+
+def listen(
+    settings: Settings,
+    listener: socket.socket,
+    when_ready: Callable[[], Awaitable[None]],
+    *,
+    with_worker: bool = False,
+) -> None:
+    """Serve on the socket until SIGINT or SIGTERM."""
+    log_to_stderr(settings)
     secured = transport(settings)
     app = build_app(settings)
     config = uvicorn.Config(
@@ -58,7 +80,7 @@ def listen(settings: Settings, when_ready: Callable[[], Awaitable[None]], *, wit
     server = uvicorn.Server(config)
 
     async def serving() -> None:
-        running = asyncio.create_task(server.serve())
+        running = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started and not running.done():  # noqa: ASYNC110  uvicorn offers no event to wait for
             await asyncio.sleep(0.01)
         if not server.started:
@@ -75,7 +97,13 @@ def listen(settings: Settings, when_ready: Callable[[], Awaitable[None]], *, wit
     with suppress(KeyboardInterrupt):
         uvicorn_runner(serving)
     if not server.started:
-        raise CommandError(f"Could not listen on {settings.host}:{settings.port}; is the port taken?")
+        raise CommandError("The server did not start; its log says why.")
+
+
+def log_to_stderr(settings: Settings) -> None:
+    """The chosen level holds for our own messages, which name nobody; a driver's debug messages quote its commands."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("fhir_server").setLevel(settings.log_level.upper())
 
 
 def calm_collector() -> None:

@@ -3,11 +3,11 @@
 import argparse
 import asyncio
 import contextlib
-import logging
 import signal
 
 from fhir_server.app import open_clinic
 from fhir_server.cli.faults import CommandError
+from fhir_server.cli.serve import log_to_stderr
 from fhir_server.settings import Settings
 
 
@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     if not settings.mongo_uri:
         raise CommandError("work needs FHIR_SERVER_MONGO_URI, the database of the server it works for.")
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    log_to_stderr(settings)
     asyncio.run(_work(settings))
     return 0
 

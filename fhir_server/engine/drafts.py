@@ -11,7 +11,7 @@ from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.stored import Stored
 from fhir_server.fhir.compartments import subjects
 from fhir_server.fhir.validation import validate
-from fhir_server.kernel.errors import NotFoundError, VersionConflictError
+from fhir_server.kernel.errors import NoLegalBasisError, NotFoundError, VersionConflictError
 from fhir_server.kernel.identity import NewId, ResourceKey
 from fhir_server.kernel.json import Json
 
@@ -41,7 +41,7 @@ class Drafts:
         validate(resource)
         key = ResourceKey(str(call.type), str(call.id))
         previous = await self._store.read(key)
-        require_version(if_match, previous.version if previous else None)
+        await self._require_version(call, if_match, previous)
         if only_new and previous is not None and not previous.deleted:
             raise VersionConflictError("There is a resource with this id already.")
         return await self._steps.prepare(call, self.of(key, resource, previous))
@@ -52,7 +52,7 @@ class Drafts:
         refuse_log_change(str(call.type))
         key = ResourceKey(str(call.type), str(call.id))
         previous = await self._store.read(key)
-        require_version(if_match, previous.version if previous else None)
+        await self._require_version(call, if_match, previous)
         if previous is None or previous.deleted:
             return None
         try:
@@ -60,6 +60,16 @@ class Drafts:
         except NotFoundError:
             # Hidden from this caller: the same answer as for an id that was never used.
             return None
+
+    async def _require_version(self, call: Call, if_match: int | None, previous: Stored | None) -> None:
+        """What the caller may not know of has no version for them: a guess tells nothing."""
+        if if_match is None:
+            return
+        try:
+            known = await self._steps.disclose(call, previous) if previous else None
+        except NoLegalBasisError:
+            known = previous
+        require_version(if_match, known.version if known else None)
 
     def of(
         self, key: ResourceKey, resource: Json | None, previous: Stored | None = None, method: str = "PUT"

@@ -3,7 +3,7 @@
 Architecture section 9: one photo, one answer.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
 from fhir_server.engine.call import Call
@@ -24,8 +24,10 @@ class Opened:
 
 
 class Delivery:
-    def __init__(self, engine: Engine, vault: PhotoVault) -> None:
-        self._engine, self._vault = engine, vault
+    """`reads(call, type)`: does a scope let the caller read that type at all?"""
+
+    def __init__(self, engine: Engine, vault: PhotoVault, reads: Callable[[Call, str], bool]) -> None:
+        self._engine, self._vault, self._reads = engine, vault, reads
 
     async def open(self, call: Call) -> Opened | None:
         """The decision on `GET Binary/[id]`, recorded. None where the id is not a photo's: then it is a plain Binary.
@@ -33,8 +35,13 @@ class Delivery:
         Raises as reading the Media would, and GoneError once the key is destroyed.
         """
         photo = await self._vault.find(str(call.id))
-        if photo is None:
+        if photo is None and (self._reads(call, "Binary") or not self._reads(call, "Media")):
             return None
+        if photo is None or (not self._reads(call, "Media") and self._reads(call, "Binary")):
+            # Who may read one of the two types learns by no other answer whether an id is a photo's.
+            failure = NotFoundError("There is no resource with this id.")
+            await self._engine.refused(call, failure)
+            raise failure
         media = await self._engine.read(replace(call, type=photo.owner.type, id=photo.owner.id))
         if photo.state != LIVE or not carries_photo(media.resource) or photo_id(media.resource) != photo.id:
             raise GoneError("The photo was destroyed.") if photo.state != LIVE else NotFoundError("No such Binary.")

@@ -46,10 +46,10 @@ class Access(Step):
             raise UnauthenticatedError("A bearer token is needed.")
         if call.interaction in _ENTRY_BY_ENTRY:
             return
-        if _reach(call) is Reach.NONE:
-            raise ForbiddenError(f"No granted scope allows {call.interaction} on {call.type}.")
+        _require_any(call)
 
     async def narrow(self, call: Call, query: Query) -> Query:
+        _require_any(call)
         if _reach(call) is Reach.ALL or query.type in SHARED_WITH_PATIENTS:
             return query
         if "Patient" not in compartments(query.type):
@@ -58,6 +58,7 @@ class Access(Step):
 
     async def prepare(self, call: Call, change: Change) -> Change:
         """On the stored and on the new version: neither may lie outside."""
+        _require_any(call)
         if _reach(call) is Reach.ALL:
             return change
         if change.previous is not None and _own(call) not in change.previous.access:
@@ -74,9 +75,21 @@ class Access(Step):
 
 def may_read(call: Call, stored: Stored) -> bool:
     """May a write that succeeded be answered with the resource? `u` and `c` do not imply `r` (R-SMART-048)."""
-    scopes = parse_all(call.principal.scopes)
-    found = reach(scopes, "r", stored.key.type)
-    return found is Reach.ALL or (found is Reach.PATIENT and _own(call) in stored.access)
+    if not reads_type(call, stored.key.type):
+        return False
+    found = reach(parse_all(call.principal.scopes), "r", stored.key.type)
+    return found is Reach.ALL or _own(call) in stored.access
+
+
+def reads_type(call: Call, type: str) -> bool:
+    """Does any scope let the caller read this type at all?"""
+    found = reach(parse_all(call.principal.scopes), "r", type)
+    return found is Reach.ALL or (found is Reach.PATIENT and call.principal.patient is not None)
+
+
+def _require_any(call: Call) -> None:
+    if _reach(call) is Reach.NONE:
+        raise ForbiddenError(f"No granted scope allows {call.interaction} on {call.type}.")
 
 
 def _may_see(call: Call, stored: Stored) -> bool:

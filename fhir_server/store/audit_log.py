@@ -25,6 +25,8 @@ class _Waiting:
     def __init__(self, rows: Sequence[AuditRow]) -> None:
         self.rows = rows
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Whoever asked may be gone when it fails; nobody is left to tell, which is no fault of its own.
+        self.done.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def fail(self, error: FhirError) -> None:
         if not self.done.done():

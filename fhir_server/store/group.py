@@ -44,6 +44,10 @@ class Unit:
     def size(self) -> int:
         return sum(len(row.truth) for row in self.rows)
 
+    def __post_init__(self) -> None:
+        # Whoever asked may be gone when it fails; nobody is left to tell, which is no fault of its own.
+        self.done.add_done_callback(lambda done: done.cancelled() or done.exception())
+
     def fail(self, error: FhirError) -> None:
         """Tell the waiting request, if it is still there."""
         if not self.done.done():

@@ -1,4 +1,4 @@
-"""Bodies that are no resource, or more than one: a precise status, an OperationOutcome, nothing stored, nothing told."""
+"""Bodies that are no resource, or more than one: a precise status, an outcome, nothing stored, nothing told."""
 
 import base64
 import secrets
@@ -13,6 +13,7 @@ from tests.clinics import Caller, InProcess
 from tests.samples import patient
 
 pytestmark = pytest.mark.anyio
+
 
 def named(inside: str) -> bytes:
     return f'{{"resourceType":"Patient","name":[{{"family":"{MARK}"}}]{inside}}}'.encode("utf-8", "surrogatepass")
@@ -122,8 +123,19 @@ async def test_nor_does_it_come_in_with_a_transaction(mallory: Caller, watch: Wa
 
 @pytest.mark.parametrize(
     "declared",
-    ["", "text/plain", "application/xml", "application/fhir+xml", "application/x-www-form-urlencoded", "multipart/form-data"]
-    + ["application/json; charset=utf-16", "application/fhir+json;charset=latin-1", "*/*", "json", MARK],
+    [
+        "",
+        "text/plain",
+        "application/xml",
+        "application/fhir+xml",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "application/json; charset=utf-16",
+        "application/fhir+json;charset=latin-1",
+        "*/*",
+        "json",
+        MARK,
+    ],
 )
 async def test_another_content_type_is_refused(mallory: Caller, watch: Watch, declared: str) -> None:
     for path in ("/fhir/Patient", "/fhir"):
@@ -136,7 +148,10 @@ async def test_another_content_type_is_refused(mallory: Caller, watch: Watch, de
     [("other", 400), (None, 400), ("", 400), (7, 400), ({"$gt": ""}, 400), (["a"], 400), ("A", 400), ("a ", 400)],
 )
 async def test_an_id_that_is_not_that_of_the_url_is_refused(
-    mallory: Caller, watch: Watch, id: Any, status: int  # noqa: ANN401  what an attacker may send
+    mallory: Caller,
+    watch: Watch,
+    id: Any,
+    status: int,
 ) -> None:
     watch.refused(await mallory.put("/fhir/Patient/a", patient(MARK, id=id)), status)
 

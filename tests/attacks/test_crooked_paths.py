@@ -78,7 +78,10 @@ async def test_a_crooked_path_leads_nowhere(mallory: Caller, clinic: InProcess, 
 
 async def test_a_final_slash_changes_nothing(mallory: Caller) -> None:
     for path in ("/fhir/Patient/somebody", "/fhir/Patient?_id=somebody", "/fhir/metadata"):
-        plain, slashed = await mallory.get(path), await mallory.get(path.replace("?", "/?") if "?" in path else f"{path}/")
+        plain, slashed = (
+            await mallory.get(path),
+            await mallory.get(path.replace("?", "/?") if "?" in path else f"{path}/"),
+        )
         assert plain.status_code == slashed.status_code == 200
         assert plain.content == slashed.content
 
@@ -127,7 +130,9 @@ async def test_a_request_id_that_is_one_is_kept(clinic: InProcess) -> None:
     assert answer.headers["x-request-id"] == "order-66.a_b"
 
 
-@pytest.mark.parametrize("header", ["Host", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "X-Original-URL", "X-Rewrite-URL"])
+@pytest.mark.parametrize(
+    "header", ["Host", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "X-Original-URL", "X-Rewrite-URL"]
+)
 async def test_no_header_moves_the_server(mallory: Caller, clinic: InProcess, header: str) -> None:
     answer = await mallory.get("/fhir/Patient?_id=somebody", **{header: "evil.example"})
 
@@ -158,7 +163,8 @@ async def test_another_format_is_refused(mallory: Caller, watch: Watch, accepted
 
 @pytest.mark.parametrize("tag", ['W/"x"', "*", 'W/"1", W/"2"', 'W/"\u0661"', '"' + "9" * 5000 + '"', "W/", 'W/"-1"'])
 async def test_a_version_that_is_none_changes_nothing(mallory: Caller, tag: str, watch: Watch) -> None:
-    headers = {**mallory.headers, "If-Match": tag.encode(), "Content-Type": "application/fhir+json"}
+    given = {**mallory.headers, "If-Match": tag, "Content-Type": "application/fhir+json"}
+    headers = [(name.encode(), value.encode()) for name, value in given.items()]
     resource = patient(id="somebody")
     entry = {"request": {"method": "PUT", "url": "Patient/somebody", "ifMatch": tag}, "resource": resource}
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from fhir_server.crypto.keys import KeyClass
 from fhir_server.crypto.signing import Signer
 from fhir_server.kernel import json
+from fhir_server.kernel.errors import UnauthenticatedError
 from fhir_server.kernel.json import Json
 from tests.attacks.watch import Watch
 from tests.clinics import Caller, InProcess, read
@@ -46,7 +48,8 @@ class Forge:
         return f"{text}.{b64(self.signer.sign(text.encode()))}"
 
     def without(self, name: str) -> str:
-        return self.signed(**{name: ...})
+        left_out: Json = {name: ...}
+        return self.signed(**left_out)
 
 
 def hs256(forge: Forge, key: bytes) -> str:
@@ -66,8 +69,8 @@ def bent(text: str, at: int) -> str:
 
 
 FORGERIES: dict[str, Callable[[Forge], str]] = {
-    "no token": lambda forge: "",
-    "nonsense": lambda forge: "nonsense",
+    "no token": lambda _: "",
+    "nonsense": lambda _: "nonsense",
     "no signature": lambda forge: f"{forge.head}.{forge.body}.",
     "two parts": lambda forge: f"{forge.head}.{forge.body}",
     "five parts": lambda forge: f"{forge.head}.{forge.body}.{forge.signature}.a.b",
@@ -78,7 +81,9 @@ FORGERIES: dict[str, Callable[[Forge], str]] = {
     "HS256 with no key": lambda forge: hs256(forge, b""),
     "alg as array": lambda forge: f"{forge.unsigned(alg=['none'])}.{forge.signature}",
     "a key of its own": other_key,
-    "payload edited": lambda forge: f"{forge.head}.{b64(json.encode({**forge.claims, 'patient': 'p'}))}.{forge.signature}",
+    "payload edited": lambda forge: (
+        f"{forge.head}.{b64(json.encode({**forge.claims, 'patient': 'p'}))}.{forge.signature}"
+    ),
     "signature bent": lambda forge: f"{forge.head}.{forge.body}.{bent(forge.signature, 10)}",
     "header bent": lambda forge: f"{bent(forge.head, 5)}.{forge.body}.{forge.signature}",
     "another kid": lambda forge: forge.signed({**forge.header, "kid": "other"}),
@@ -107,7 +112,7 @@ FORGERIES: dict[str, Callable[[Forge], str]] = {
     "claims as array": lambda forge: forge.head + "." + b64(b"[]") + "." + forge.signature,
     "very long": lambda forge: forge.signed(padding="x" * 100_000),
     "60,000 brackets": lambda forge: b64(b"[" * 60_000) + "." + forge.body + "." + forge.signature,
-    "JWE": lambda forge: "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..AAAA.AAAA.AAAA",
+    "JWE": lambda _: "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..AAAA.AAAA.AAAA",
 }
 
 
@@ -146,7 +151,18 @@ async def test_a_forged_token_opens_nothing(
 
 
 @pytest.mark.parametrize(
-    "header", ["Basic dXNlcjpwYXNz", "bearer", "Bearer", "Bearer  ", "Token {}", "{}", "Bearer {} {}", "Bearer {},{}", 'Bearer "{}"']
+    "header",
+    [
+        "Basic dXNlcjpwYXNz",
+        "bearer",
+        "Bearer",
+        "Bearer  ",
+        "Token {}",
+        "{}",
+        "Bearer {} {}",
+        "Bearer {},{}",
+        'Bearer "{}"',
+    ],
 )
 async def test_another_way_to_write_the_header_opens_nothing(
     clinic: InProcess, target: str, watch: Watch, header: str
@@ -171,23 +187,25 @@ async def test_a_token_elsewhere_than_in_the_header_is_not_looked_at(
 
 async def test_two_authorization_headers_are_refused(clinic: InProcess, target: str, watch: Watch) -> None:
     token = clinic.token()
-    for pair in [(f"Bearer {token}", f"Bearer {token}"), (f"Bearer {token}", "Bearer x"), ("Bearer x", f"Bearer {token}")]:
+    for pair in [
+        (f"Bearer {token}", f"Bearer {token}"),
+        (f"Bearer {token}", "Bearer x"),
+        ("Bearer x", f"Bearer {token}"),
+    ]:
         answer = await clinic.http.get(target, headers=[("Authorization", value) for value in pair])
         watch.refused(answer, 401)
 
 
 async def test_a_token_dies_even_while_it_is_remembered(clinic: InProcess, target: str, watch: Watch) -> None:
-    from datetime import timedelta
-
-    from fhir_server.kernel.errors import UnauthenticatedError
-
     bearer, now = clinic.clinic.surface.bearer, clinic.clinic.surface.clock.now()
     header = f"Bearer {clinic.token(lifetime=60)}"
-    assert bearer.authenticate(header, now)
+    bearer.authenticate(header, now)
 
     with pytest.raises(UnauthenticatedError):
         bearer.authenticate(header, now + timedelta(seconds=61))
-    watch.refused(await Caller(clinic.http, {"Authorization": f"Bearer {clinic.token(lifetime=60, age=61)}"}).get(target), 401)
+    watch.refused(
+        await Caller(clinic.http, {"Authorization": f"Bearer {clinic.token(lifetime=60, age=61)}"}).get(target), 401
+    )
 
 
 async def test_a_refusal_does_not_repeat_the_token(clinic: InProcess, target: str) -> None:

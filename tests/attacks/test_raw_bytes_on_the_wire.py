@@ -31,7 +31,9 @@ def bearer(server: Server) -> str:
 @pytest.fixture(scope="module", autouse=True)
 def somebody(server: Server, bearer: str) -> None:
     body = json.dumps({"resourceType": "Patient", "id": "somebody", "name": [{"family": MARK}]}).encode()
-    status, _, _ = server.ask("PUT", "/fhir/Patient/somebody", body, Authorization=bearer, Content_Type="application/json")
+    status, _, _ = server.ask(
+        "PUT", "/fhir/Patient/somebody", body, Authorization=bearer, Content_Type="application/json"
+    )
     assert status == 201
 
 
@@ -74,7 +76,9 @@ def test_a_body_that_never_ends_is_cut_off(server: Server, bearer: str) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     headers = {"Authorization": bearer, "Content-Type": "application/fhir+json"}
     try:
-        connection.request("POST", "/fhir/Patient", (b" " * 1_000_000 for _ in range(200)), headers, encode_chunked=True)
+        connection.request(
+            "POST", "/fhir/Patient", (b" " * 1_000_000 for _ in range(200)), headers, encode_chunked=True
+        )
         status = connection.getresponse().status
     except (ConnectionError, BrokenPipeError):
         status = 413
@@ -152,7 +156,9 @@ def test_a_request_that_is_two_is_not_answered_twice(server: Server, bearer: str
     body = b"0\r\n\r\n" + smuggled
 
     answer = server.send(
-        request("POST", "/fhir/Patient", f"Authorization: {bearer}", "Content-Type: application/fhir+json", *raw, body=body)
+        request(
+            "POST", "/fhir/Patient", f"Authorization: {bearer}", "Content-Type: application/fhir+json", *raw, body=body
+        )
     )
 
     assert MARK.encode() not in answer

@@ -1,6 +1,9 @@
 """Asking for more than was granted: another patient's resources, another letter, another type, on every path."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
+from httpx2 import Response
 
 from fhir_server.kernel.json import Json
 from tests.attacks.watch import MARK, Watch
@@ -74,7 +77,14 @@ async def test_a_search_gives_and_counts_only_ones_own(victim: Victim, query: st
 
 
 @pytest.mark.parametrize(
-    "path", ["Observation?subject=Patient/{}", "Observation?patient={}", "Media?subject={}", "Consent?patient={}", "Observation"]
+    "path",
+    [
+        "Observation?subject=Patient/{}",
+        "Observation?patient={}",
+        "Media?subject={}",
+        "Consent?patient={}",
+        "Observation",
+    ],
 )
 async def test_a_compartment_search_stays_inside(victim: Victim, path: str) -> None:
     answer = await victim.foe.get(f"/fhir/{path.format(victim.id)}")
@@ -160,15 +170,11 @@ async def test_an_entry_of_a_bundle_opens_no_other_door(victim: Victim, kind: st
 
 
 @pytest.mark.parametrize("version", ['W/"1"', 'W/"2"', 'W/"99"'])
-async def test_a_guess_at_the_version_does_not_tell_whether_there_is_something(
-    victim: Victim, version: str
-) -> None:
+async def test_a_guess_at_the_version_does_not_tell_whether_there_is_something(victim: Victim, version: str) -> None:
     """Where the id was never used and where it is another's, the answer is the same."""
     answers = []
     for id in (victim.observation, "never-used-by-anybody"):
-        written = await victim.foe.put(
-            f"/fhir/Observation/{id}", observation(victim.foe_id, id=id), If_Match=version
-        )
+        written = await victim.foe.put(f"/fhir/Observation/{id}", observation(victim.foe_id, id=id), If_Match=version)
         deleted = await victim.foe.delete(f"/fhir/Observation/{id}", If_Match=version)
         answers.append((written.status_code, deleted.status_code))
 
@@ -199,12 +205,12 @@ async def test_what_is_no_scope_for_it_grants_nothing(
     watch.refused(await holder.get("/fhir/Patient"), 403)
 
 
-LETTERS = {
+LETTERS: dict[str, Callable[[Caller, "Victim"], Awaitable[Response]]] = {
     "c": lambda who, victim: who.post("/fhir/Observation", observation(victim.id)),
     "r": lambda who, victim: who.get(f"/fhir/Observation/{victim.observation}"),
     "u": lambda who, victim: who.put("/fhir/Observation/new-one", observation(victim.id, id="new-one")),
-    "d": lambda who, victim: who.delete("/fhir/Observation/nothing"),
-    "s": lambda who, victim: who.get("/fhir/Observation?_id=nothing"),
+    "d": lambda who, _: who.delete("/fhir/Observation/nothing"),
+    "s": lambda who, _: who.get("/fhir/Observation?_id=nothing"),
 }
 
 

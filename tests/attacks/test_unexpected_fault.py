@@ -8,7 +8,6 @@ from typing import Any, NoReturn
 import pytest
 
 from fhir_server.engine.interactions import Engine
-from fhir_server.fhir import validation
 from fhir_server.kernel.json import Json
 from fhir_server.media.intake import Intake
 from fhir_server.smart.bearer import Bearer
@@ -37,7 +36,7 @@ def failing(*given: object, **more: object) -> NoReturn:
     raise RuntimeError(f"the patient {MARK} could not be read")
 
 
-async def ask(who: Caller, how: str) -> Any:  # noqa: ANN401  a response
+async def ask(who: Caller, how: str) -> Any:
     if how == "GET":
         return await who.get("/fhir/Patient/present")
     if how == "SEARCH":
@@ -68,7 +67,7 @@ async def test_a_fault_is_500_with_a_reference_that_the_log_has_too(
     await watch.end()
 
 
-@pytest.mark.parametrize("place", [name for name in PLACES])
+@pytest.mark.parametrize("place", list(PLACES))
 async def test_a_fault_is_recorded_as_a_serious_failure(
     clinic: InProcess, mallory: Caller, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -87,7 +86,10 @@ async def test_a_fault_in_an_entry_of_a_batch_tells_nothing_either(
     clinic: InProcess, mallory: Caller, monkeypatch: pytest.MonkeyPatch, watch: Watch
 ) -> None:
     monkeypatch.setattr(Resources, "find", failing)
-    entries = [{"request": {"method": "GET", "url": "Patient?name=x"}}, {"request": {"method": "GET", "url": "Patient/x"}}]
+    entries = [
+        {"request": {"method": "GET", "url": "Patient?name=x"}},
+        {"request": {"method": "GET", "url": "Patient/x"}},
+    ]
 
     answer = await mallory.post("/fhir", {"resourceType": "Bundle", "type": "batch", "entry": entries})
 
@@ -124,13 +126,20 @@ async def test_a_fault_in_the_midst_of_a_stream_cuts_it_and_says_nothing(
         await asyncio.sleep(60)
         return {"type": "http.disconnect"}
 
-    async def send(message: Any) -> None:  # noqa: ANN401  an ASGI message
+    async def send(message: Any) -> None:
         sent.append(dict(message))
 
     caplog.set_level(logging.DEBUG, "fhir_server")
     scope = {
-        **{"type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "query_string": b"", "root_path": ""},
-        **{"path": f"/fhir/{stored['content']['url']}", "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000)},
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "query_string": b"",
+        "root_path": "",
+        "path": f"/fhir/{stored['content']['url']}",
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8000),
         "headers": [(b"authorization", mallory.headers["Authorization"].encode())],
     }
     await clinic.app(scope, receive, send)
@@ -144,7 +153,7 @@ def once(original: Callable[..., Any]) -> Callable[..., Any]:
     """Works the first time, and then no more."""
     calls = 0
 
-    async def look(*given: Any) -> Any:  # noqa: ANN401  as the original
+    async def look(*given: Any) -> Any:
         nonlocal calls
         calls += 1
         return await original(*given) if calls == 1 else failing()
@@ -155,9 +164,6 @@ def once(original: Callable[..., Any]) -> Callable[..., Any]:
 async def test_a_fault_of_the_validator_quotes_no_value(
     clinic: InProcess, mallory: Caller, monkeypatch: pytest.MonkeyPatch, watch: Watch
 ) -> None:
-    from fhir_server.engine import drafts
-
-    assert drafts.validate is validation.validate
-    monkeypatch.setattr(drafts, "validate", failing)
+    monkeypatch.setattr("fhir_server.engine.drafts.validate", failing)
 
     watch.refused(await mallory.post("/fhir/Patient", patient(MARK)), 500)

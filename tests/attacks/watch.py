@@ -8,7 +8,6 @@ from httpx2 import Response
 
 from tests.clinics import InProcess, read
 
-
 MARK = "Zmarkerzahl"
 """Stands wherever an attack would carry something of a patient; it must come back nowhere."""
 

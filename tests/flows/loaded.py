@@ -44,14 +44,14 @@ def _expected(bundle: Json, keys: list[str]) -> Iterator[Json]:
         yield json.decode(text.encode())
 
 
-def comparable(resource: Json) -> Any:  # noqa: ANN401  JSON is any value
+def comparable(resource: Json) -> Any:
     """Without what the server gives; numbers by their digits, for Decimal takes 1.50 and 1.5 for equal."""
     meta = {name: value for name, value in resource.get("meta", {}).items() if name not in {"versionId", "lastUpdated"}}
     rest = {name: value for name, value in resource.items() if name not in {"id", "meta"}}
     return _digits({**rest, "meta": meta} if meta else rest)
 
 
-def _digits(value: Any) -> Any:  # noqa: ANN401  JSON is any value
+def _digits(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _digits(child) for name, child in value.items()}
     if isinstance(value, list):

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import MutableMapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from fhir_server.crypto.jws import verify_jws
 from fhir_server.crypto.keys import KeyClass
 from fhir_server.crypto.signing import Signer
 from fhir_server.kernel import json
+from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.privacy.receipt import RECEIPT_TYPE
 from tests.clinics import FHIR_JSON, Caller, InProcess, read
@@ -99,9 +101,7 @@ async def test_access_ends_with_the_commit_of_the_withdrawal(doctor: Caller, way
 
 
 @BOTH_WAYS
-async def test_the_worker_destroys_the_keys_and_the_photo_is_gone(
-    clinic: InProcess, doctor: Caller, way: str
-) -> None:
+async def test_the_worker_destroys_the_keys_and_the_photo_is_gone(clinic: InProcess, doctor: Caller, way: str) -> None:
     case = await Case(doctor).begin()
     rows = clinic.mongo[clinic.database]["photos"]
     photo = case.photos[0]["content"]["url"].removeprefix("Binary/")
@@ -347,9 +347,7 @@ async def test_a_photo_stored_while_the_consent_is_withdrawn_is_either_refused_o
     for _ in range(5):
         case = await Case(doctor).begin(photos=0)
 
-        stored, _ = await asyncio.gather(
-            doctor.post("/fhir/Media", media(case.patient, jpeg())), case.withdraw()
-        )
+        stored, _ = await asyncio.gather(doctor.post("/fhir/Media", media(case.patient, jpeg())), case.withdraw())
         await until_done(clinic)
 
         assert stored.status_code in {201, 403}
@@ -360,10 +358,6 @@ async def test_a_photo_stored_while_the_consent_is_withdrawn_is_either_refused_o
 async def test_a_photo_that_was_never_committed_is_swept(clinic: InProcess, doctor: Caller) -> None:
     case = await Case(doctor).begin(photos=0)
     photos = clinic.clinic.store.photos
-    from datetime import timedelta
-
-    from fhir_server.kernel.identity import ResourceKey
-
     left = await photos.put(jpeg(), "image/jpeg", ResourceKey("Media", "never"), (case.patient,))
     rows = clinic.mongo[clinic.database]["photos"]
     await rows.update_one({"_id": left.id}, {"$set": {"since": left.since - timedelta(hours=2)}})

@@ -1,7 +1,7 @@
-"""Rows S58, S106, T1, T103: every byte of every collection and of the oplog is looked at; nothing sensitive is there."""
+"""Rows S58, S106, T1, T103: every byte of every collection and of the oplog, and nothing sensitive in it."""
 
 import base64
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,24 @@ WINDOW = 8
 """Values of this many bytes or more are looked for anywhere; shorter ones turn up in random bytes by chance."""
 
 ADDRESS = frozenset(
-    {"_id", "type", "id", "access", "subjects", "owner", "owners", "patient", "cause", "reason", "state", "name", "w", "ns", "kind", "method"}
+    {
+        "_id",
+        "type",
+        "id",
+        "access",
+        "subjects",
+        "owner",
+        "owners",
+        "patient",
+        "cause",
+        "reason",
+        "state",
+        "name",
+        "w",
+        "ns",
+        "kind",
+        "method",
+    }
 )
 """Fields that say where a row lies and whom it concerns, in whatever collection, and the names of keys and tasks."""
 
@@ -54,7 +71,7 @@ class Scanned:
 
 
 @pytest.fixture(scope="module")
-async def scanned(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scanned]:
+async def scanned(tmp_path_factory: pytest.TempPathFactory) -> Scanned:
     """A mongod of its own, so that its oplog holds what this clinic wrote and nothing else."""
     folder: Path = tmp_path_factory.mktemp("scan")
     with EmbeddedMongo(folder / "mongo") as mongo:
@@ -62,7 +79,7 @@ async def scanned(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sca
             secrets, photo = await fill(inside)
             documents = list(everything(mongo.uri))
     files = [path for path in (folder / "mongo").rglob("*") if path.is_file()]
-    yield Scanned(documents, secrets, photo, files)
+    return Scanned(documents, secrets, photo, files)
 
 
 async def fill(inside: InProcess) -> tuple[set[bytes], bytes]:
@@ -88,7 +105,14 @@ async def fill(inside: InProcess) -> tuple[set[bytes], bytes]:
     while await inside.clinic.worker.once():
         pass
     await inside.caller("system/AuditEvent.s").get("/fhir/AuditEvent?_count=5")
-    texts |= {*strings(TOLD), *strings(given["provision"]), given["dateTime"], "left cheek, after filler", "Nobodyatallwiththisname", "unheardofgender"}
+    texts |= {
+        *strings(TOLD),
+        *strings(given["provision"]),
+        given["dateTime"],
+        "left cheek, after filler",
+        "Nobodyatallwiththisname",
+        "unheardofgender",
+    }
     allowed = clear_values() | served_types()
     return {text.encode() for text in texts if not any(text in word for word in allowed)}, photo
 
@@ -104,10 +128,12 @@ async def with_consent(inside: InProcess) -> Json:
 def clear_values() -> set[str]:
     """What the allow-list holds of the data that are loaded: the values of its elements, and no others."""
     resources = [entry["resource"] for name in BUNDLES for entry in synthea(name)["entry"]]
-    return {resource[name] for resource in resources for name in CLEAR if isinstance(resource.get(name), str)} | {"active"}
+    return {resource[name] for resource in resources for name in CLEAR if isinstance(resource.get(name), str)} | {
+        "active"
+    }
 
 
-def strings(value: Any) -> Iterator[str]:  # noqa: ANN401  JSON is any value
+def strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -164,7 +190,10 @@ async def test_s58_t1_t103_no_value_stands_in_any_byte_of_any_collection_or_of_t
     needles = by_beginning({form for secret in scanned.secrets for form in disguised(secret)})
     assert len(needles) > 2_000, "real bundles hold more than this"
     assert {name for name, _ in scanned.documents} >= {
-        *(f"test_scan.{name}" for name in ("resources", "history", "audit", "audit_index", "heads", "photos", "chunks")),
+        *(
+            f"test_scan.{name}"
+            for name in ("resources", "history", "audit", "audit_index", "heads", "photos", "chunks")
+        ),
         *("test_scan_keys.keys", "local.oplog.rs"),
     }
 
@@ -202,13 +231,15 @@ async def test_s58_short_values_stand_in_no_field_but_address_and_clear(scanned:
 async def test_s58_the_oplog_has_the_same_fields_and_no_others(scanned: Scanned) -> None:
     short = {secret.decode() for secret in scanned.secrets if len(secret) < WINDOW} | set(SHORT)
     oplog = [bson.decode(raw) for name, raw in scanned.documents if name == "local.oplog.rs"]
-    words = {text for entry in oplog for path, text in leaves(entry) if "clear" not in path and path[-1] not in {"op", "ns"}}
+    words = {
+        text for entry in oplog for path, text in leaves(entry) if "clear" not in path and path[-1] not in {"op", "ns"}
+    }
 
     assert any("test_scan" in str(entry.get("ns")) or "applyOps" in entry.get("o", {}) for entry in oplog)
     assert words & short == set()
 
 
-def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:  # noqa: ANN401  any value
+def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
     """Every string with the fields that lead to it."""
     if isinstance(value, str):
         yield path, value
@@ -226,7 +257,11 @@ async def test_s58_what_is_clear_is_on_the_allow_list(scanned: Scanned) -> None:
 
     assert rows
     assert {name for row in rows for name in row["clear"]} <= CLEAR
-    assert {value for row in rows for value in row["clear"].values()} <= clear_values() | {"completed", "inactive", "current"}
+    assert {value for row in rows for value in row["clear"].values()} <= clear_values() | {
+        "completed",
+        "inactive",
+        "current",
+    }
 
 
 async def test_s58_the_log_of_the_database_says_nothing_either(scanned: Scanned) -> None:

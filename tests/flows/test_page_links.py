@@ -26,7 +26,7 @@ async def asked(clinic: InProcess) -> Caller:
 
 async def next_link(clerk: Caller, of: str = f"/fhir/Patient?name={FAMILY}&_count=1") -> str:
     page = read(await clerk.get(of))
-    return next(link["url"] for link in page["link"] if link["relation"] == "next")
+    return str(next(link["url"] for link in page["link"] if link["relation"] == "next"))
 
 
 async def test_a_link_leads_on_to_the_last_page(asked: Caller) -> None:

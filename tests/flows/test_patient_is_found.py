@@ -3,6 +3,7 @@
 import asyncio
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -51,10 +52,18 @@ def called(person: Json, query: str) -> bool:
     return any(folded(word).startswith(folded(query)) for word in words(person))
 
 
+def born(person: Json, fits: Callable[[str, str], bool], query: str) -> bool:
+    return fits(person["birthDate"], query)
+
+
+def is_about(observation: Json, key: str) -> bool:
+    return bool(observation["subject"]["reference"] == key)
+
+
 async def test_every_resource_of_a_transaction_reads_back_equal(clerk: Caller, loaded: Sequence[Loaded]) -> None:
     """By a batch, for speed; what a batch gives is what a read gives, as the next test sees."""
     expected = {key: resource for one in loaded for key, resource in one.resources.items()}
-    got = {}
+    got: dict[str, Json] = {}
     for some in in_parts(list(expected), 200):
         answer = await clerk.post("/fhir", asking_for(some))
         assert answer.status_code == 200, answer.text
@@ -100,7 +109,8 @@ async def test_a_name_is_found_by_its_beginning_whatever_its_case_and_accents(
 
     for query in sorted(queries):
         assert await found(clerk, f"/fhir/Patient?name={quote(query)}") == those(
-            people, lambda person, query=query: called(person, query)  # type: ignore[misc]  mypy: default of a lambda
+            people,
+            lambda person, query=query: called(person, query),  # type: ignore[misc]  mypy: default of a lambda
         ), query
 
 
@@ -123,7 +133,8 @@ async def test_a_birth_date_is_found_by_day_month_year_and_range(
 
     for query in sorted(queries):
         assert await found(clerk, f"/fhir/Patient?birthdate={prefix}{query}") == those(
-            people, lambda person, query=query: fits(person["birthDate"], query)  # type: ignore[misc]  as above
+            people,
+            lambda person, query=query: fits(person["birthDate"], query),  # type: ignore[misc]  as above
         ), query
 
 
@@ -160,7 +171,7 @@ async def test_observations_of_one_patient_are_all_found_and_no_other(
     clerk: Caller, people: dict[str, Json], observations: dict[str, Json]
 ) -> None:
     for key in people:
-        mine = those(observations, lambda each, key=key: each["subject"]["reference"] == key)  # type: ignore[misc]  as above
+        mine = those(observations, partial(is_about, key=key))
 
         assert await found(clerk, f"/fhir/Observation?subject={key}&_count=50") == mine
         assert await found(clerk, f"/fhir/Observation?patient={key.removeprefix('Patient/')}&_count=200") == mine
@@ -173,7 +184,7 @@ async def test_observations_are_found_by_the_absolute_address_of_their_patient(
     absolute = quote(f"{patients_clinic.base}/{key}", safe="")
 
     assert await found(clerk, f"/fhir/Observation?subject={absolute}&_count=200") == those(
-        observations, lambda each: each["subject"]["reference"] == key
+        observations, partial(is_about, key=key)
     )
 
 

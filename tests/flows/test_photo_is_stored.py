@@ -119,9 +119,7 @@ async def test_a_range_over_everything_is_everything(doctor: Caller, address: st
 
 
 @pytest.mark.parametrize("asked", ["bytes=99999999-", "bytes=99999999-999999999", "bytes=-0"])
-async def test_a_range_outside_the_photo_is_refused(
-    doctor: Caller, address: str, taken: bytes, asked: str
-) -> None:
+async def test_a_range_outside_the_photo_is_refused(doctor: Caller, address: str, taken: bytes, asked: str) -> None:
     answer = await doctor.get(address, Range=asked)
 
     assert answer.status_code == 416
@@ -129,7 +127,9 @@ async def test_a_range_outside_the_photo_is_refused(
     assert read(answer)["resourceType"] == "OperationOutcome"
 
 
-@pytest.mark.parametrize("asked", ["bytes=5-2", "bytes=-", "bytes=a-b", "lines=1-2", "bytes=0-1,5-6", "bytes 0-1", "0-1"])
+@pytest.mark.parametrize(
+    "asked", ["bytes=5-2", "bytes=-", "bytes=a-b", "lines=1-2", "bytes=0-1,5-6", "bytes 0-1", "0-1"]
+)
 async def test_what_is_no_single_range_of_bytes_is_ignored(
     doctor: Caller, address: str, taken: bytes, asked: str
 ) -> None:
@@ -149,9 +149,7 @@ async def test_head_says_what_get_would_give_without_the_bytes(doctor: Caller, a
     assert (part.status_code, part.headers["content-length"]) == (206, "10")
 
 
-async def test_fhir_json_gives_a_binary_resource(
-    doctor: Caller, address: str, shown: Json, taken: bytes
-) -> None:
+async def test_fhir_json_gives_a_binary_resource(doctor: Caller, address: str, shown: Json, taken: bytes) -> None:
     answer = await doctor.get(address, Accept=FHIR_JSON)
 
     binary = read(answer)
@@ -170,21 +168,31 @@ async def test_where_it_was_taken_is_cut_out_of_a_photo(doctor: Caller, person: 
 
     assert PLACE not in answer.content
     assert stored["content"]["size"] == len(answer.content)
-    assert stored["content"]["hash"] == base64.b64encode(
-        hashlib.sha1(answer.content, usedforsecurity=False).digest()
-    ).decode()
+    assert (
+        stored["content"]["hash"]
+        == base64.b64encode(hashlib.sha1(answer.content, usedforsecurity=False).digest()).decode()
+    )
 
 
 async def test_the_bytes_say_what_a_photo_is_not_its_sender(doctor: Caller, person: str) -> None:
-    stored = await doctor.store(media(person, png(), content={**media(person, png())["content"], "contentType": "text/plain"}))
+    stored = await doctor.store(
+        media(person, png(), content={**media(person, png())["content"], "contentType": "text/plain"})
+    )
 
     assert stored["content"]["contentType"] == "image/png"
 
 
 @pytest.mark.parametrize(
     "why",
-    [None, {"code": "photo-marketing"}, {"status": "draft"}, {"status": "inactive"}, {"kind": "deny"}]
-    + [{"provision": {"period": {"end": "2020-01-01"}}}, {"provision": {"securityLabel": [{"code": "R"}]}}],
+    [
+        None,
+        {"code": "photo-marketing"},
+        {"status": "draft"},
+        {"status": "inactive"},
+        {"kind": "deny"},
+        {"provision": {"period": {"end": "2020-01-01"}}},
+        {"provision": {"securityLabel": [{"code": "R"}]}},
+    ],
 )
 async def test_without_a_legal_basis_a_photo_is_refused_and_nothing_is_kept(
     clinic: InProcess, doctor: Caller, why: dict[str, Any] | None
@@ -292,7 +300,9 @@ async def test_who_may_not_see_the_media_does_not_see_the_photo(
         assert (await clinic.caller("patient/Media.rs", patient=person).get(path)).status_code == 200
 
 
-@pytest.mark.parametrize("scopes", [("patient/Media.rs",), ("patient/Media.rs", "patient/Binary.rs"), ("patient/Binary.rs",)])
+@pytest.mark.parametrize(
+    "scopes", [("patient/Media.rs",), ("patient/Media.rs", "patient/Binary.rs"), ("patient/Binary.rs",)]
+)
 async def test_a_hidden_photo_is_answered_like_one_that_never_was(
     clinic: InProcess, doctor: Caller, address: str, scopes: tuple[str, ...]
 ) -> None:
@@ -305,9 +315,7 @@ async def test_a_hidden_photo_is_answered_like_one_that_never_was(
     assert (hidden.status_code, read(hidden)) == (unknown.status_code, read(unknown))
 
 
-async def test_a_photo_is_no_resource_that_a_batch_or_an_old_version_could_show(
-    doctor: Caller, address: str
-) -> None:
+async def test_a_photo_is_no_resource_that_a_batch_or_an_old_version_could_show(doctor: Caller, address: str) -> None:
     entry = {"request": {"method": "GET", "url": address.removeprefix("/fhir/")}}
     batch = read(await doctor.post("/fhir", {"resourceType": "Bundle", "type": "batch", "entry": [entry]}))
 

@@ -36,7 +36,7 @@ def folder_of(server: Server) -> Path:
     return Path(server.env["FHIR_SERVER_DATA_DIR"])
 
 
-def fhir(server: Server, path: str, token: str, method: str = "GET", body: bytes = b"") -> Any:  # noqa: ANN401  JSON
+def fhir(server: Server, path: str, token: str, method: str = "GET", body: bytes = b"") -> Any:
     status, _, answer = server.ask(method, path, body, Authorization=f"Bearer {token}", Content_Type="application/json")
     assert status in {200, 201}, answer
     return json.loads(answer)  # noqa: TID251  a look from outside
@@ -181,7 +181,8 @@ def test_a_token_without_a_server_is_not_issued(
 
 
 @pytest.mark.parametrize(
-    "settings", [{"port": "x"}, {"colour": "red"}, {"log_level": "loud"}, {"host": "0.0.0.0"}]  # noqa: S104  refused
+    "settings",
+    [{"port": "x"}, {"colour": "red"}, {"log_level": "loud"}, {"host": "0.0.0.0"}],  # noqa: S104  refused
 )
 def test_settings_that_are_wrong_end_with_an_error_and_nothing_is_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], settings: dict[str, str]
