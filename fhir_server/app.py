@@ -4,7 +4,7 @@ Architecture section 2.
 """
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +22,7 @@ from fhir_server.api.routes import routes
 from fhir_server.api.surface import Surface
 from fhir_server.audit.recorder import Recorder
 from fhir_server.consent.gate import Gate
-from fhir_server.crypto.jws import sign_jws
+from fhir_server.crypto.jws import public_jwk, sign_jws
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import KeyClass
 from fhir_server.crypto.providers.file import FileProvider
@@ -67,7 +67,10 @@ _SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 
 @dataclass(frozen=True, slots=True)
 class Clinic:
-    """One clinic with everything that touches its data. Nothing of it is global: a process may hold several."""
+    """One clinic with everything that touches its data. Nothing of it is global: a process may hold several.
+
+    `receipts` is the public key, as a JWK, with which its receipts can be verified.
+    """
 
     settings: Settings
     store: ClinicStore
@@ -76,6 +79,7 @@ class Clinic:
     surface: Surface
     tokens: Tokens
     worker: Worker
+    receipts: Mapping[str, str | list[str]]
 
 
 @asynccontextmanager
@@ -123,7 +127,9 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             most_body=settings.max_body_bytes,
             capability=_capability(base, clock, delete_several=several),
         )
-        scribe = await _scribe(keyring, settings.database)
+        receipt_key = await keyring.named("receipts", KeyClass.SIGNING)
+        public = Signer(receipt_key).public
+        scribe = await _scribe(keyring, settings.database, receipt_key, public)
         reconsider = Reconsider(engine, store.resources, store.heads, store.photos, scribe, clock, THE_SERVER)
         worker = Worker(
             store.tasks,
@@ -131,7 +137,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             (store.events.index, store.photos.sweep),
             settings.worker_interval,
         )
-        yield Clinic(settings, store, keyring, engine, surface, tokens, worker)
+        yield Clinic(settings, store, keyring, engine, surface, tokens, worker, public_jwk(public, "receipts"))
 
 
 def build_app(settings: Settings) -> FastAPI:
@@ -154,10 +160,8 @@ def build_app(settings: Settings) -> FastAPI:
     return app
 
 
-async def _scribe(keyring: Keyring, clinic: str) -> Scribe:
+async def _scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) -> Scribe:
     """Signs receipts with a key of its own; says of their finality what the keeper of the root key says."""
-    secret = await keyring.named("receipts", KeyClass.SIGNING)
-    public = Signer(secret).public
     status = await keyring.status()
 
     def sign(payload: bytes) -> str:

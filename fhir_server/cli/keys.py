@@ -5,7 +5,9 @@ import asyncio
 
 from fhir_server.app import open_clinic
 from fhir_server.cli import place
+from fhir_server.cli.record import record
 from fhir_server.crypto.status import KeyStatus
+from fhir_server.kernel import json
 from fhir_server.settings import Settings
 
 
@@ -20,7 +22,10 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def _status(settings: Settings) -> None:
     async with open_clinic(settings) as clinic:
+        await record(clinic, "keys-status")
         print(_written(await clinic.keyring.status()))
+        print("\nReceipts are signed with this key (JWK, RFC 8037):")
+        print(json.encode(clinic.receipts).decode())
 
 
 def _written(status: KeyStatus) -> str:

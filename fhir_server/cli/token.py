@@ -5,20 +5,18 @@ RFC 9068. Needs the root key and the database, so whoever can run it could read 
 
 import argparse
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 
-from fhir_server.app import Clinic, open_clinic
+from fhir_server.app import open_clinic
 from fhir_server.cli import place
 from fhir_server.cli.faults import CommandError
-from fhir_server.engine.call import Call, Interaction, Principal
-from fhir_server.engine.pipeline import Result
-from fhir_server.kernel.identity import is_id, parse_reference, random_id
+from fhir_server.cli.record import OPERATOR, record
+from fhir_server.engine.call import Principal
+from fhir_server.kernel.identity import is_id, parse_reference
 from fhir_server.settings import Settings
 from fhir_server.smart.scopes import parse
 from fhir_server.smart.token import Claims
 
-CLIENT = "fhir-server-cli"
 _LONGEST = 3600
 
 
@@ -50,7 +48,7 @@ def _claims(settings: Settings, arguments: argparse.Namespace) -> Claims:
     lifetime = settings.token_lifetime if arguments.lifetime is None else arguments.lifetime
     if not 1 <= lifetime <= _LONGEST:
         raise CommandError(f"--lifetime must be 1 to {_LONGEST} seconds.")
-    return Claims(CLIENT, CLIENT, scopes, timedelta(seconds=lifetime), arguments.patient, arguments.fhir_user)
+    return Claims(OPERATOR, OPERATOR, scopes, timedelta(seconds=lifetime), arguments.patient, arguments.fhir_user)
 
 
 async def _issue(settings: Settings, claims: Claims) -> str:
@@ -58,17 +56,14 @@ async def _issue(settings: Settings, claims: Claims) -> str:
         now = clinic.surface.clock.now()
         token, token_id = clinic.tokens.issue(claims, now)
         # The event is durable before the token is shown.
-        await _record(clinic, claims, token_id)
+        holder = Principal(
+            claims.subject,
+            claims.client_id,
+            clinic.settings.base_url,
+            token_id,
+            claims.scopes,
+            claims.patient,
+            claims.fhir_user,
+        )
+        await record(clinic, "token", holder)
         return token
-
-
-async def _record(clinic: Clinic, claims: Claims, token_id: str) -> None:
-    holder = Principal(claims.subject, claims.client_id, clinic.settings.base_url, token_id, claims.scopes)
-    call = Call(
-        Interaction.OPERATION,
-        replace(holder, patient=claims.patient, fhir_user=claims.fhir_user),
-        clinic.surface.clock.now(),
-        operation="token",
-        request_id=random_id(),
-    )
-    await clinic.engine.steps.conclude(call, Result())

@@ -13,6 +13,7 @@ from fhir_server.engine.interactions import Engine, Page
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import FhirError
 from fhir_server.search.parse import parse
+from fhir_server.search.tree import Query
 
 _INTERACTION: Mapping[str, Interaction] = {
     "POST": Interaction.CREATE,
@@ -49,13 +50,18 @@ def call_of(call: Call, entry: Entry) -> Call:
     )
 
 
+def search_of(entry: Entry, base: str) -> Query:
+    """The search that a GET entry asks for."""
+    return parse(entry.type, parse_qsl(entry.query, keep_blank_values=True), base=base)
+
+
 async def got(engine: Engine, call: Call, entry: Entry, base: str) -> Answer:
     """A read, vread or search. One that fails does not undo what a transaction wrote."""
     asked = call_of(call, entry)
     try:
         if entry.id:
             return Answer("GET", await engine.read(asked))
-        query = parse(entry.type, parse_qsl(entry.query, keep_blank_values=True), base=base)
+        query = search_of(entry, base)
         asked_for = f"GET {entry.type}?{entry.query}"
         searched = replace(asked, interaction=Interaction.SEARCH_TYPE, request=asked_for)
         return Answer("GET", page=await engine.search(searched, query))

@@ -7,9 +7,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from fhir_server.engine.answers import Answer, call_of, got
+from fhir_server.engine.answers import Answer, call_of, got, search_of
 from fhir_server.engine.attempts import Attempt
-from fhir_server.engine.bundle_entries import ORDER, at_entry, entries
+from fhir_server.engine.bundle_entries import ORDER, Entry, at_entry, entries
 from fhir_server.engine.bundle_plan import Planned, Planning
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change
@@ -40,6 +40,8 @@ class Transactions:
         """The answers in the order of the entries; reads see what was written."""
         async with self._engine.attempt(call) as attempt:
             found = entries(bundle, self._most_entries)
+            for entry in found:
+                self._require_search(entry)
             for _ in range(_MOST_TRIES):
                 try:
                     written = await self._written(call, attempt, await self._planning.plan(call, found))
@@ -53,6 +55,14 @@ class Transactions:
             written[entry.index] if entry.method != "GET" else await got(self._engine, call, entry, self._base)
             for entry in found
         ]
+
+    def _require_search(self, entry: Entry) -> None:
+        """A search that cannot be understood fails the transaction before anything is written, like a bad write."""
+        try:
+            if entry.method == "GET" and not entry.id:
+                search_of(entry, self._base)
+        except FhirError as error:
+            raise at_entry(error, entry.index) from None
 
     async def _written(self, call: Call, attempt: Attempt, planned: Sequence[Planned]) -> dict[int, Answer]:
         known = await self._planning.known(call, planned)

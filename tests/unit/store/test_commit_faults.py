@@ -13,6 +13,7 @@ from fhir_server.kernel.identity import ResourceKey
 from fhir_server.store import transaction
 from fhir_server.store.clinic import ClinicStore
 from fhir_server.store.transaction import UnknownOutcomeError
+from fhir_server.store.writer import Writer
 from tests.contract.clinics import Events, Noted, opened_events, patient, store_on, writing
 from tests.fakes.clock import FakeClock
 from tests.unit.store.clinics import FailingMongo, failing_mongo
@@ -133,20 +134,21 @@ async def test_when_it_stays_unknown_it_is_said_and_the_next_numbers_are_another
 async def test_when_not_even_a_writer_can_be_leased_a_group_is_not_written_a_second_time(
     mongo: FailingMongo, database: str, store: ClinicStore
 ) -> None:
-    """The commit's answer is lost, then the database refuses plain inserts: a write may be there already."""
-    words = [fresh() for _ in range(4)]
+    """The commit's answer is lost, and then the database is away: a write may be there already."""
+    words, after = [fresh() for _ in range(4)], fresh()
 
-    with mongo.failing("commitTransaction", **LOST_ANSWER):
-        committing = asyncio.gather(
+    async def refuse(writer: Writer) -> None:
+        writer._id = ""  # as the real one, which gives its id up before it asks for another
+        raise UnavailableError("away")
+
+    with mongo.failing("commitTransaction", **LOST_ANSWER), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Writer, "lease", refuse)
+        outcomes = await asyncio.gather(
             *(store.resources.commit([writing(patient(word)).recording(Noted(word))]) for word in words),
             return_exceptions=True,
         )
-        await asyncio.sleep(0.02)
-        with mongo.failing("commitTransaction", "insert", **LOST_ANSWER):
-            outcomes = await committing
 
     assert [type(one) for one in outcomes] == [UnknownOutcomeError] * 4
-    after = fresh()
     await store.resources.commit([writing(patient(after)).recording(Noted(after))])
     await writers_of(mongo, database, store, *words, after)
 
