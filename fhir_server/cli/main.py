@@ -27,10 +27,13 @@ SUBCOMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Cal
 
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="fhir-server", description=__doc__)
+    where = "default: FHIR_SERVER_DATA_DIR, else .data"
+    root.add_argument("--data-dir", type=Path, help=where)
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (help, arguments, _) in SUBCOMMANDS.items():
         command = commands.add_parser(name, help=help, description=help)
-        command.add_argument("--data-dir", type=Path, help="default: FHIR_SERVER_DATA_DIR, else .data")
+        # Said before or after the command, it means the same; not said here, what was said before stays.
+        command.add_argument("--data-dir", type=Path, default=argparse.SUPPRESS, help=where)
         arguments(command)
     return root
 

@@ -17,11 +17,13 @@ from fhir_server.fhir.conditional_references import conditional_references
 from fhir_server.fhir.definitions import served_types
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import (
+    ConflictError,
     FhirError,
     InvalidRequestError,
     MultipleMatchesError,
     NotFoundError,
     UnprocessableError,
+    VersionConflictError,
 )
 from fhir_server.kernel.identity import NewId, ResourceKey
 from fhir_server.kernel.json import Json
@@ -94,13 +96,18 @@ class Planning:
                     raise NotFoundError("Nothing matches the criteria.")
                 return Planned(entry, (matched.only.key,), matched.condition)
             case _:
-                return Planned(entry, (self._target(entry, matched),), matched.condition)
+                return Planned(entry, (await self._target(entry, matched),), matched.condition)
 
-    def _target(self, entry: Entry, matched: Matched) -> ResourceKey:
-        """Of a conditional update: the match, else the id that the body brings, else a fresh one."""
+    async def _target(self, entry: Entry, matched: Matched) -> ResourceKey:
+        """Of a conditional update: the match, else the id that the body brings if it is free, else a fresh one."""
         own = (entry.resource or {}).get("id")
+        if matched.only is None and entry.if_match is not None:
+            raise VersionConflictError("ifMatch names a version, but nothing matches the criteria.")
         if matched.only is None:
-            return ResourceKey(entry.type, own if isinstance(own, str) else self._new_id())
+            key = ResourceKey(entry.type, own if isinstance(own, str) else self._new_id())
+            if await self._engine.store.read(key) is not None:
+                raise ConflictError("Nothing matches the criteria, but there is a resource with the body's id.")
+            return key
         if own is not None and own != matched.only.key.id:
             raise InvalidRequestError("The id of the body is not that of the resource that matches.")
         return matched.only.key
@@ -143,10 +150,20 @@ def _query(type: str, criteria: str, base: str) -> Query:
 def _refuse_repeats(planned: Sequence[Planned]) -> None:
     """The same identity twice makes the outcome depend on chance: 400."""
     seen: set[ResourceKey] = set()
-    urls: set[str] = set()
+    marks: set[tuple[str, str]] = set()
     for one in planned:
-        url = one.entry.full_url
-        if not one.existing and (not seen.isdisjoint(one.keys) or (url and url in urls)):
+        if one.existing:
+            continue
+        mine = set(_marks(one.entry))
+        if not seen.isdisjoint(one.keys) or not marks.isdisjoint(mine):
             raise at_entry(InvalidRequestError("The same resource occurs twice in the transaction."), one.entry.index)
-        seen.update(() if one.existing else one.keys)
-        urls.add(url)
+        seen.update(one.keys)
+        marks |= mine
+
+
+def _marks(entry: Entry) -> Iterable[tuple[str, str]]:
+    """What else names the same resource: a fullUrl, and criteria that nothing met so far."""
+    if entry.full_url:
+        yield "", entry.full_url
+    if entry.criteria:
+        yield entry.type, entry.criteria.rpartition("?")[2]

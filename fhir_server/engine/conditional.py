@@ -19,7 +19,9 @@ from fhir_server.kernel.errors import (
     InvalidRequestError,
     MultipleMatchesError,
     NotFoundError,
+    StaleBasisError,
     StaleVersionError,
+    VersionConflictError,
 )
 from fhir_server.kernel.identity import ResourceKey, is_id
 from fhir_server.search.tree import Query
@@ -67,10 +69,12 @@ class Conditional:
             if existing:
                 mine = replace(call, id=existing.key.id)
                 draft = await self._engine.drafts.update(mine, {**resource, "id": existing.key.id}, if_match)
+            elif if_match is not None:
+                raise VersionConflictError("If-Match names a version, but nothing matches the criteria.")
             elif id is None:
                 draft = await self._engine.drafts.create(call, resource)
             else:
-                draft = await self._engine.drafts.update(await self._unused(call, id), resource, if_match)
+                draft = await self._engine.drafts.update(await self._unused(call, id), resource)
             change = draft.on_condition(matched.condition)
             return Outcome(await self._engine.commit_one(attempt, change), written=True)
 
@@ -116,8 +120,8 @@ class Conditional:
             for _ in range(_MOST_TRIES):
                 try:
                     return await once(attempt, await matching(self._engine, call, query))
-                except (ConditionChangedError, StaleVersionError):
-                    continue
+                except (ConditionChangedError, StaleVersionError, StaleBasisError):
+                    call.trace.forget()
             raise ConflictError("Others kept writing what the criteria match; try again.")
 
     async def _unused(self, call: Call, id: object) -> Call:

@@ -9,23 +9,29 @@ from fhir_server.engine.call import Call, Interaction
 from fhir_server.engine.change import Condition
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import InvalidRequestError, MultipleMatchesError
+from fhir_server.kernel.errors import InvalidRequestError, MultipleMatchesError, NoLegalBasisError, TooCostlyError
+from fhir_server.kernel.identity import ResourceKey
 from fhir_server.search.tree import Query
 
 _MOST_MATCHES = 200
+_MOST_CANDIDATES = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """The query as narrowed for the caller, and what it matched."""
+    """The query as narrowed for the caller, and what of its matches the caller may see.
+
+    `keys`: all that match, also what has no legal basis to be shown: at its commit the store knows of no basis.
+    """
 
     query: Query
     found: tuple[Stored, ...]
+    keys: frozenset[ResourceKey]
 
     @property
     def condition(self) -> Condition:
         """Holds as long as exactly these match."""
-        return Condition(self.query, frozenset(stored.key for stored in self.found))
+        return Condition(self.query, self.keys)
 
     @property
     def only(self) -> Stored | None:
@@ -42,7 +48,29 @@ async def matching(engine: Engine, call: Call, query: Query) -> Matched:
     search = replace(call, interaction=Interaction.SEARCH_TYPE, id=None)
     await engine.steps.admit(search)
     narrowed = replace(await engine.steps.narrow(search, query), count=_MOST_MATCHES)
-    page = await engine.page(search, narrowed, None, _MOST_MATCHES)
-    if page.next:
-        raise MultipleMatchesError("The criteria match more than one resource.")
-    return Matched(narrowed, page.matches)
+    found = await _all(engine, narrowed)
+    seen = [one for stored in found if (one := await _disclosed(engine, search, stored))]
+    return Matched(narrowed, tuple(seen), frozenset(stored.key for stored in found))
+
+
+async def _all(engine: Engine, query: Query) -> list[Stored]:
+    """Every match; 412 for more than any condition allows."""
+    found: list[Stored] = []
+    looked, position = 0, None
+    while len(found) <= _MOST_MATCHES:
+        page = await engine.store.find(query, position, _MOST_MATCHES + 1 - len(found))
+        found += page.matches
+        looked += page.looked
+        position = page.position
+        if position is None:
+            return found
+        if looked > _MOST_CANDIDATES:
+            raise TooCostlyError("Too many resources must be opened to decide the condition; narrow the criteria.")
+    raise MultipleMatchesError("The criteria match more than one resource.")
+
+
+async def _disclosed(engine: Engine, call: Call, stored: Stored) -> Stored | None:
+    try:
+        return await engine.steps.disclose(call, stored)
+    except NoLegalBasisError:
+        return None

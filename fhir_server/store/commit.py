@@ -12,7 +12,7 @@ from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import FhirError, UnavailableError
 from fhir_server.store.documents import Row
 from fhir_server.store.group import Unit, halves, take_group
-from fhir_server.store.transaction import Transaction, TransientError, UnknownOutcomeError
+from fhir_server.store.transaction import OutageError, Transaction, TransientError, UnknownOutcomeError
 
 _MOST_WAITING = 2_000
 _MOST_RETRIES = 6
@@ -64,7 +64,7 @@ class Committer:
         try:
             stored = await self._durable([row for unit in group for row in unit.rows])
         except Exception as error:  # noqa: BLE001  every waiting request gets its answer
-            if len(group) > 1 and not isinstance(error, UnknownOutcomeError):
+            if len(group) > 1 and not isinstance(error, UnknownOutcomeError | OutageError):
                 first, second = halves(group)
                 await self._flush(first)
                 await self._flush(second)
@@ -82,6 +82,10 @@ class Committer:
         for attempt in range(_MOST_RETRIES):
             try:
                 return await self._transaction.run(rows)
+            except OutageError:
+                # The connection may have been lost to a member that stepped down; a second try finds its successor.
+                if attempt:
+                    raise
             except TransientError:
                 await asyncio.sleep(_FIRST_PAUSE * 2**attempt)
         raise UnavailableError(

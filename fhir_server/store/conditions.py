@@ -11,7 +11,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.engine.change import Condition
-from fhir_server.kernel.errors import ConditionChangedError
+from fhir_server.kernel.errors import ConditionChangedError, TooCostlyError
 from fhir_server.store.candidates import meets
 from fhir_server.store.collections import Collections
 from fhir_server.store.documents import UNSEARCHED, Row
@@ -19,7 +19,7 @@ from fhir_server.store.opening import Opening
 from fhir_server.store.query_compiler import compile_query
 
 _MOST_CANDIDATES = 200
-"""More candidates than that for one condition, and what it matches cannot be told apart from chance."""
+"""A condition that brings up more is refused: it could not be decided on all of them."""
 
 
 class Conditions:
@@ -41,8 +41,9 @@ class Conditions:
     async def _differs(self, condition: Condition, session: AsyncClientSession) -> bool:
         """Does something else match than was expected?"""
         compiled = compile_query(condition.query, None, self._tokenizer)
-        cursor = self._rows.find(compiled.filter, UNSEARCHED, hint=compiled.hint, session=session).limit(
-            _MOST_CANDIDATES
-        )
-        opened = await self._opening.rows(await cursor.to_list(None))
+        cursor = self._rows.find(compiled.filter, UNSEARCHED, hint=compiled.hint, session=session)
+        candidates = await cursor.limit(_MOST_CANDIDATES + 1).to_list(None)
+        if len(candidates) > _MOST_CANDIDATES:
+            raise TooCostlyError("Too many resources come into question for the criteria; make them narrower.")
+        opened = await self._opening.rows(candidates)
         return {stored.key for stored in opened if meets(condition.query, stored)} != condition.expected

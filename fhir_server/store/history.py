@@ -15,6 +15,9 @@ from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import UNSEARCHED
 from fhir_server.store.opening import Opening
 
+_MOST_AT_ONE_INSTANT = 16
+"""Versions of one seq, each made by another process: their order is decided here, so all of them are fetched."""
+
 
 class History:
     def __init__(self, collections: Collections, opening: Opening) -> None:
@@ -24,20 +27,32 @@ class History:
         self, types: Collection[str], id: str | None, window: Window, before: Position | None, limit: int
     ) -> list[Stored]:
         """Up to `limit` versions, newest first. An `id` goes with exactly one type."""
+        kept: list[Stored] = []
+        while True:
+            found = await self._merged(types, id, window, before, limit)
+            # A row whose key was destroyed does not open: the page goes on behind it, the history does not end there.
+            kept += await self._opening.rows(found)
+            if len(kept) >= limit or len(found) < limit:
+                return kept[:limit]
+            before = Position(*_place(found[-1]))
+
+    async def _merged(
+        self, types: Collection[str], id: str | None, window: Window, before: Position | None, limit: int
+    ) -> list[Document]:
+        """The next rows of both collections in one order, not opened."""
         bounds: Document = {"type": {"$in": sorted(types)}, **({"id": id} if id else {})}
         bounds["seq"] = _seq(window, before)
         earlier = {**bounds, **({"until": {"$gt": window.at[0]}} if window.at else {})}
         # The id narrows one resource's versions to a few; without it the order of the index is the order asked for.
         hints = ("_id_", "versions") if id else ("changes", "changes")
         current = {**bounds, **({"_id": f"{next(iter(types))}/{id}"} if id else {})}
-        order = [("seq", DESCENDING)]
+        order, most = [("seq", DESCENDING)], limit + _MOST_AT_ONE_INSTANT
         with seam():
-            found = (
-                await self._current.find(current, UNSEARCHED, hint=hints[0]).sort(order).limit(limit + 1).to_list(None)
-            )
-            found += await self._earlier.find(earlier, hint=hints[1]).sort(order).limit(limit + 1).to_list(None)
-        opened = [stored for stored in await self._opening.rows(found) if _before(stored, before)]
-        return sorted(opened, key=lambda stored: (stored.seq, str(stored.key)), reverse=True)[:limit]
+            found = await self._current.find(current, UNSEARCHED, hint=hints[0]).sort(order).limit(most).to_list(None)
+            found += await self._earlier.find(earlier, hint=hints[1]).sort(order).limit(most).to_list(None)
+        # A version that was replaced between the two looks is found by both.
+        rows = {_place(row): row for row in found if before is None or _place(row) < (before.seq, before.id)}
+        return [rows[place] for place in sorted(rows, reverse=True)[:limit]]
 
 
 def _seq(window: Window, before: Position | None) -> Document:
@@ -52,5 +67,5 @@ def _seq(window: Window, before: Position | None) -> Document:
     return bounds
 
 
-def _before(stored: Stored, before: Position | None) -> bool:
-    return before is None or (stored.seq, f"{stored.key}/{stored.version}") < (before.seq, before.id)
+def _place(row: Document) -> tuple[int, str]:
+    return int(row["seq"]), f"{row['type']}/{row['id']}/{row['version']}"

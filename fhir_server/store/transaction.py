@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from pymongo import InsertOne, ReplaceOne, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -35,6 +35,10 @@ _COMMIT_PAUSE = 0.25
 
 class TransientError(Exception):
     """The transaction met another one; nothing was written, and it may be tried again as it is."""
+
+
+class OutageError(UnavailableError):
+    """The database cannot be reached, whatever is to be written: nothing was, and no part of it would fare better."""
 
 
 class UnknownOutcomeError(UnavailableError):
@@ -181,6 +185,8 @@ async def _abort(session: AsyncClientSession) -> None:
 
 def _explained(error: PyMongoError) -> Exception:
     """What a fault of the database means for the group."""
+    if isinstance(error, ConnectionFailure):
+        return OutageError("The database cannot be reached; nothing was written.")
     if error.has_error_label("TransientTransactionError"):
         return TransientError()
     if isinstance(error, BulkWriteError) and any(
