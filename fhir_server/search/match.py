@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/search.html
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,11 +29,21 @@ class Candidate:
 
 def matches(query: Query, candidate: Candidate) -> bool:
     """True when the candidate meets every mandate and every filter."""
-    if candidate.type != query.type:
-        return False
+    return matcher(query)(candidate)
+
+
+def matcher(query: Query) -> Callable[[Candidate], bool]:
+    """The same question for many candidates: what the query asks for is worked out once."""
     conditions = tuple(query.conditions())
-    values = values_of(candidate.resource, frozenset(_codes(conditions)))
-    return all(_holds(condition, candidate, values) for condition in conditions)
+    codes = frozenset(_codes(conditions))
+
+    def meets(candidate: Candidate) -> bool:
+        if candidate.type != query.type:
+            return False
+        values = values_of(candidate.resource, codes) if codes else {}
+        return all(_holds(condition, candidate, values) for condition in conditions)
+
+    return meets
 
 
 def _codes(conditions: Iterable[Condition]) -> Iterator[str]:

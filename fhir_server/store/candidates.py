@@ -3,12 +3,19 @@
 sealed-storage section 2: a token is a candidate, never an answer.
 """
 
+from collections.abc import Callable
+
 from fhir_server.engine.stored import Stored
-from fhir_server.search.match import Candidate, matches
+from fhir_server.search.match import Candidate, matcher
 from fhir_server.search.tree import Query
 
 
-def meets(query: Query, stored: Stored) -> bool:
+def decided(query: Query) -> Callable[[Stored], bool]:
     """Decided on the opened resource: a token only made it a candidate."""
-    type, id = stored.key
-    return matches(query, Candidate(type, id, stored.last_updated, frozenset(stored.access), stored.resource))
+    meets = matcher(query)
+
+    def decide(stored: Stored) -> bool:
+        type, id = stored.key
+        return meets(Candidate(type, id, stored.last_updated, frozenset(stored.access), stored.resource))
+
+    return decide

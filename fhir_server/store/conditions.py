@@ -12,7 +12,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.engine.change import Condition
 from fhir_server.kernel.errors import ConditionChangedError, TooCostlyError
-from fhir_server.store.candidates import meets
+from fhir_server.store.candidates import decided
 from fhir_server.store.collections import Collections
 from fhir_server.store.documents import UNSEARCHED, Row
 from fhir_server.store.opening import Opening
@@ -46,4 +46,4 @@ class Conditions:
         if len(candidates) > _MOST_CANDIDATES:
             raise TooCostlyError("Too many resources come into question for the criteria; make them narrower.")
         opened = await self._opening.rows(candidates)
-        return {stored.key for stored in opened if meets(condition.query, stored)} != condition.expected
+        return {stored.key for stored in filter(decided(condition.query), opened)} != condition.expected

@@ -12,7 +12,7 @@ from fhir_server.engine.stored import Stored
 from fhir_server.engine.window import Window
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.search.tree import Query
-from fhir_server.store.candidates import meets
+from fhir_server.store.candidates import decided
 from fhir_server.store.collections import Collections
 from fhir_server.store.commit import Committer
 from fhir_server.store.connection import Document, seam
@@ -71,7 +71,7 @@ class Resources:
         compiled = compile_query(query, after, self._indexing.tokenizer)
         batch = max(limit, _FEWEST_CANDIDATES)
         found, opened = await self._candidates(query.type, compiled, batch)
-        exact = [stored for stored in opened if meets(query, stored)]
+        exact = list(filter(decided(query), opened))
         if len(exact) > limit:
             exact = exact[:limit]
             return Found(tuple(exact), _position(exact[-1]), len(found))
