@@ -3,7 +3,6 @@
 Architecture section 2.
 """
 
-import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from fhir_server.crypto.jws import public_jwk, sign_jws
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import KeyClass
 from fhir_server.crypto.providers.file import FileProvider
+from fhir_server.crypto.randomness import RandomBytes
 from fhir_server.crypto.signing import Signer
 from fhir_server.engine.batch import Batches
 from fhir_server.engine.bundle_plan import Planning
@@ -91,7 +91,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
     async with AsyncExitStack() as stack:
         provider = FileProvider.create(settings.root_key_file)
         store = await stack.enter_async_context(
-            open_store(settings.mongo_uri, settings.database, base, provider, clock, secrets.token_bytes)
+            open_store(settings.mongo_uri, settings.database, base, provider, clock, RandomBytes())
         )
         keyring = store.keyring
         steps = Pipeline(
@@ -119,7 +119,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             ),
             conditional=conditional,
             histories=Histories(engine, settings.search_candidates),
-            delivery=Delivery(engine, store.photos, reads_type),
+            delivery=Delivery(engine, store.photos, clock, reads_type),
             bearer=Bearer(tokens),
             paging=paging,
             clock=clock,

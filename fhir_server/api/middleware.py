@@ -23,7 +23,7 @@ _ALWAYS = {
 
 
 class Envelope:
-    """Outermost. Logs method, status and time; never a path or a query, which may name somebody."""
+    """Outermost. At level debug it logs method, status and time; never a path or a query, which may name somebody."""
 
     def __init__(self, app: ASGIApp, *, hsts: bool) -> None:
         self._app, self._hsts = app, hsts
@@ -49,8 +49,9 @@ class Envelope:
                 headers["X-Request-Id"] = request_id
                 if self._hsts:
                     headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
-                spent = (perf_counter() - began) * 1000
-                _log.info("%s %s %.1f ms %s", scope["method"], message["status"], spent, request_id)
+                if _log.isEnabledFor(logging.DEBUG):
+                    spent = (perf_counter() - began) * 1000
+                    _log.debug("%s %s %.1f ms %s", scope["method"], message["status"], spent, request_id)
             await send(message)
 
         try:

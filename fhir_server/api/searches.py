@@ -17,7 +17,7 @@ from fhir_server.api.paging import PARAMETER, Continued
 from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call
 from fhir_server.engine.position import Position
-from fhir_server.kernel.errors import InvalidRequestError
+from fhir_server.kernel.errors import InvalidRequestError, TooCostlyError
 from fhir_server.search.parse import parse
 from fhir_server.search.tree import Query
 
@@ -25,6 +25,8 @@ Do: TypeAlias = Callable[[], Awaitable[Response]]
 Pairs: TypeAlias = Sequence[tuple[str, str]]
 
 _MOST_FORM_BYTES = 64 * 1024
+_MOST_BYTES = 8_192
+"""What fits into a page link, which carries the search."""
 
 
 async def search(surface: Surface, request: Request, call: Call) -> Do:
@@ -49,6 +51,8 @@ async def search_by_post(surface: Surface, request: Request, call: Call) -> Do:
 
 def _searching(surface: Surface, request: Request, call: Call, pairs: Pairs, after: Position | None) -> Do:
     type = str(call.type)
+    if sum(len(name.encode()) + len(value.encode()) for name, value in pairs) > _MOST_BYTES:
+        raise TooCostlyError(f"The parameters of a search have at most {_MOST_BYTES} bytes together.")
     lenient = "handling=lenient" in request.headers.get("prefer", "").replace(" ", "")
     query = parse(type, pairs, lenient=lenient, base=surface.base)
 

@@ -18,11 +18,11 @@ from fhir_server.crypto.framing import frame
 from fhir_server.kernel.clock import microseconds
 from fhir_server.kernel.errors import InvalidRequestError, TooLargeError
 
-MOST_PAYLOAD = 4096
+MOST_PAYLOAD = 20_480
 _NONCE_BYTES = 12
 _BUCKET = 128
 _FRONT = struct.Struct(">qH")
-_MOST_TEXT = 6000
+_MOST_TEXT = 28_000
 
 
 def seal_cursor(

@@ -61,9 +61,17 @@ async def got(engine: Engine, call: Call, entry: Entry, base: str) -> Answer:
     try:
         if entry.id:
             return Answer("GET", await engine.read(asked))
-        query = search_of(entry, base)
         asked_for = f"GET {entry.type}?{entry.query}"
         searched = replace(asked, interaction=Interaction.SEARCH_TYPE, request=asked_for)
-        return Answer("GET", page=await engine.search(searched, query))
+        return Answer("GET", page=await engine.search(searched, await _understood(engine, searched, entry, base)))
     except FhirError as failure:
         return Answer("GET", failure=failure)
+
+
+async def _understood(engine: Engine, call: Call, entry: Entry, base: str) -> Query:
+    """A search that cannot be never becomes an interaction, so its refusal is recorded here."""
+    try:
+        return search_of(entry, base)
+    except FhirError as failure:
+        await engine.refused(call, failure)
+        raise

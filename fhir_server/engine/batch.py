@@ -4,14 +4,13 @@ https://hl7.org/fhir/R4/http.html#brules
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qsl
 
 from fhir_server.engine.answers import Answer, call_of, got
 from fhir_server.engine.bundle_entries import Entry, listed
 from fhir_server.engine.call import Call
 from fhir_server.engine.conditional import Conditional, Outcome
-from fhir_server.engine.interactions import Engine
+from fhir_server.engine.interactions import Edit, Engine
 from fhir_server.engine.patch.bodies import edit_of
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import FhirError
@@ -44,20 +43,41 @@ class Batches:
         if isinstance(entry, FhirError):
             await self._engine.refused(call, entry)
             return Answer("", failure=entry)
+        mine = call_of(call, entry)
+        try:
+            query = self._query(entry) if entry.criteria else None
+            edit = edit_of(entry.resource or {}) if entry.method == "PATCH" else _unchanged
+        except FhirError as failure:
+            # It never becomes an interaction, which would record it.
+            await self._engine.refused(mine, failure)
+            return Answer(entry.method, failure=failure)
         async with room:
             try:
-                return await self._do[entry.method](self, call_of(call, entry), entry)
+                return await self._done(mine, entry, query, edit)
             except FhirError as failure:
                 return Answer(entry.method, failure=failure)
 
-    async def _post(self, call: Call, entry: Entry) -> Answer:
-        if entry.criteria:
-            return _told("POST", await self._conditional.create(call, entry.resource, self._query(entry)))
+    async def _done(self, call: Call, entry: Entry, query: Query | None, edit: Edit) -> Answer:
+        match entry.method:
+            case "POST":
+                return await self._post(call, entry, query)
+            case "PUT":
+                return await self._put(call, entry, query)
+            case "PATCH":
+                return await self._patch(call, entry, query, edit)
+            case "DELETE":
+                return await self._delete(call, entry, query)
+            case _:
+                return await got(self._engine, call, entry, self._base)
+
+    async def _post(self, call: Call, entry: Entry, query: Query | None) -> Answer:
+        if query:
+            return _told("POST", await self._conditional.create(call, entry.resource, query))
         return Answer("POST", await self._engine.create(call, entry.resource), written=True)
 
-    async def _put(self, call: Call, entry: Entry) -> Answer:
-        if entry.criteria:
-            outcome = await self._conditional.update(call, entry.resource, self._query(entry), entry.if_match)
+    async def _put(self, call: Call, entry: Entry, query: Query | None) -> Answer:
+        if query:
+            outcome = await self._conditional.update(call, entry.resource, query, entry.if_match)
             return _told("PUT", outcome)
         return Answer("PUT", await self._updated(call, entry), written=True)
 
@@ -65,32 +85,26 @@ class Batches:
         only_new = entry.if_none_match == "*"
         return await self._engine.update(call, entry.resource, entry.if_match, only_new=only_new)
 
-    async def _patch(self, call: Call, entry: Entry) -> Answer:
-        edit = edit_of(entry.resource or {})
-        if entry.criteria:
-            return _told("PATCH", await self._conditional.patch(call, self._query(entry), edit, entry.if_match))
-        return Answer("PATCH", await self._engine.amend(call, edit, entry.if_match), written=True)
+    async def _patch(self, call: Call, entry: Entry, query: Query | None, edit: Edit) -> Answer:
+        if query:
+            return _told("PATCH", await self._conditional.patch(call, query, edit, entry.if_match))
+        stored = await self._engine.amend(call, edit, entry.if_match)
+        # A patch never makes the first version: where that comes back, there was nothing to change.
+        return Answer("PATCH", stored, written=stored.version > 1)
 
-    async def _delete(self, call: Call, entry: Entry) -> Answer:
-        if entry.criteria:
-            await self._conditional.delete(call, self._query(entry))
+    async def _delete(self, call: Call, entry: Entry, query: Query | None) -> Answer:
+        if query:
+            await self._conditional.delete(call, query)
             return Answer("DELETE")
         return Answer("DELETE", await self._engine.delete(call, entry.if_match))
-
-    async def _get(self, call: Call, entry: Entry) -> Answer:
-        return await got(self._engine, call, entry, self._base)
 
     def _query(self, entry: Entry) -> Query:
         written = entry.criteria.partition("?")[2] or entry.criteria
         return parse(entry.type, parse_qsl(written, keep_blank_values=True), base=self._base)
 
-    _do: Mapping[str, Callable[["Batches", Call, Entry], Awaitable[Answer]]] = {
-        "POST": _post,
-        "PUT": _put,
-        "PATCH": _patch,
-        "DELETE": _delete,
-        "GET": _get,
-    }
+
+def _unchanged(resource: Json) -> Json | None:
+    return None
 
 
 def _told(method: str, outcome: Outcome) -> Answer:

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/http.html#transaction, #trules
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from fhir_server.engine.answers import Answer, call_of, got, search_of
 from fhir_server.engine.attempts import Attempt
@@ -29,6 +30,9 @@ from fhir_server.kernel.json import Json
 _ENTRIES_BETWEEN_BREATHS = 25
 _MOST_TRIES = 5
 
+Drawn: TypeAlias = tuple[list[Change], Stored | None]
+"""What an entry changes; where it changes nothing, the resource as it is, if there is one."""
+
 
 class Transactions:
     """`most_entries` bounds what one Bundle may ask for."""
@@ -48,9 +52,10 @@ class Transactions:
                     break
                 except (ConditionChangedError, StaleVersionError, StaleBasisError):
                     # Somebody was faster: look everything up again and draw it up anew.
-                    continue
+                    call.trace.forget()
             else:
                 raise ConflictError("Others kept writing what the transaction touches; try again.")
+        await self._record_unwritten(call, found, written)
         return [
             written[entry.index] if entry.method != "GET" else await got(self._engine, call, entry, self._base)
             for entry in found
@@ -66,51 +71,59 @@ class Transactions:
 
     async def _written(self, call: Call, attempt: Attempt, planned: Sequence[Planned]) -> dict[int, Answer]:
         known = await self._planning.known(call, planned)
-        changes = await self._drafted(call, planned, known)
-        flat = [(index, change) for index, drafts in changes.items() for change in drafts]
+        drawn = await self._drafted(call, planned, known)
+        flat = [(index, change) for index, (drafts, _) in drawn.items() for change in drafts]
         stored = await self._engine.store.commit([change for _, change in flat])
-        # A transaction that wrote nothing is recorded as itself; otherwise each write recorded itself.
-        attempt.committed = bool(flat)
+        # A transaction without writes is recorded as itself; otherwise each of them is recorded.
+        attempt.committed = bool(planned)
         done = {index: version for (index, _), version in zip(flat, stored, strict=True)}
-        return {one.entry.index: _answer(one, done.get(one.entry.index)) for one in planned}
+        return {
+            one.entry.index: Answer(
+                one.entry.method,
+                done.get(one.entry.index, drawn[one.entry.index][1]),
+                written=one.entry.index in done,
+            )
+            for one in planned
+        }
 
-    async def _drafted(
-        self, call: Call, planned: Sequence[Planned], known: Mapping[str, str]
-    ) -> dict[int, list[Change]]:
-        """Entry index -> its changes, drawn up in the order in which FHIR lets them take effect."""
-        changes: dict[int, list[Change]] = {}
+    async def _record_unwritten(self, call: Call, found: Sequence[Entry], written: Mapping[int, Answer]) -> None:
+        """What left nothing in the commit, for the resource was there or was gone already, is recorded by itself."""
+        for entry in found:
+            answer = written.get(entry.index)
+            if answer is not None and not answer.written:
+                async with self._engine.attempt(call_of(call, entry)) as attempt:
+                    attempt.disclosed.extend([answer.stored] if answer.stored else [])
+
+    async def _drafted(self, call: Call, planned: Sequence[Planned], known: Mapping[str, str]) -> dict[int, Drawn]:
+        """By the index of the entry, drawn up in the order in which FHIR lets them take effect."""
+        drawn: dict[int, Drawn] = {}
         ordered = sorted(planned, key=lambda one: ORDER.index(one.entry.method))
         for done, one in enumerate(ordered):
             if done % _ENTRIES_BETWEEN_BREATHS == 0:
                 await asyncio.sleep(0)
             try:
-                drafts = await self._drafts(call_of(call, one.entry), one, known)
+                drafts, unchanged = await self._drafts(call_of(call, one.entry), one, known)
             except FhirError as error:
                 raise at_entry(error, one.entry.index) from error
             condition = one.condition
-            changes[one.entry.index] = [draft.on_condition(condition) if condition else draft for draft in drafts]
-        return changes
+            conditional = [draft.on_condition(condition) if condition else draft for draft in drafts]
+            drawn[one.entry.index] = (conditional, unchanged)
+        return drawn
 
-    async def _drafts(self, call: Call, one: Planned, known: Mapping[str, str]) -> list[Change]:
+    async def _drafts(self, call: Call, one: Planned, known: Mapping[str, str]) -> Drawn:
         drafts, entry = self._engine.drafts, one.entry
         if one.existing:
             await self._engine.steps.admit(call)
-            return []
+            return [], one.existing
         if entry.method == "DELETE":
             found = [await drafts.delete(replace(call, id=key.id), entry.if_match) for key in one.keys]
-            return [change for change in found if change]
+            return [change for change in found if change], None
         mine = replace(call, id=one.key.id)
         if entry.method == "PATCH":
-            _, change = await self._engine.amendment(mine, edit_of(entry.resource or {}), entry.if_match)
-            return [change] if change else []
+            current, change = await self._engine.amendment(mine, edit_of(entry.resource or {}), entry.if_match)
+            return ([change], None) if change else ([], current)
         resource = rewrite(entry.resource, known)
         if entry.method == "POST":
-            return [await drafts.create(replace(call, id=None), resource, one.key.id)]
+            return [await drafts.create(replace(call, id=None), resource, one.key.id)], None
         body = resource if "id" in resource or not entry.criteria else {**resource, "id": one.key.id}
-        return [await drafts.update(mine, body, entry.if_match, only_new=entry.if_none_match == "*")]
-
-
-def _answer(one: Planned, stored: Stored | None) -> Answer:
-    if one.existing:
-        return Answer(one.entry.method, one.existing)
-    return Answer(one.entry.method, stored, written=stored is not None)
+        return [await drafts.update(mine, body, entry.if_match, only_new=entry.if_none_match == "*")], None

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from fhir_server.engine.call import Call
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
+from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import GoneError, NotFoundError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.photos_within import carries_photo, photo_id
@@ -26,8 +27,8 @@ class Opened:
 class Delivery:
     """`reads(call, type)`: does a scope let the caller read that type at all?"""
 
-    def __init__(self, engine: Engine, vault: PhotoVault, reads: Callable[[Call, str], bool]) -> None:
-        self._engine, self._vault, self._reads = engine, vault, reads
+    def __init__(self, engine: Engine, vault: PhotoVault, clock: Clock, reads: Callable[[Call, str], bool]) -> None:
+        self._engine, self._vault, self._clock, self._reads = engine, vault, clock, reads
 
     async def open(self, call: Call) -> Opened | None:
         """The decision on `GET Binary/[id]`, recorded. None where the id is not a photo's: then it is a plain Binary.
@@ -55,6 +56,6 @@ class Delivery:
         owner: ResourceKey = opened.photo.owner
         async for part in self._vault.stream(opened.photo, start, stop):
             yield part
-            again = replace(call, type=owner.type, id=owner.id)
+            again = replace(call, type=owner.type, id=owner.id, instant=self._clock.now())
             again.trace.forget()
             await self._engine.look(again)
