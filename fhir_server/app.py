@@ -17,7 +17,7 @@ from fhir_server.api.error_handlers import fhir_error, http_exception
 from fhir_server.api.health import health
 from fhir_server.api.middleware import Envelope
 from fhir_server.api.paging import Paging
-from fhir_server.api.routes import routes
+from fhir_server.api.routes import Dispatch
 from fhir_server.api.surface import Surface
 from fhir_server.audit.recorder import Recorder
 from fhir_server.consent.gate import Gate
@@ -147,7 +147,7 @@ def build_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_clinic(settings) as clinic:
             app.state.clinic = clinic
-            app.router.routes.extend(routes(clinic.surface))
+            app.state.fhir = Dispatch(clinic.surface)
             yield
 
     app = FastAPI(
@@ -156,7 +156,7 @@ def build_app(settings: Settings) -> FastAPI:
     app.add_route("/healthz", health)
     app.add_exception_handler(FhirError, fhir_error)
     app.add_exception_handler(HTTPException, http_exception)
-    app.add_middleware(Envelope, hsts=transport(settings).hsts)
+    app.add_middleware(Envelope, hsts=transport(settings).hsts, fhir=lambda: getattr(app.state, "fhir", None))
     return app
 
 

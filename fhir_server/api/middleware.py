@@ -4,9 +4,9 @@ R-FHIR-005: a redirect would lose the Authorization header in many clients, so a
 """
 
 import logging
+from collections.abc import Callable
 from time import perf_counter
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fhir_server.api.error_handlers import unexpected
@@ -14,19 +14,24 @@ from fhir_server.api.incoming import request_id_of
 
 _log = logging.getLogger("fhir_server.requests")
 
-_ALWAYS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
+_ALWAYS = [
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+]
+_HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
 class Envelope:
-    """Outermost. At level debug it logs method, status and time; never a path or a query, which may name somebody."""
+    """Outermost. At level debug it logs method, status and time; never a path or a query, which may name somebody.
 
-    def __init__(self, app: ASGIApp, *, hsts: bool) -> None:
-        self._app, self._hsts = app, hsts
+    `fhir` gives the application for what lies under /fhir, once the clinic is open.
+    """
+
+    def __init__(self, app: ASGIApp, *, hsts: bool, fhir: Callable[[], ASGIApp | None]) -> None:
+        self._app, self._fhir = app, fhir
+        self._always = [*_ALWAYS, _HSTS] if hsts else _ALWAYS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,19 +48,16 @@ class Envelope:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                for name, value in _ALWAYS.items():
-                    headers.setdefault(name, value)
-                headers["X-Request-Id"] = request_id
-                if self._hsts:
-                    headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+                message["headers"] = [*message["headers"], *self._always, (b"x-request-id", request_id.encode())]
                 if _log.isEnabledFor(logging.DEBUG):
                     spent = (perf_counter() - began) * 1000
                     _log.debug("%s %s %.1f ms %s", scope["method"], message["status"], spent, request_id)
             await send(message)
 
         try:
-            await self._app(scope, receive, sending)
+            path = scope["path"]
+            fhir = self._fhir() if path == "/fhir" or path.startswith("/fhir/") else None
+            await (fhir or self._app)(scope, receive, sending)
         except Exception as error:  # noqa: BLE001  handled here, before a framework writes its message to a log
             if started:
                 # A stream that was cut: the connection ends without its last byte, which the client notices.

@@ -3,16 +3,16 @@
 https://hl7.org/fhir/R4/http.html
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from fhir_server.api import conditions, histories, instances, photos, searches, systems
+from fhir_server.api.error_handlers import fhir_error
 from fhir_server.api.incoming import authenticated, call_of, require_json_answer, require_target
 from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call, Interaction
@@ -22,7 +22,7 @@ Do: TypeAlias = Callable[[], Awaitable[Response]]
 Understand: TypeAlias = Callable[[Surface, Request, Call], Awaitable[Do]]
 Methods: TypeAlias = Mapping[str, tuple[Interaction, Understand]]
 
-_ELSEWHERE = "/fhir/{rest:path}"
+_ELSEWHERE = "/fhir/elsewhere/than/any/address/of/ours"
 """No address of ours: 404, and recorded like any other refusal."""
 
 _TABLE: Mapping[str, Methods] = {
@@ -70,20 +70,33 @@ _NATIVE = frozenset({photos.read_binary})
 """What may answer in another format than JSON."""
 
 
-def routes(surface: Surface) -> list[Route]:
-    return [Route(path, _Endpoint(surface, path, methods), methods=None) for path, methods in _TABLE.items()]
+class Dispatch:
+    """Everything under /fhir, as plain ASGI: nothing stands between the socket and the answer but this table."""
 
-
-class _Endpoint:
-    """A plain ASGI application, so that Starlette adds nothing between the socket and the answer."""
-
-    def __init__(self, surface: Surface, path: str, methods: Methods) -> None:
-        self._surface, self._path, self._methods = surface, path, methods
+    def __init__(self, surface: Surface) -> None:
+        self._surface = surface
+        self._by_length: dict[int, list[tuple[tuple[str, ...], str]]] = {}
+        for path in _TABLE:
+            parts = tuple(path.split("/")[2:])
+            self._by_length.setdefault(len(parts), []).append((parts, path))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, parameters = self._place(scope["path"].split("/")[2:])
+        scope["path_params"] = parameters
         request = Request(scope, receive)
-        response = await _answer(self._surface, request, self._path, self._methods)
+        try:
+            response = await _answer(self._surface, request, path, _TABLE[path])
+        except FhirError as failure:
+            response = await fhir_error(request, failure)
         await response(scope, receive, send)
+
+    def _place(self, parts: Sequence[str]) -> tuple[str, dict[str, str]]:
+        """The row of the table that fits, and what stands in its braces. Rows without braces come before those with."""
+        for pattern, path in self._by_length.get(len(parts), ()):
+            if all(wanted == part or (wanted[0] == "{" and part) for wanted, part in zip(pattern, parts, strict=True)):
+                found = zip(pattern, parts, strict=True)
+                return path, {wanted[1:-1]: part for wanted, part in found if wanted[0] == "{"}
+        return _ELSEWHERE, {}
 
 
 async def _answer(surface: Surface, request: Request, path: str, methods: Methods) -> Response:

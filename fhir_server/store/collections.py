@@ -13,12 +13,10 @@ INDEXES: dict[str, list[IndexModel]] = {
     "resources": [
         IndexModel([("tokens", ASCENDING), ("seq", ASCENDING), ("_id", ASCENDING)], name="tokens"),
         IndexModel([("type", ASCENDING), ("seq", ASCENDING)], name="changes"),
-        IndexModel([("key", ASCENDING)], name="key"),
     ],
     "history": [
         IndexModel([("type", ASCENDING), ("id", ASCENDING), ("version", ASCENDING)], name="versions"),
         IndexModel([("type", ASCENDING), ("seq", ASCENDING)], name="changes"),
-        IndexModel([("key", ASCENDING)], name="key"),
     ],
     "heads": [],
     "locks": [],
