@@ -4,6 +4,7 @@ IHE BALP 1.1, R-BALP-003, 004, 012 and 014: the token's id travels in an agent o
 """
 
 import re
+from functools import lru_cache
 from urllib.parse import quote
 
 from fhir_server.audit.balp import PARTICIPATION, USER_AGENTS, Pattern, concept, members
@@ -29,6 +30,7 @@ def purpose(call: Call) -> bytes:
     return _ACT_REASON + text(call.purpose) + b"}]}"
 
 
+@lru_cache(maxsize=16)
 def observer(server: str) -> bytes:
     """The server that records, as a Reference by its base URL."""
     return b'{"identifier":{"system":"urn:ietf:rfc:3986","value":' + text(server) + b"}}"
@@ -68,6 +70,7 @@ def user(principal: Principal, stated: bytes, opening: bytes = _RECIPIENT) -> by
     return opening + text(principal.fhir_user or "") + b"}" + name + b',"purposeOfUse":[' + stated + b"]}"
 
 
+@lru_cache(maxsize=1024)
 def token(principal: Principal) -> bytes:
     """The token's subject and id. Empty where no token was used."""
     if not principal.token_id:

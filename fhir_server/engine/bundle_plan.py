@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/http.html#trules: conditional entries and references are resolved before anything is written.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
@@ -15,6 +16,7 @@ from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
 from fhir_server.fhir.conditional_references import conditional_references
 from fhir_server.fhir.definitions import served_types
+from fhir_server.kernel import json
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import (
     ConflictError,
@@ -30,6 +32,8 @@ from fhir_server.kernel.json import Json
 from fhir_server.search.match import Candidate, matches
 from fhir_server.search.parse import parse
 from fhir_server.search.tree import Query
+
+_BY_QUERY = re.compile(rb'"reference":"[^"]*\?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,10 @@ class Planning:
 
 
 def _referred_to(resource: Json | None) -> Iterable[str]:
-    return conditional_references(resource) if resource and resource.get("resourceType") else ()
+    """Most resources have none, and a look at the bytes tells; the exact walk costs ten times as much."""
+    if not resource or not resource.get("resourceType") or not _BY_QUERY.search(json.encode(resource)):
+        return ()
+    return conditional_references(resource)
 
 
 def _query(type: str, criteria: str, base: str) -> Query:

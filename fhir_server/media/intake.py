@@ -83,7 +83,7 @@ def _refuse_moved_photo(change: Change) -> None:
 
 def _only_under_system_scope(call: Call, change: Change) -> Change:
     """An image elsewhere than in a Media is sealed with its resource; for now only a back end may bring it."""
-    if not may_hide_photo(change.resource):
+    if change.resource is None or not may_hide_photo(change.resource):
         return change
     for path in hidden_photos(change.resource, change.key.type):
         if not any(scope.startswith("system/") for scope in call.principal.scopes):

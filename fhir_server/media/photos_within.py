@@ -8,6 +8,7 @@ import binascii
 from collections.abc import Iterator
 from typing import Any
 
+from fhir_server.kernel import json
 from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.json import Json
 from fhir_server.media.formats import recognise
@@ -24,13 +25,10 @@ def decoded(text: object, expression: str) -> bytes:
         raise UnprocessableError("The value is not base64.", expression=expression) from None
 
 
-def may_hide_photo(value: Any) -> bool:  # noqa: ANN401  JSON is any value
+def may_hide_photo(resource: Json) -> bool:
     """Is there any element that could carry an image? Most resources have none, and every write asks."""
-    if isinstance(value, dict):
-        return not _CARRIERS.isdisjoint(value) or any(
-            may_hide_photo(child) for child in value.values() if isinstance(child, dict | list)
-        )
-    return any(may_hide_photo(child) for child in value if isinstance(child, dict | list))
+    raw = json.encode(resource)
+    return any(carrier in raw for carrier in _CARRIERS_WRITTEN)
 
 
 def hidden_photos(value: Any, path: str) -> Iterator[str]:  # noqa: ANN401  JSON is any value
@@ -48,6 +46,7 @@ def hidden_photos(value: Any, path: str) -> Iterator[str]:  # noqa: ANN401  JSON
 
 
 _CARRIERS = frozenset({"data", "valueBase64Binary", "content", "defaultValueBase64Binary", "fixedBase64Binary"})
+_CARRIERS_WRITTEN = tuple(f'"{name}":"'.encode() for name in sorted(_CARRIERS))
 
 
 def _is_photo(text: str) -> bool:

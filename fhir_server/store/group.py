@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import FhirError
@@ -18,14 +19,14 @@ _MOST_BYTES = 8 * 1024 * 1024
 _OWN_GROUP = 100
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Unit:
     """The changes of one request: they commit together or not at all. `done` gets the stored versions."""
 
     rows: tuple[Row, ...]
     done: "asyncio.Future[tuple[Stored, ...]]"
 
-    @property
+    @cached_property
     def locks(self) -> frozenset[str]:
         """Rows of the database that no other unit of its group may touch."""
         touched: set[str] = set()
@@ -40,7 +41,7 @@ class Unit:
                 touched.add(f"Head/{change.basis.patient}")
         return frozenset(touched)
 
-    @property
+    @cached_property
     def size(self) -> int:
         return sum(len(row.truth) for row in self.rows)
 
