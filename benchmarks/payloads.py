@@ -44,6 +44,11 @@ def transaction(number: int) -> bytes:
     return _filled(_TRANSACTIONS[number % len(_TRANSACTIONS)], number, _SEARCHED + number)
 
 
+def observation(patient: str, number: int) -> bytes:
+    """An Observation of a patient who is stored."""
+    return json.encode(_observation(0, number) | {"subject": {"reference": f"Patient/{patient}"}})
+
+
 def searched_patients(first: int) -> bytes:
     """A transaction of the next hundred searched patients, as numbered bytes."""
     one = b'{"resource":%s,"request":{"method":"POST","url":"Patient"}}'
