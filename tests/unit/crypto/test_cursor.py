@@ -47,7 +47,18 @@ def test_any_changed_character_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "A" * 16, "A" * 7000, TEXT + "=", TEXT + "A", TEXT + "\n", " " + TEXT, TEXT[:8] + "!" + TEXT[8:], TEXT + "é"],
+    [
+        "",
+        "A" * 16,
+        "A" * 7000,
+        "A" * 40_000,
+        TEXT + "=",
+        TEXT + "A",
+        TEXT + "\n",
+        " " + TEXT,
+        TEXT[:8] + "!" + TEXT[8:],
+        TEXT + "é",
+    ],
 )
 def test_what_the_server_never_writes_is_refused(text: str) -> None:
     refusal(text)
