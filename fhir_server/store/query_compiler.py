@@ -51,7 +51,9 @@ def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) ->
             conditions.append({"seq": {beyond: after.seq}})
             conditions.append({"$or": [{"seq": {past: after.seq}}, {"_id": {past: after.id}}]})
         sort = [("seq", direction), ("_id", direction)]
-    return Compiled({"$and": conditions}, sort, "_id_" if by_id else "tokens", direction)
+    # Events of one flush share their seq, so their index knows the id; that of resources does not.
+    found_by = "tokens" if query.type == "AuditEvent" else "tokens_seq"
+    return Compiled({"$and": conditions}, sort, "_id_" if by_id else found_by, direction)
 
 
 def lock_tokens(query: Query, tokenizer: Tokenizer) -> tuple[int, ...]:

@@ -92,14 +92,27 @@ class Resources:
         """Rows in order, and what of them opens."""
         if type == "AuditEvent":
             return await self._events.candidates(compiled, batch)
-        with seam():
-            cursor = (
-                self._to.resources.find(compiled.filter, UNSEARCHED, hint=compiled.hint)
-                .sort(list(compiled.sort))
-                .limit(batch)
-            )
-            found = await cursor.to_list(batch)
+        found = await self._in_order(compiled, batch)
         return found, await self._opening.rows(found)
+
+    async def _in_order(self, compiled: Compiled, batch: int) -> list[Document]:
+        """The next `batch` rows, and whatever else has the seq of the last of them: the index knows no order there."""
+        by = next(name for name, _ in compiled.sort)
+        rows = await self._rows(compiled.filter, compiled, batch + 1)
+        if len(rows) > batch:
+            last = rows[batch - 1][by]
+            if rows.pop()[by] == last:
+                tied = await self._rows({"$and": [compiled.filter, {by: last}]}, compiled, 0)
+                rows = [row for row in rows if row[by] != last] + tied
+        return sorted(
+            rows, key=lambda row: tuple(row[name] for name, _ in compiled.sort), reverse=compiled.direction < 0
+        )
+
+    async def _rows(self, filter: Document, compiled: Compiled, most: int) -> list[Document]:
+        with seam():
+            cursor = self._to.resources.find(filter, UNSEARCHED, hint=compiled.hint)
+            found: list[Document] = await cursor.sort(compiled.sort[0][0], compiled.direction).limit(most).to_list(None)
+        return found
 
 
 def _position(stored: Stored) -> Position:
