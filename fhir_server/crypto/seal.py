@@ -6,8 +6,7 @@ own place only. The key is chosen by the id in the header and never by trying: G
 """
 
 import struct
-from dataclasses import dataclass
-from datetime import datetime
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -16,7 +15,6 @@ from fhir_server.crypto.errors import OpeningError
 from fhir_server.crypto.framing import frame
 from fhir_server.crypto.keys import DataKey, KeyId
 from fhir_server.crypto.packing import pack, unpack
-from fhir_server.kernel.clock import microseconds
 
 NONCE_BYTES = 12
 MOST_SEALED = 12 << 20
@@ -33,11 +31,10 @@ _MOST_PACKED = MOST_SEALED - _HEADER - _TAG
 _FIXED = struct.Struct(">qqq?HH")
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """Where a resource version lies and whom it concerns: all that the store knows of it in clear.
 
-    `access` and `subjects` count in the order in which they are stored. `last_updated` counts in whole milliseconds,
+    `access` and `subjects` count in the order in which they are stored. `last_updated` is in milliseconds since 1970,
     as FHIR's instant is written and as the database keeps it.
     """
 
@@ -46,15 +43,15 @@ class Address:
     id: str
     version: int
     seq: int
-    last_updated: datetime
+    last_updated: int
     access: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
     deleted: bool = False
 
     def encode(self) -> bytes:
         """Canonical: two addresses give the same bytes only if they are the same address."""
-        milliseconds = microseconds(self.last_updated) // 1000
-        fixed = _FIXED.pack(self.version, self.seq, milliseconds, self.deleted, len(self.access), len(self.subjects))
+        counts = (len(self.access), len(self.subjects))
+        fixed = _FIXED.pack(self.version, self.seq, self.last_updated, self.deleted, *counts)
         texts = (self.clinic, self.type, self.id, *self.access, *self.subjects)
         return fixed + frame([text.encode() for text in texts])
 

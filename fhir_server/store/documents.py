@@ -131,7 +131,7 @@ class Documents:
         *,
         deleted: bool = False,
     ) -> bytes:
-        address = Address(self._clinic, key.type, key.id, version, seq, moment(seq), access, subjects, deleted)
+        address = Address(self._clinic, key.type, key.id, version, seq, seq // 1000, access, subjects, deleted)
         return address.encode()
 
 
