@@ -4,9 +4,9 @@ IHE BALP 1.1, R-BALP-001 to 010 and 016; https://hl7.org/fhir/R4/auditevent.html
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from fhir_server.audit import agents, entities
 from fhir_server.audit.agents import text
@@ -33,8 +33,7 @@ _AUTHORIZES = b"{" + members({"type": concept(_AUTHORIZER), "requestor": False})
 _SOURCE_TYPE = members({"type": [coding("http://terminology.hl7.org/CodeSystem/security-source-type", "4")]})
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(NamedTuple):
     """One thing to be recorded.
 
     `outcome` is a code of http://hl7.org/fhir/R4/valueset-audit-event-outcome.html: `0`, or by weight `4`, `8`, `12`.
@@ -55,8 +54,7 @@ class Happening:
     issue: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """An AuditEvent that lacks only its id and the instant at which it is recorded; both are known at the commit."""
 
     rest: bytes
@@ -87,8 +85,8 @@ def page_drafts(happening: Happening, seen: Mapping[str, str | None], *, server:
     patient and basis. What the events share is built once.
     """
     if not seen:
-        return (draft(replace(happening, patient=None, basis=None), server=server),)
-    before, after = _around(replace(happening, patient=next(iter(seen))), server)
+        return (draft(happening._replace(patient=None, basis=None), server=server),)
+    before, after = _around(happening._replace(patient=next(iter(seen))), server)
     return tuple(Draft(_joined(before, patient, basis, after)) for patient, basis in seen.items())
 
 
