@@ -1,11 +1,16 @@
 import gzip
+import hashlib
 import secrets
+import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from fhir_server.crypto import packing
 from fhir_server.crypto.errors import OpeningError
 from fhir_server.crypto.keys import DataKey, KeyId
 from fhir_server.crypto.seal import MOST_SEALED, Address, key_id_of, open_sealed, seal
@@ -32,9 +37,9 @@ def test_the_envelope_has_its_fields_where_they_are_documented() -> None:
     assert SEALED[:2] == bytes([1, 1])
     assert SEALED[2:18] == KEY.id
     assert SEALED[18:20] == bytes([0, 1])
-    assert SEALED[20] == 0
+    assert SEALED[20] == 1
     assert SEALED[21:33] == NONCE
-    assert len(SEALED) == 33 + 128 + 16
+    assert len(SEALED) == 33 + 64 + 16
 
 
 def test_the_key_is_named_in_clear() -> None:
@@ -92,6 +97,23 @@ def test_a_shortened_seal_is_refused(length: int) -> None:
 def test_another_key_is_refused(key: DataKey) -> None:
     with pytest.raises(OpeningError):
         open_sealed(SEALED, ADDRESS.encode(), key)
+
+
+def test_the_dictionary_of_what_was_sealed_never_changes() -> None:
+    assert hashlib.sha256((Path(packing.__file__).parent / "data/1.zdict").read_bytes()).hexdigest() == (
+        "f337ed006bdf2d7568af0fd4a4d300277c6cbe50641113d2ce43c06fb7cea736"
+    )
+
+
+def test_a_seal_from_before_the_dictionary_still_opens() -> None:
+    header = bytes([1, 1]) + KEY.id + bytes([0, 1, 0]) + NONCE
+    squeezed = zstandard.ZstdCompressor(
+        compression_params=zstandard.ZstdCompressionParameters(format=zstandard.FORMAT_ZSTD1_MAGICLESS)
+    ).compress(PLAIN)
+    packed = struct.pack(">II", len(squeezed), len(PLAIN)) + squeezed
+    sealed = header + AESGCM(KEY.secret).encrypt(NONCE, packed, header + ADDRESS.encode())
+
+    assert open_sealed(sealed, ADDRESS.encode(), KEY) == PLAIN
 
 
 def test_an_unknown_dictionary_is_named_in_the_error() -> None:
