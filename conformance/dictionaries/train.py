@@ -1,12 +1,11 @@
 """Makes `fhir_server/crypto/data/1.zdict`: what nearly all sealed things have in common, kept once outside of them.
 
 sealed-storage section 1: trained on invented data only, for a dictionary holds fragments of what it was trained on. Run
-from the root of the repository: `python conformance/dictionaries/train.py`. A dictionary that has sealed anything never
+from the root of the repository: `.venv/bin/python conformance/dictionaries/train.py`. A dictionary that has sealed anything never
 changes; a better one gets the next number.
 """
 
 import hashlib
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -14,13 +13,12 @@ from pathlib import Path
 
 import zstandard
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+from fhir_server.audit.event import Happening, draft
+from fhir_server.engine.call import Call, Interaction, Principal
+from fhir_server.kernel import json
+from fhir_server.kernel.identity import ResourceKey
 
-from fhir_server.audit.event import Happening, draft  # noqa: E402  the path comes first
-from fhir_server.engine.call import Call, Interaction, Principal  # noqa: E402
-from fhir_server.kernel import json  # noqa: E402
-from fhir_server.kernel.identity import ResourceKey  # noqa: E402
+ROOT = Path(__file__).parents[2]
 
 BYTES = 16 * 1024
 _EVENTS_EACH = 30
