@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from fhir_server.api.error_handlers import fhir_error, http_exception
 from fhir_server.api.health import health
 from fhir_server.api.middleware import Envelope
+from fhir_server.api.offered import operations, system_interactions, type_interactions
 from fhir_server.api.paging import Paging
 from fhir_server.api.routes import Dispatch
 from fhir_server.api.surface import Surface
@@ -37,10 +38,10 @@ from fhir_server.engine.history import Histories
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.pipeline import Pipeline
 from fhir_server.engine.transaction import Transactions
-from fhir_server.fhir.capability import Offer, capability_statement
+from fhir_server.engine.validation import Validation
+from fhir_server.fhir.capability import Offer, statements
 from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.shapes import shapes
-from fhir_server.kernel import json
 from fhir_server.kernel.clock import Clock, SystemClock, instant
 from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import random_id
@@ -119,13 +120,14 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             ),
             conditional=conditional,
             histories=Histories(engine, settings.search_candidates),
+            validation=Validation(engine),
             delivery=Delivery(engine, store.photos, clock, reads_type),
             bearer=Bearer(tokens),
             paging=paging,
             clock=clock,
             base=base,
             most_body=settings.max_body_bytes,
-            capability=_capability(base, clock, delete_several=several),
+            capability=statements(_offer(base, clock, delete_several=several)),
         )
         receipt_key = await keyring.named("receipts", KeyClass.SIGNING)
         public = Signer(receipt_key).public
@@ -170,14 +172,15 @@ async def _scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) -
     return Scribe(sign, clinic, f"After the next rotation of the root key. {status.root.note}")
 
 
-def _capability(base: str, clock: Clock, *, delete_several: bool) -> bytes:
-    offer = Offer(
+def _offer(base: str, clock: Clock, *, delete_several: bool) -> Offer:
+    return Offer(
         base,
         version("aesthetic-fhir-server"),
         instant(clock.now()),
         served_types(),
         KINDS,
-        {"Consent": ("withdraw",)},
+        type_interactions(),
+        system_interactions(),
+        operations(),
         delete_several,
     )
-    return json.encode(capability_statement(offer))

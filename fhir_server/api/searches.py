@@ -13,9 +13,13 @@ from starlette.responses import Response
 
 from fhir_server.api import outgoing
 from fhir_server.api.body import form_body, query_pairs
+from fhir_server.api.formats import require_json_format
 from fhir_server.api.paging import PARAMETER, Continued
+from fhir_server.api.preferences import is_lenient
+from fhir_server.api.presentation import remember_pretty
 from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call
+from fhir_server.engine.interactions import Page
 from fhir_server.engine.position import Position
 from fhir_server.kernel.errors import InvalidRequestError, TooCostlyError
 from fhir_server.search.parse import parse
@@ -53,18 +57,25 @@ def _searching(surface: Surface, request: Request, call: Call, pairs: Pairs, aft
     type = str(call.type)
     if sum(len(name.encode()) + len(value.encode()) for name, value in pairs) > _MOST_BYTES:
         raise TooCostlyError(f"The parameters of a search have at most {_MOST_BYTES} bytes together.")
-    lenient = "handling=lenient" in request.headers.get("prefer", "").replace(" ", "")
-    query = parse(type, pairs, lenient=lenient, base=surface.base)
+    require_json_format([value for name, value in pairs if name == "_format"])
+    remember_pretty(request, pairs)
+    query = parse(type, pairs, lenient=is_lenient(request), base=surface.base)
 
     async def do() -> Response:
         page = await surface.engine.search(call, query, after)
-        following = None
-        if page.next:
-            continued = Continued(type, tuple(pairs), page.next)
-            following = surface.paging.link(surface.base, continued, call.principal, call.instant)
-        return outgoing.searchset(page, surface.base, _self_link(surface.base, query), following)
+        here, following = links(surface, call, query, pairs, page)
+        return outgoing.searchset(page.seen_through(query.view), surface.base, here, following)
 
     return do
+
+
+def links(surface: Surface, call: Call, query: Query, pairs: Pairs, page: Page) -> tuple[str, str | None]:
+    """To the page itself, and to the next one if there is one."""
+    following = None
+    if page.next:
+        continued = Continued(query.type, tuple(pairs), page.next)
+        following = surface.paging.link(surface.base, continued, call.principal, call.instant)
+    return _self_link(surface.base, query), following
 
 
 def _self_link(base: str, query: Query) -> str:

@@ -15,6 +15,7 @@ from fhir_server.engine.pipeline import Result, Step
 from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored
+from fhir_server.fhir.view import View
 from fhir_server.kernel.errors import FhirError, GoneError, NoLegalBasisError, NotFoundError, TooCostlyError
 from fhir_server.kernel.json import Json
 from fhir_server.search.tree import Query
@@ -30,6 +31,10 @@ class Page:
     matches: tuple[Stored, ...]
     next: Position | None = None
     total: int | None = None
+
+    def seen_through(self, view: View) -> "Page":
+        """What a client wants to be shown of each match."""
+        return self if view.is_whole else replace(self, matches=tuple(one.seen_through(view) for one in self.matches))
 
 
 class Engine:
@@ -98,16 +103,19 @@ class Engine:
         """One page of what matches and the caller may see."""
 
         async def once(attempt: Attempt) -> Page:
-            await self.steps.admit(call)
-            narrowed = await self.steps.narrow(call, query)
-            if query.counting or query.total == "accurate":
-                page = await self._counted(call, narrowed, after)
-            else:
-                page = await self.page(call, narrowed, after, query.count)
+            page = await self.found(call, query, after)
             attempt.disclosed.extend(page.matches)
             return page
 
         return await disclosing(self.steps, call, once)
+
+    async def found(self, call: Call, query: Query, after: Position | None = None) -> Page:
+        """The same, not recorded: for whoever calls it to record, or to forget."""
+        await self.steps.admit(call)
+        narrowed = await self.steps.narrow(call, query)
+        if query.counting or query.total == "accurate":
+            return await self._counted(call, narrowed, after)
+        return await self.page(call, narrowed, after, query.count)
 
     async def amendment(self, call: Call, edit: Edit, if_match: int | None = None) -> tuple[Stored, Change | None]:
         """The current version, and the change that an edit makes of it."""

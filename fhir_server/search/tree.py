@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from fhir_server.fhir.view import WHOLE, View
 from fhir_server.search.types.date import DateIs
 from fhir_server.search.types.kind import Predicate
 
@@ -89,7 +90,7 @@ class Query:
     """One search of one type.
 
     `counting`: only the total is wanted. `total` is the client's hint. `used` are the parameters as understood, in
-    order; `ignored` the names that lenient handling left out.
+    order; `ignored` the names that lenient handling left out. `view`: how much of each match is shown.
     """
 
     type: str
@@ -101,6 +102,7 @@ class Query:
     total: Literal["none", "estimate", "accurate"] | None = None
     used: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
+    view: View = WHOLE
 
     def must(self, mandate: Mandate) -> "Query":
         return replace(self, mandates=(*self.mandates, mandate))

@@ -2,8 +2,10 @@
 
 import pytest
 
+from fhir_server.fhir.view import WHOLE, View
 from fhir_server.kernel.errors import InvalidRequestError, TooCostlyError
 from fhir_server.search.parse import MOST_ALTERNATIVES, MOST_CHARACTERS, MOST_PAIRS, parse
+from fhir_server.search.results import Shape
 from fhir_server.search.tree import IdIn, Missing, Query, Sort, ValueIn
 
 
@@ -69,13 +71,11 @@ def test_r_fhir_044_an_unsupported_modifier_is_refused_also_to_lenient_clients(a
         "_include=Patient:organization",
         "_include:iterate=Patient:organization",
         "_revinclude=Provenance:target",
-        "_elements=name",
         "_text=x",
         "_content=x",
         "_filter=name eq x",
         "_sort=name",
         "_sort=-_id",
-        "_summary=true",
     ],
 )
 @pytest.mark.parametrize("lenient", [False, True])
@@ -136,6 +136,25 @@ def test_r_fhir_055_the_count_is_limited_and_none_means_the_total_alone() -> Non
     assert parsed("Patient", "_count=0").counting
     assert parsed("Patient", "_summary=count").counting
     assert not parsed("Patient", "_summary=false").counting
+
+
+def test_r_fhir_059_a_search_knows_how_much_is_to_be_shown() -> None:
+    assert parsed("Patient").view is WHOLE
+    assert parsed("Patient", "_summary=data").view == View(summary="data")
+    assert parsed("Patient", "_elements=name,photo").view == View(elements=frozenset({"name", "photo"}))
+    assert parsed("Patient", "_summary=false", "_elements=name").view.elements == frozenset({"name"})
+    assert parsed("Patient", "_elements=name").self_parameters() == (("_elements", "name"),)
+    assert refusal("Patient", "_summary=text", "_elements=name")[0] == "invalid"
+
+
+@pytest.mark.parametrize("name", ["_include", "_revinclude", "_include:iterate"])
+def test_r_fhir_059_a_narrative_alone_leads_nowhere(name: str) -> None:
+    """R4: _summary=text does not go with includes; the other summaries do."""
+    asked = Query("Patient", used=((name, "Patient:organization"),))
+
+    assert Shape(view=View(summary="true")).of(asked).view == View(summary="true")
+    with pytest.raises(InvalidRequestError):
+        Shape(view=View(summary="text")).of(asked)
 
 
 def test_r_fhir_060_the_order_and_the_hint_about_the_total() -> None:
