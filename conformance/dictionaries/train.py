@@ -1,8 +1,8 @@
 """Makes `fhir_server/crypto/data/1.zdict`: what nearly all sealed things have in common, kept once outside of them.
 
 sealed-storage section 1: trained on invented data only, for a dictionary holds fragments of what it was trained on. Run
-from the root of the repository: `.venv/bin/python conformance/dictionaries/train.py`. A dictionary that has sealed anything never
-changes; a better one gets the next number.
+from the root of the repository: `.venv/bin/python conformance/dictionaries/train.py`. A dictionary that has sealed
+anything never changes; a better one gets the next number.
 """
 
 import hashlib
