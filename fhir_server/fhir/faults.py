@@ -32,6 +32,15 @@ Nothing found is None, so that what is valid costs little.
 """
 
 
+EMPTY = "ele-1: All FHIR elements must have a @value or children."
+_OF_RULES = frozenset({"invariant", "invalid"})
+
+
+def unsound(faults: Iterable[Fault]) -> bool:
+    """Is one of the object's own properties at fault? Rules on the object would only say the same again."""
+    return any("." not in each.place and (each.code not in _OF_RULES or each.says == EMPTY) for each in faults)
+
+
 def fault(code: str, says: str, place: str = "") -> list[Fault]:
     return [Fault(place, code, says)]
 

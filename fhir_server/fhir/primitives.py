@@ -19,9 +19,10 @@ MOST_DIGITS = 100
 
 _TOO_LARGE: int = 10**MOST_DIGITS
 
-_TEXT = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+")
-_CODE = re.compile(r"[^\s\x00-\x1f\x7f]+(?: [^\s\x00-\x1f\x7f]+)*")
-_URI = re.compile(r"[^\s\x00-\x1f\x7f]+")
+_TEXT = re.compile(r"[^\x00-\x08\x0b\x0c\x0e-\x1f]+")
+_CODE = re.compile(r"[^\x00-\x20]+(?: [^\x00-\x20]+)*")
+_URI = re.compile(r"[^\x00-\x20]+")
+"""White space is that of ASCII, as in R4's regular expressions: some of R4's own codes end in a no-break space."""
 _GROUP = 4
 _BLANKS = re.compile(r"[ \t\r\n]+")
 _OID = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+")
@@ -38,8 +39,8 @@ _EVERY_MONTH_HAS = "28"
 
 
 def is_string(value: object) -> bool:
-    """Something visible, no control characters but tab, line feed and carriage return."""
-    if type(value) is not str or not value or value.isspace() or len(value) > MOST_CHARACTERS:
+    """No control characters but tab, line feed and carriage return. R4 advises against blanks alone, and allows them."""
+    if type(value) is not str or not value or len(value) > MOST_CHARACTERS:
         return False
     return value.isprintable() or _TEXT.fullmatch(value) is not None
 
@@ -93,7 +94,7 @@ def is_decimal(value: object) -> bool:
     """A JSON number: true is none, and neither is a float, which has lost the digits that the client wrote."""
     if type(value) is int:
         return -_TOO_LARGE < value < _TOO_LARGE
-    return type(value) is Decimal and abs(value.adjusted()) <= MOST_DIGITS and len(str(value)) <= 2 * MOST_DIGITS
+    return isinstance(value, Decimal) and abs(value.adjusted()) <= MOST_DIGITS and len(str(value)) <= 2 * MOST_DIGITS
 
 
 def is_base64(value: object) -> bool:

@@ -8,7 +8,7 @@ from functools import cache
 
 from fhir_server.fhir.contained import contained_faults
 from fhir_server.fhir.data import read
-from fhir_server.fhir.faults import Check, Fault, fault
+from fhir_server.fhir.faults import Check, Fault, fault, unsound
 from fhir_server.fhir.invariants import invariant
 from fhir_server.fhir.scope import Scope
 from fhir_server.kernel.json import Json
@@ -26,13 +26,15 @@ def invariants(owner: str, definition: Json) -> tuple[Check, ...]:
 
 
 def with_rules(check: Check, rules: Sequence[Check]) -> Check:
-    """A check, and when that finds nothing, the rules."""
+    """A check, and where that finds the structure sound, the rules."""
     if not rules:
         return check
 
     def ruled(value: object, holder: Json, scope: Scope) -> list[Fault] | None:
-        found = check(value, holder, scope)
-        return found or [each for rule in rules for each in rule(value, holder, scope) or ()] or None
+        found = check(value, holder, scope) or []
+        if unsound(found):
+            return found
+        return found + [each for rule in rules for each in rule(value, holder, scope) or ()] or None
 
     return ruled
 

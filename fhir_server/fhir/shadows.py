@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/json.html#primitive
 """
 
-from fhir_server.fhir.faults import MOST_ISSUES, Check, Fault, fault, within
+from fhir_server.fhir.faults import EMPTY, MOST_ISSUES, Check, Fault, fault, within
 from fhir_server.fhir.scope import Scope
 from fhir_server.kernel.json import Json
 
@@ -16,7 +16,7 @@ def shadow_of(name: str, element: Check, *, repeats: bool) -> Check:
 
     def check_aligned(values: object, holder: Json, scope: Scope) -> list[Fault] | None:
         beside = holder.get(name)
-        if not isinstance(values, list) or not any(values):
+        if not isinstance(values, list) or all(value is None for value in values):
             return fault("structure", "This element repeats: an array with at least one object is expected.")
         if isinstance(beside, list) and len(beside) != len(values):
             return fault("structure", "The arrays of values and of their extensions differ in length.")
@@ -41,4 +41,4 @@ def at(values: object, place: int) -> object:
 def _unless_empty(found: list[Fault] | None, value: object, beside: object) -> list[Fault] | None:
     if found is not None or (value and beside is not None) or (isinstance(value, dict) and "extension" in value):
         return found
-    return fault("invariant", "ele-1: All FHIR elements must have a @value or children.")
+    return fault("invariant", EMPTY)

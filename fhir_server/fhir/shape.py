@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/json.html
 
 from functools import cache
 
-from fhir_server.fhir.faults import MOST_ISSUES, Check, Fault, fault, within
+from fhir_server.fhir.faults import EMPTY, MOST_ISSUES, Check, Fault, fault, unsound, within
 from fhir_server.fhir.scope import Scope
 from fhir_server.kernel.json import Json
 
@@ -33,9 +33,11 @@ class Shape:
     def __call__(self, value: object, holder: Json, scope: Scope) -> list[Fault] | None:
         if type(value) is not dict:
             return fault("structure", "An object is expected here.")
-        found = self._properties(value, scope) or self._counts(value)
-        if found:
-            return found  # the rules of a type rely on its structure
+        if not value and not self.may_be_bare:
+            return fault("invariant", EMPTY)
+        found = self._properties(value, scope) + self._counts(value)
+        if unsound(found):
+            return found
         for rule in self.rules:
             if (bad := rule(value, holder, scope)) is not None:
                 found += bad
@@ -68,8 +70,8 @@ class Shape:
             given = names & value.keys()
             if len(given) > 1 and len({each.removeprefix("_") for each in given}) > 1:
                 found += fault("structure", "This element has one value, of one type.", path)
-        if len(value) <= 1 and not self.may_be_bare and value.keys() <= {"id"}:
-            found += fault("invariant", "ele-1: All FHIR elements must have a @value or children.")
+        if not found and len(value) == 1 and not self.may_be_bare and "id" in value:
+            found += fault("invariant", EMPTY)
         return found
 
     def _unknown(self, name: str) -> list[Fault]:

@@ -26,6 +26,9 @@ def raw(text: object) -> list[str]:
         '<a href="mailto:a@example.org">x</a>',
         '<img src="#pic" alt="x"/>',
         '<img src="Binary/7" alt=""/>',
+        '<img src="http://imaging.example/wado/server?requestType=WADO&amp;studyUid=1.2" alt="x"/>',
+        '<p style="background-image: url(tbl_bck1.png); color: red">x</p>',
+        "<p style=\"background: url('https://example.org/a.png?b=c&amp;d') repeat\">x</p>",
         '<span style="color: red; font-weight: bold">x</span>',
         '<p xml:lang="tr" dir="ltr">Çelik</p>',
         "<!-- generated --><p>x</p>",
@@ -56,14 +59,17 @@ def test_formatted_text_is_accepted(inner: str) -> None:
         '<a href=" &#1;javascript:alert(1)">x</a>'.replace("&#1;", "&#9;"),
         '<a href="data:text/html,x">x</a>',
         '<a href="vbscript:x">x</a>',
-        '<img src="https://evil.example/who.png" alt=""/>',
-        '<img src="//evil.example/who.png" alt=""/>',
-        '<img src="\\\\evil.example\\who.png" alt=""/>',
-        '<img src="/\\evil.example/who.png" alt=""/>',
         '<img src="data:image/png;base64,AAAA" alt=""/>',
-        '<p style="background: url(https://evil.example/)">x</p>',
         '<p style="width: expression(alert(1))">x</p>',
         '<p style="background: u\\72l(x)">x</p>',
+        '<p style="background: url(javascript:alert(1))">x</p>',
+        '<p style="background: url(java script:x)">x</p>',
+        '<p style="background: url(data:image/png;base64,AAAA)">x</p>',
+        '<p style="behavior: url(x.htc)">x</p>',
+        '<p style="-moz-binding: url(https://evil.example/x)">x</p>',
+        '<p style="uurl(x)rl(javascript:x)">x</p>',
+        '<img src="javascript:alert(1)" alt=""/>',
+        '<img src="x" onerror="alert(1)" alt=""/>',
         '<p style="@import x">x</p>',
         "<!--><script>alert(1)</script>-->x",
         "<![CDATA[<script>alert(1)</script>]]>",
@@ -73,7 +79,7 @@ def test_formatted_text_is_accepted(inner: str) -> None:
         '<x:p xmlns:x="urn:other">x</x:p>',
     ],
 )
-def test_what_could_act_or_call_out_is_refused(inner: str) -> None:
+def test_what_could_act_is_refused(inner: str) -> None:
     assert len(faults(inner)) == 1
 
 
