@@ -1,9 +1,10 @@
-"""Lossless JSON: the digits of decimals survive, duplicate keys and hostile nesting do not.
+"""Lossless JSON: every number comes out as it was written, duplicate keys and hostile nesting do not come in.
 
 https://hl7.org/fhir/R4/json.html, RFC 8259
 """
 
 import json
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
@@ -17,19 +18,50 @@ MOST_DEPTH = 64
 """How deep objects and arrays may nest. R4's own examples stay under 20."""
 
 
+_NEGATIVE_ZERO = re.compile(rb"(?:^|[\[:,\s])-0(?=[\],}\s]|$)")
+
+
+class Written(Decimal):
+    """A number that Decimal would write with other characters, such as `1E5`, `1.50e-3` or `-0`: it knows its own."""
+
+    __slots__ = ("text",)
+    text: str
+
+    @classmethod
+    def of(cls, text: str) -> "Written":
+        made = cls(text)
+        made.text = text
+        return made
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def _decimal(text: str) -> Decimal:
     try:
-        return Decimal(text)
+        plain = Decimal(text)
     except InvalidOperation:
         raise MalformedError("A number has an exponent that no decimal can hold.") from None
+    return plain if str(plain) == text else Written.of(text)
+
+
+def _whole(text: str) -> int | Decimal:
+    """A whole number; `-0` has a sign that no int can keep."""
+    return Written.of(text) if text == "-0" else int(text)
+
+
+def _as_written(value: object) -> msgspec.Raw:
+    if isinstance(value, Written):
+        return msgspec.Raw(value.text.encode())
+    raise TypeError(f"{type(value).__name__} is no JSON.")
 
 
 _decoder = msgspec.json.Decoder(float_hook=_decimal)
-_encoder = msgspec.json.Encoder(decimal_format="number")
+_encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=_as_written)
 
 
 def decode(raw: bytes) -> Any:  # noqa: ANN401  JSON is any value
-    """Parse one JSON text. Numbers with a fraction or exponent become Decimal.
+    """Parse one JSON text. Numbers with a fraction or exponent, and `-0`, become Decimal.
 
     Raises MalformedError for what is not JSON, not UTF-8, repeats a key in one object, or nests deeper than MOST_DEPTH.
     """
@@ -37,6 +69,7 @@ def decode(raw: bytes) -> Any:  # noqa: ANN401  JSON is any value
         value = _decoder.decode(raw)
         if _encoder.encode(value) != msgspec.json.format(raw, indent=-1):
             _refuse_duplicate_keys(raw)
+            value = _with_signs(raw, value)
         _refuse_depth(value)
     except RecursionError:
         raise _too_deep() from None
@@ -49,11 +82,13 @@ def decode(raw: bytes) -> Any:  # noqa: ANN401  JSON is any value
 
 def decode_trusted(raw: bytes) -> Any:  # noqa: ANN401  JSON is any value
     """Parse what this server itself encoded and sealed; the checks of `decode` were made on its way in."""
-    return _decoder.decode(raw)
+    value = _decoder.decode(raw)
+    # The encoding is compact, so a few quick looks tell that there is no -0, which has its own, slow way.
+    return _with_signs(raw, value) if b":-0" in raw or b"[-0" in raw or b",-0" in raw or raw[:2] == b"-0" else value
 
 
 def encode(value: object) -> bytes:
-    """Compact UTF-8 JSON; a Decimal keeps its digits."""
+    """Compact UTF-8 JSON; a Decimal that was decoded keeps its digits."""
     return _encoder.encode(value)
 
 
@@ -78,6 +113,13 @@ def _too_deep() -> MalformedError:
 def _refuse_duplicate_keys(raw: bytes) -> None:
     """The slow, exact look; the caller comes here only when re-encoding gave other bytes (an escape, or a repeat)."""
     json.loads(raw, object_pairs_hook=_unique, parse_float=str, parse_int=str)  # noqa: TID251  keys only, no values
+
+
+def _with_signs(raw: bytes, value: Any) -> Any:  # noqa: ANN401  JSON is any value
+    """The same value with each `-0` as it was written; the fast decoder drops the sign."""
+    if not _NEGATIVE_ZERO.search(raw):
+        return value
+    return json.loads(raw, parse_float=_decimal, parse_int=_whole)  # noqa: TID251  the one decoder that tells -0
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Json:

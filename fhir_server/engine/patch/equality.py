@@ -16,4 +16,4 @@ def same(left: object, right: object) -> bool:
 
 
 def _kind(value: object) -> type:
-    return Decimal if type(value) is int else type(value)
+    return Decimal if type(value) is int or isinstance(value, Decimal) else type(value)

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/search.html#number
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import NamedTuple
 
 from fhir_server.kernel.errors import InvalidRequestError
@@ -16,9 +16,14 @@ from fhir_server.search.types.escapes import unescape
 from fhir_server.search.types.kind import MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Value, by_type
 
 _WRITTEN = re.compile(
-    r"(?P<prefix>eq|ne|gt|lt|ge|le|sa|eb|ap)?(?P<number>[+-]?[0-9]{1,18}(?:\.[0-9]{1,9})?(?:[eE][+-]?[0-9]{1,3})?)",
+    r"(?P<prefix>eq|ne|gt|lt|ge|le|sa|eb|ap)?(?P<number>[+-]?[0-9]{1,100}(?:\.[0-9]{1,100})?(?:[eE][+-]?[0-9]{1,3})?)",
     re.ASCII,
 )
+"""As many digits as a decimal of a resource may have (`fhir.primitives.MOST_DIGITS`); R4 asks for eighteen at least."""
+
+_EXACT = Context(prec=2_500)
+"""Enough digits for the sum of any two numbers that can be written: nothing is rounded."""
+
 _MOST_KEYWORDS = 100
 _LOWEST, _HIGHEST = Decimal("-Infinity"), Decimal("Infinity")
 
@@ -53,14 +58,20 @@ class NumberIs:
 
     def about(self) -> tuple[Decimal, Decimal]:
         """`ap`: a tenth more or less."""
-        tenth = abs(self.number) / 10
-        return self.number - tenth, self.number + tenth
+        return self._around(_EXACT.scaleb(_EXACT.abs(self.number), -1))
+
+    def rounded(self) -> tuple[Decimal, Decimal]:
+        """`eq`: whatever rounds to the number as it was written."""
+        return self._around(self.margin)
+
+    def _around(self, distance: Decimal) -> tuple[Decimal, Decimal]:
+        return _EXACT.subtract(self.number, distance), _EXACT.add(self.number, distance)
 
     def cover(self, most: int = MOST_KEYWORDS) -> Cover:
         most = min(most, _MOST_KEYWORDS)
         match self.prefix:
             case "eq":
-                groups = [_begins(self.number - self.margin, self.number + self.margin, most)]
+                groups = [_begins(*self.rounded(), most)]
             case "gt" | "ge":
                 groups = [_ends(self.number, None, most)]
             case "lt" | "le":
@@ -87,7 +98,8 @@ def _ends(first: Decimal | None, last: Decimal | None, most: int) -> tuple[str, 
 
 def _inside(asked: NumberIs, value: NumberValue) -> bool:
     """R4 excludes the upper end of what rounds to a number."""
-    return asked.number - asked.margin <= value.low and value.high < asked.number + asked.margin
+    least, above = asked.rounded()
+    return least <= value.low and value.high < above
 
 
 _HOLDS: Mapping[str, Callable[[NumberIs, NumberValue], bool]] = {

@@ -43,10 +43,64 @@ def test_r_fhir_025_what_is_decoded_and_encoded_decodes_to_the_same(value: objec
 
 @pytest.mark.parametrize(
     "digits",
-    ["1.0", "1.00", "0.10", "-0.0", "100", "12345678901234567890123", "0.1000000000000000055511151231257827", "1E+2"],
+    [
+        *("1.0", "1.00", "0.10", "100", "12345678901234567890123", "0.1000000000000000055511151231257827"),
+        *("-0", "-0.0", "-0e1", "0E-0", "1E+2", "1E2", "1e2", "1E5", "1.50e-3", "100E-2", "1e05", "0.0000001", "1e400"),
+    ],
 )
-def test_r_fhir_025_digits_come_out_as_they_went_in(digits: str) -> None:
-    assert json.encode(json.decode(f'{{"value":{digits}}}'.encode())) == f'{{"value":{digits}}}'.encode()
+@pytest.mark.parametrize("text", ['{{"value":{}}}', '[{{"value":[{},{}]}}]', "{}"])
+def test_r_fhir_025_digits_come_out_as_they_went_in(digits: str, text: str) -> None:
+    raw = text.format(digits, digits).encode()
+
+    assert json.encode(json.decode(raw)) == raw
+    assert json.encode(json.decode_trusted(raw)) == raw
+
+
+written = st.from_regex(r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
+texts = st.recursive(
+    st.one_of(written, st.text(max_size=8).map(lambda text: json.encode(text).decode())),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4).map(lambda members: f"[{','.join(members)}]"),
+        st.dictionaries(keys, inner, max_size=4).map(
+            lambda members: f"{{{','.join(f'{json.encode(name).decode()}:{value}' for name, value in members.items())}}}"
+        ),
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=texts)
+def test_r_fhir_025_any_text_comes_out_as_it_went_in(text: str) -> None:
+    assert json.encode(json.decode(text.encode())) == text.encode()
+    assert json.encode(json.decode_trusted(text.encode())) == text.encode()
+
+
+@pytest.mark.parametrize("text", ["-0", "1E5", "1.50e-3", "0.0000001"])
+def test_a_number_that_knows_its_text_is_the_number(text: str) -> None:
+    number = json.decode(text.encode())
+
+    assert number == Decimal(text)
+    assert hash(number) == hash(Decimal(text))
+    assert str(number) == text
+    assert number + 1 == Decimal(text) + 1
+
+
+@pytest.mark.parametrize("text", ['"-0,"', '"a:-0"', '{"a":"[-0]","b":"x,-0}"}', '["2020-01-05"]', '[" -0 "]'])
+def test_a_minus_and_a_nought_in_a_string_are_no_number(text: str) -> None:
+    assert json.encode(json.decode(text.encode())) == text.encode()
+    assert json.encode(json.decode_trusted(text.encode())) == text.encode()
+
+
+def test_more_digits_than_a_number_can_have_are_refused() -> None:
+    for beside in (b"[", b"[-0,"):
+        with pytest.raises(MalformedError):
+            json.decode(beside + b"7" * 10_000 + b"]")
+
+
+def test_only_json_is_encoded() -> None:
+    with pytest.raises(TypeError):
+        json.encode(object())
 
 
 def test_numbers_with_a_fraction_are_decimals_and_others_integers() -> None:

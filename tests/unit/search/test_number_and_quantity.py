@@ -57,10 +57,36 @@ def test_r_fhir_053_numbers_against_every_prefix(value: Any, asked: str, *, expe
     assert probability(Decimal(value), asked) is expected
 
 
-@pytest.mark.parametrize("asked", ["x", "1,2", "1.", "1e", "--1", "gt", "1" * 19, "1e9999", "0x10", "NaN"])
+@pytest.mark.parametrize("asked", ["x", "1,2", "1.", "1e", "--1", "gt", "1" * 101, "1e9999", "0x10", "NaN"])
 def test_r_fhir_045_what_is_no_number_is_refused(asked: str) -> None:
     with pytest.raises(InvalidRequestError):
         probability(1, asked.replace(",", r"\,"))
+
+
+@pytest.mark.parametrize(
+    ("value", "asked", "expected"),
+    [
+        ("1.123456789012345678", "1.123456789012345678", True),
+        ("1.1234567890123456784", "1.123456789012345678", True),
+        ("1.1234567890123456785", "1.123456789012345678", False),
+        ("1.1234567890123456775", "1.123456789012345678", True),
+        ("1." + "3" * 99 + "4", "gt1." + "3" * 100, True),
+        ("1." + "3" * 100, "gt1." + "3" * 100, False),
+        ("9" * 60, "9" * 60, True),
+        ("9" * 59 + "8", "9" * 60, False),
+        ("9" * 59 + "8", "lt" + "9" * 60, True),
+        ("1e-90", "1e-90", True),
+        ("1", "lt1e999", True),
+        ("1", "eb1e-999", False),
+        ("1e-100", "sa1e-999", True),
+        ("1.1000000000000000000000000000001", "ap1", False),
+        ("1.1", "ap1.00000000000000000000000000000000000", True),
+    ],
+)
+def test_r_fhir_053_as_many_digits_as_a_decimal_has_are_compared_to_the_last(
+    value: str, asked: str, *, expected: bool
+) -> None:
+    assert probability(Decimal(value), asked) is expected
 
 
 @pytest.mark.parametrize("value", [True, "5", None, Decimal("NaN"), [5]])
