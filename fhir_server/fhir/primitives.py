@@ -39,7 +39,7 @@ _EVERY_MONTH_HAS = "28"
 
 
 def is_string(value: object) -> bool:
-    """No control characters but tab, line feed and carriage return. R4 advises against blanks alone, and allows them."""
+    """No control characters but tab, line feed and carriage return. Blanks alone are advised against, and allowed."""
     if type(value) is not str or not value or len(value) > MOST_CHARACTERS:
         return False
     return value.isprintable() or _TEXT.fullmatch(value) is not None

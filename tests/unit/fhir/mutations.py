@@ -88,7 +88,8 @@ class Mutation:
 
     def of(self, resource: Json) -> Json:
         """The resource with the fault in it; what is not on the way to it is shared."""
-        root = node = copy(resource)
+        node: Any = copy(resource)
+        root: Json = node
         for step in self.spot.steps:
             node[step] = copy(node[step])
             node = node[step]
@@ -159,6 +160,10 @@ def _setting(spot: Spot, value: Any) -> Callable[[Json], object]:
     return lambda holder: holder.__setitem__(spot.name, value)
 
 
+def _adding(more: Json) -> Callable[[Json], object]:
+    return lambda holder: holder.update(more)
+
+
 def _member(spot: Spot, value: Any) -> Callable[[Json], object]:
     """The value takes the place of the property's first one, or of its only one."""
     return lambda holder: holder.__setitem__(spot.name, [value, *holder[spot.name][1:]] if spot.many else value)
@@ -189,13 +194,10 @@ def _any(spot: Spot, value: Any, *, others: bool) -> Iterator[Mutation]:
 
 
 def _another_choice(spot: Spot) -> Iterator[Mutation]:
-    for each in spot.element["type"]:
-        if each != spot.type and each in _FIT:
-            name = spot.path + each[0].upper() + each[1:]
-            yield Mutation(
-                "two of a choice", spot, lambda holder: holder.update({name: _FIT[each]}), "structure", spot.place
-            )
-            return
+    others = [each for each in spot.element["type"] if each != spot.type and each in _FIT]
+    for each in others[:1]:
+        more = {spot.path + each[0].upper() + each[1:]: _FIT[each]}
+        yield Mutation("two of a choice", spot, _adding(more), "structure", spot.place)
 
 
 def _primitive(spot: Spot) -> Iterator[Mutation]:
@@ -223,11 +225,15 @@ def _shadow(spot: Spot) -> Iterator[Mutation]:
 
     def beside(value: Any) -> Callable[[Json], object]:
         many = [value] if spot.many else value
-        return lambda holder: holder.update({spot.name: holder[spot.name][:1] if spot.many else holder[spot.name], name: many})
+        return lambda holder: holder.update(
+            {spot.name: holder[spot.name][:1] if spot.many else holder[spot.name], name: many}
+        )
 
     without = {"extension": [{"url": "urn:x"}]}
     yield Mutation("an empty object beside", spot, beside({}), "invariant", spot.first)
-    yield Mutation("an extension without a value beside", spot, beside(without), "invariant", f"{spot.first}.extension[0]")
+    yield Mutation(
+        "an extension without a value beside", spot, beside(without), "invariant", f"{spot.first}.extension[0]"
+    )
     yield Mutation("a string beside", spot, beside(MARK), "structure", spot.first)
     unknown = {"id": "1", MARK: 1}
     yield Mutation("an unknown element beside", spot, beside(unknown), "structure", spot.first)

@@ -106,7 +106,31 @@ def test_r_fhir_009_each_fault_is_an_issue_with_its_place() -> None:
         ("code-invalid", "Patient.gender"),
         ("value", "Patient.birthDate"),
         ("structure", "Patient.contact[0].relationship[0].coding"),
+        ("invariant", "Patient.contact[0]"),
     ]
+
+
+def test_r_fhir_009_what_is_missing_is_told_beside_what_is_wrong() -> None:
+    assert changed(OBSERVATION, status="nope", code=..., effectiveDateTime="2026-02-30") == [
+        ("code-invalid", "Observation.status"),
+        ("value", "Observation.effective"),
+        ("required", "Observation.code"),
+    ]
+
+
+def test_a_rule_is_not_asked_of_an_object_whose_own_elements_are_at_fault() -> None:
+    backwards = {"start": "2026-02-30", "end": "2026-01-01"}
+
+    assert changed(PATIENT, identifier=[{"period": backwards}]) == [("value", "Patient.identifier[0].period.start")]
+
+
+def test_an_empty_object_is_one_fault_however_much_it_lacks() -> None:
+    assert changed(PATIENT, link=[{}]) == [("invariant", "Patient.link[0]")]
+    assert changed(PATIENT, link=[{"id": "x"}]) == [
+        ("required", "Patient.link[0].other"),
+        ("required", "Patient.link[0].type"),
+    ]
+    assert changed(PATIENT, name=[{"id": "x"}]) == [("invariant", "Patient.name[0]")]
 
 
 def test_a_choice_has_one_type_and_is_named_as_fhirpath_names_it() -> None:

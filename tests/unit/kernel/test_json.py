@@ -62,7 +62,9 @@ texts = st.recursive(
     lambda inner: st.one_of(
         st.lists(inner, max_size=4).map(lambda members: f"[{','.join(members)}]"),
         st.dictionaries(keys, inner, max_size=4).map(
-            lambda members: f"{{{','.join(f'{json.encode(name).decode()}:{value}' for name, value in members.items())}}}"
+            lambda members: (
+                f"{{{','.join(f'{json.encode(name).decode()}:{value}' for name, value in members.items())}}}"
+            )
         ),
     ),
     max_leaves=12,
