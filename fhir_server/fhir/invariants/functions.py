@@ -68,15 +68,20 @@ def _to_string(items: Items, _: tuple[Expression, ...], __: Scope) -> Items:
 
 def _on_text(decide: Callable[[str, str], bool]) -> Function:
     def function(items: Items, arguments: tuple[Expression, ...], scope: Scope) -> Items:
-        asked = arguments[0](items, scope)
-        return [decide(item, asked[0]) for item in items[:1] if isinstance(item, str)]
+        asked = arguments[0](items, scope)[:1]
+        return [decide(item, each) for item in items[:1] for each in asked if _are_texts(item, each)]
 
     return function
 
 
 def _replace_matches(items: Items, arguments: tuple[Expression, ...], scope: Scope) -> Items:
-    pattern, by = (argument(items, scope)[0] for argument in arguments)
-    return [re.sub(pattern, by, item) for item in items[:1] if isinstance(item, str)]
+    pattern, by = (argument(items, scope) for argument in arguments)
+    return [re.sub(pattern[0], by[0], item) for item in items[:1] if pattern and by and _are_texts(item, pattern[0], by[0])]
+
+
+def _are_texts(*items: object) -> bool:
+    """An element that is missing, or of another type, leaves the answer unknown: its own fault is told elsewhere."""
+    return all(isinstance(item, str) for item in items)
 
 
 def is_of(type_name: str) -> Callable[[object], bool]:

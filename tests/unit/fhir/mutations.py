@@ -144,16 +144,16 @@ def _spots(node: Json, type_name: str, steps: tuple[str | int, ...], above: str)
             yield from _spots(member, inner, (*steps, *more), f"{above}.{path}{index}")
 
 
-def mutations(resource: Json) -> Iterator[Mutation]:
-    for spot in spots(resource):
-        node: Any = resource
-        for step in spot.steps:
-            node = node[step]
-        yield from _any(spot, node[spot.name], others=len(node) > 1)
-        if read("types")[spot.type]["kind"] == "primitive-type":
-            yield from _primitive(spot)
-        else:
-            yield from _complex(spot, node[spot.name])
+def mutations(resource: Json, spot: Spot) -> Iterator[Mutation]:
+    """Every fault that can be put there."""
+    node: Any = resource
+    for step in spot.steps:
+        node = node[step]
+    yield from _any(spot, node[spot.name], others=len(node) > 1)
+    if read("types")[spot.type]["kind"] == "primitive-type":
+        yield from _primitive(spot)
+    else:
+        yield from _complex(spot, node[spot.name])
 
 
 def _setting(spot: Spot, value: Any) -> Callable[[Json], object]:

@@ -5,32 +5,35 @@ from functools import cache
 
 import pytest
 
+from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.validation import validate
 from fhir_server.kernel.errors import Issue, UnprocessableError
 from fhir_server.kernel.json import Json
 from tests.known_failures import known_failures
-from tests.unit.fhir.mutations import MARK, Mutation, mutations
+from tests.unit.fhir.mutations import MARK, Mutation, mutations, spots
 from tests.unit.fhir.real_input import examples
+from tests.unit.fhir.specimens import largest
 
-FOLLOWS = ("dom-3", "ref-1", "bdl-3", "bdl-4")
-"""These look from elsewhere at what the fault spoilt: what named a contained resource, or that resource itself."""
+FOLLOWS = ("dom-3", "ref-1", "bdl-3", "bdl-4", "sdf-")
+"""These look from elsewhere at what the fault spoilt: who named a contained resource, an entry, an element's definition."""
 
 Found = tuple[Mutation, tuple[Issue, ...]]
 
 
 def sound() -> list[Json]:
-    return [each for name, each in examples().items() if name not in known_failures("hl7-r4-examples")]
+    """The published examples, and of every type a resource with all that fits."""
+    published = [each for name, each in examples().items() if name not in known_failures("hl7-r4-examples")]
+    return [*published, *map(largest, sorted(served_types()))]
 
 
 def _distinct() -> Iterator[tuple[Mutation, UnprocessableError | None]]:
-    """Each kind of fault once at each element that the examples have."""
+    """Every fault once at each element of each type."""
     seen = set()
     for resource in sound():
-        for mutation in mutations(resource):
-            kind = (mutation.label, mutation.spot.holder, mutation.spot.name)
-            if kind not in seen:
+        for spot in spots(resource):
+            if (kind := (spot.holder, spot.name, spot.type)) not in seen:
                 seen.add(kind)
-                yield mutation, _refusal(mutation.of(resource))
+                yield from ((each, _refusal(each.of(resource))) for each in mutations(resource, spot))
 
 
 def _refusal(resource: Json) -> UnprocessableError | None:
@@ -52,7 +55,7 @@ def told(mutation: Mutation, issues: tuple[Issue, ...]) -> str:
 
 
 def test_r_fhir_009_every_fault_is_refused_at_its_place_with_its_code() -> None:
-    assert len(mutated()) > 5_000
+    assert len(mutated()) > 30_000
     assert [
         told(mutation, issues)
         for mutation, issues in mutated()
@@ -71,15 +74,10 @@ def test_r_fhir_009_one_fault_is_one_issue() -> None:
 def test_r_fhir_009_a_fault_in_every_element_is_an_issue_for_every_element() -> None:
     for resource in sound():
         spoilt, expected = resource, dict[str, tuple[str, str]]()
-        for number, mutation in enumerate(mutations(resource)):
-            name = mutation.spot.name
-            if (
-                not mutation.spot.steps
-                and name not in expected
-                and mutation.place != mutation.spot.above
-                and number % 3
-            ):
-                spoilt, expected[name] = mutation.of(spoilt), (mutation.code, mutation.place)
+        for number, spot in enumerate(each for each in spots(resource) if not each.steps):
+            faults = [each for each in mutations(resource, spot) if each.place != spot.above]
+            fault = faults[number % len(faults)]
+            spoilt, expected[spot.name] = fault.of(spoilt), (fault.code, fault.place)
 
         refusal = _refusal(spoilt)
 
