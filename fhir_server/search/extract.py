@@ -15,7 +15,8 @@ from fhir_server.search.types.kind import Value
 SearchValues: TypeAlias = Mapping[str, tuple[Value, ...]]
 """Code of a parameter -> its values; a parameter without values is absent."""
 
-MOST_KEYWORDS = 10_000
+MOST_KEYWORDS = 100_000
+"""A code system of 30,000 concepts has about as many; they take 2 MB of the 16 that a document may have."""
 
 TYPE = "_type"
 """The reserved parameter that every resource has one keyword of: it finds all of a type, in their order."""

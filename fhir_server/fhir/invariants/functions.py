@@ -75,8 +75,10 @@ def _on_text(decide: Callable[[str, str], bool]) -> Function:
 
 
 def _replace_matches(items: Items, arguments: tuple[Expression, ...], scope: Scope) -> Items:
-    pattern, by = (argument(items, scope) for argument in arguments)
-    return [re.sub(pattern[0], by[0], item) for item in items[:1] if pattern and by and _are_texts(item, pattern[0], by[0])]
+    found = [each for argument in arguments for each in argument(items, scope)[:1]]
+    if len(found) != len(arguments) or not _are_texts(*items[:1], *found):
+        return []
+    return [re.sub(found[0], found[1], item) for item in items[:1]]
 
 
 def _are_texts(*items: object) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import islice
 from typing import NamedTuple
 
 from fhir_server.kernel.errors import InvalidRequestError
@@ -17,6 +18,7 @@ from fhir_server.search.types.kind import MOST_KEYWORDS, Asked, Cover, Kind, Pre
 
 _PREFIXES = (6, 4, 3, 2)
 _WORD = re.compile(r"[\s\-]+")
+_MOST_WORDS, _LONGEST_START = 50, 200
 PARTS = {
     "HumanName": ("family", "given", "prefix", "suffix", "text"),
     "Address": ("line", "city", "district", "state", "postalCode", "country", "text"),
@@ -111,12 +113,12 @@ def _name(item: object) -> Sequence[Value]:
 
 
 def _read_name(text: str) -> Sequence[Value]:
-    """A double surname is found by either part, `van der Berg` by `Berg`."""
+    """A double surname is found by either part, `van der Berg` by `Berg`, an endless text by its first words."""
     folded = fold(text)
     if not folded:
         return ()
-    later = (folded[gap.end() :] for gap in _WORD.finditer(folded) if gap.end() < len(folded))
-    return (StringValue(text, (folded, *later)),)
+    later = islice((gap.end() for gap in _WORD.finditer(folded) if gap.end() < len(folded)), _MOST_WORDS)
+    return (StringValue(text, (folded, *(folded[start : start + _LONGEST_START] for start in later))),)
 
 
 _LONGEST_REMEMBERED = 100

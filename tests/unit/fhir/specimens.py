@@ -24,7 +24,7 @@ PLAIN: dict[str, Any] = {
     "id": "A-1.b",
     "instant": "2016-12-31T23:59:60Z",
     "integer": -(2**31),
-    "markdown": "# Çağrı\r\n\r\n*𝔸* & <b>\t",
+    "markdown": "# Çöl\r\n\r\n*\U0001d538* & <b>\t",
     "oid": "urn:oid:2.16.840.1",
     "positiveInt": 2**31 - 1,
     "string": " Zoë 👩‍⚕️\n",
@@ -51,7 +51,11 @@ _SPECIAL: dict[str, Any] = {
     "MolecularSequence#coordinateSystem": 1,
     "StructureDefinition#type": "A",
     "ElementDefinition": {
-        **{"id": "A", "path": "A", "definition": "x", "min": 0, "max": "*"},
+        "id": "A",
+        "path": "A",
+        "definition": "x",
+        "min": 0,
+        "max": "*",
         "base": {"path": "A", "min": 0, "max": "*"},
     },
 }

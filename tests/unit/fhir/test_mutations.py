@@ -15,7 +15,7 @@ from tests.unit.fhir.real_input import examples
 from tests.unit.fhir.specimens import largest
 
 FOLLOWS = ("dom-3", "ref-1", "bdl-3", "bdl-4", "sdf-")
-"""These look from elsewhere at what the fault spoilt: who named a contained resource, an entry, an element's definition."""
+"""These look from elsewhere at what the fault spoilt: a contained resource and who names it, an entry, an element."""
 
 Found = tuple[Mutation, tuple[Issue, ...]]
 

@@ -84,7 +84,7 @@ def test_the_address_is_not_stored_again() -> None:
 
 
 def test_a_resource_with_too_many_values_is_refused() -> None:
-    crowd = {"resourceType": "Group", "member": [{"entity": {"reference": f"Patient/{n}"}} for n in range(10_001)]}
+    crowd = {"resourceType": "Group", "member": [{"entity": {"reference": f"Patient/{n}"}} for n in range(100_001)]}
 
     with pytest.raises(UnprocessableError):
         index_keywords(crowd)
