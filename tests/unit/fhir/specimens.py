@@ -91,7 +91,7 @@ def value(owner: str, name: str, element: Json, type_name: str) -> Any:
 def _one(element: Json, type_name: str) -> Any:
     if type_name in _SPECIAL:
         return _SPECIAL[type_name]
-    systems = read("value_sets").get(element.get("binding")) or {}
+    systems = read("value_sets").get(element.get("binding", "")) or {}
     listed = next(((system, codes[-1]) for system, codes in systems.items()), None)
     if type_name == "CodeableConcept" and listed:
         return {"coding": [{"system": listed[0], "code": listed[1]}]}

@@ -1,0 +1,1 @@
+"""What goes in comes out: any JSON text, through every way that a resource takes."""
