@@ -20,7 +20,9 @@ def doctor(clinic: InProcess) -> Caller:
     return clinic.caller()
 
 
-async def test_a_create_is_201_with_location_etag_and_the_resource(clinic: InProcess, doctor: Caller) -> None:
+async def test_r_fhir_008_a_create_is_201_with_location_etag_and_the_resource(
+    clinic: InProcess, doctor: Caller
+) -> None:
     answer = await doctor.post("/fhir/Patient", patient(id="ignored", meta={"versionId": "77", "tag": [{"code": "t"}]}))
 
     stored = read(answer)
@@ -39,7 +41,7 @@ async def test_a_create_is_201_with_location_etag_and_the_resource(clinic: InPro
     ("prefer", "type"),
     [("return=minimal", None), ("return=representation", "Patient"), ("return=OperationOutcome", "OperationOutcome")],
 )
-async def test_a_client_chooses_what_a_write_answers(doctor: Caller, prefer: str, type: str | None) -> None:
+async def test_r_fhir_017_a_client_chooses_what_a_write_answers(doctor: Caller, prefer: str, type: str | None) -> None:
     answer = await doctor.post("/fhir/Patient", patient(), Prefer=prefer)
 
     assert answer.status_code == 201
@@ -47,7 +49,7 @@ async def test_a_client_chooses_what_a_write_answers(doctor: Caller, prefer: str
     assert answer.headers["location"]
 
 
-async def test_an_update_makes_versions_and_the_old_ones_stay(clinic: InProcess, doctor: Caller) -> None:
+async def test_r_fhir_007_an_update_makes_versions_and_the_old_ones_stay(clinic: InProcess, doctor: Caller) -> None:
     first = await doctor.put("/fhir/Patient/versions", patient("One", id="versions"))
     second = await doctor.put("/fhir/Patient/versions", patient("Two", id="versions"), If_Match='W/"1"')
 
@@ -61,7 +63,7 @@ async def test_an_update_makes_versions_and_the_old_ones_stay(clinic: InProcess,
     assert (stale.status_code, read(stale)["issue"][0]["code"]) == (412, "conflict")
 
 
-async def test_a_version_that_the_client_has_is_304(doctor: Caller) -> None:
+async def test_r_fhir_023_a_version_that_the_client_has_is_304(doctor: Caller) -> None:
     await doctor.put("/fhir/Patient/cached", patient(id="cached"))
 
     same = await doctor.get("/fhir/Patient/cached", If_None_Match='W/"1"')
@@ -71,7 +73,7 @@ async def test_a_version_that_the_client_has_is_304(doctor: Caller) -> None:
     assert other.status_code == 200
 
 
-async def test_a_delete_is_204_and_then_410_but_the_history_stays(doctor: Caller) -> None:
+async def test_r_fhir_015_a_delete_is_204_and_then_410_but_the_history_stays(doctor: Caller) -> None:
     await doctor.put("/fhir/Patient/leaving", patient(id="leaving"))
 
     gone = await doctor.delete("/fhir/Patient/leaving", If_Match='W/"1"')
@@ -87,7 +89,7 @@ async def test_a_delete_is_204_and_then_410_but_the_history_stays(doctor: Caller
     assert back.headers["etag"] == 'W/"3"'
 
 
-async def test_head_is_get_without_its_body(doctor: Caller) -> None:
+async def test_r_fhir_023_head_is_get_without_its_body(doctor: Caller) -> None:
     await doctor.put("/fhir/Patient/headed", patient(id="headed"))
     for path in ("/fhir/Patient/headed", "/fhir/Patient?_id=headed", "/fhir/metadata"):
         whole, head = await doctor.get(path), await doctor.ask("HEAD", path)
@@ -100,7 +102,7 @@ async def test_head_is_get_without_its_body(doctor: Caller) -> None:
 @pytest.mark.parametrize(
     "wanted", ["application/fhir+json", "application/json", "*/*", "application/*;q=0.1", "text/html, */*;q=0.8"]
 )
-async def test_json_is_given_to_who_takes_it(doctor: Caller, wanted: str) -> None:
+async def test_r_fhir_002_json_is_given_to_who_takes_it(doctor: Caller, wanted: str) -> None:
     answer = await doctor.get("/fhir/metadata", Accept=wanted)
 
     assert answer.status_code == 200
@@ -108,13 +110,13 @@ async def test_json_is_given_to_who_takes_it(doctor: Caller, wanted: str) -> Non
 
 
 @pytest.mark.parametrize("format", ["json", "application/json", "application/fhir%2Bjson", "application/fhir+json"])
-async def test_a_format_in_the_query_beats_the_header(doctor: Caller, format: str) -> None:
+async def test_r_fhir_002_a_format_in_the_query_beats_the_header(doctor: Caller, format: str) -> None:
     answer = await doctor.get(f"/fhir/metadata?_format={format}", Accept="application/fhir+xml")
 
     assert answer.status_code == 200
 
 
-async def test_the_description_needs_no_token_and_says_only_what_is_served(clinic: InProcess) -> None:
+async def test_r_fhir_001_the_description_needs_no_token_and_says_only_what_is_served(clinic: InProcess) -> None:
     answer = await clinic.stranger.get("/fhir/metadata")
 
     statement = read(answer)
@@ -143,7 +145,7 @@ async def test_each_search_parameter_that_is_described_can_be_used(clinic: InPro
     assert refused == [] or {name for _, name in refused} <= {"_id"}
 
 
-async def test_a_search_says_what_it_understood(clinic: InProcess, doctor: Caller) -> None:
+async def test_r_fhir_042_a_search_says_what_it_understood(clinic: InProcess, doctor: Caller) -> None:
     answer = await doctor.get("/fhir/Patient?name=nobody&_count=5&colour=red", Prefer="handling=lenient")
 
     bundle = read(answer)
@@ -152,7 +154,7 @@ async def test_a_search_says_what_it_understood(clinic: InProcess, doctor: Calle
     assert bundle["link"][0]["url"] == f"{clinic.base}/Patient?name=nobody&_count=5"
 
 
-async def test_entries_of_a_search_stand_under_their_own_address(clinic: InProcess, doctor: Caller) -> None:
+async def test_r_fhir_041_entries_of_a_search_stand_under_their_own_address(clinic: InProcess, doctor: Caller) -> None:
     await doctor.put("/fhir/Patient/listed", patient(id="listed"))
 
     [entry] = read(await doctor.get("/fhir/Patient?_id=listed"))["entry"]
@@ -174,7 +176,7 @@ def bundle(kind: str, *entries: tuple[str, str, Json | None, str]) -> Json:
     return {"resourceType": "Bundle", "type": kind, "entry": written}
 
 
-async def test_a_batch_answers_each_entry_in_its_place(doctor: Caller) -> None:
+async def test_r_fhir_019_a_batch_answers_each_entry_in_its_place(doctor: Caller) -> None:
     answer = await doctor.post(
         "/fhir",
         bundle(
@@ -194,7 +196,7 @@ async def test_a_batch_answers_each_entry_in_its_place(doctor: Caller) -> None:
     assert entries[0]["response"]["outcome"]["resourceType"] == "OperationOutcome"
 
 
-async def test_a_transaction_puts_references_right_whatever_the_order(doctor: Caller) -> None:
+async def test_r_fhir_021_a_transaction_puts_references_right_whatever_the_order(doctor: Caller) -> None:
     observation: Json = {
         "resourceType": "Observation",
         "status": "final",
@@ -237,7 +239,7 @@ async def test_a_transaction_puts_references_right_whatever_the_order(doctor: Ca
         ("FETCH", "Patient/1", None, ""),
     ],
 )
-async def test_a_transaction_with_one_bad_entry_does_nothing_and_names_it(
+async def test_r_fhir_020_a_transaction_with_one_bad_entry_does_nothing_and_names_it(
     clinic: InProcess, doctor: Caller, broken: tuple[str, str, Json | None, str]
 ) -> None:
     before = await clinic.counts()

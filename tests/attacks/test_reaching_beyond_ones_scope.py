@@ -47,7 +47,7 @@ async def victim(clinic: InProcess) -> Victim:
     return await Victim(clinic, clinic.caller()).begin()
 
 
-async def test_reading_what_is_anothers_is_like_reading_nothing(victim: Victim, watch: Watch) -> None:
+async def test_r_fhir_028_reading_what_is_anothers_is_like_reading_nothing(victim: Victim, watch: Watch) -> None:
     for path in (
         f"Patient/{victim.id}",
         f"Patient/{victim.id}/_history/1",
@@ -64,7 +64,7 @@ async def test_reading_what_is_anothers_is_like_reading_nothing(victim: Victim, 
 
 
 @pytest.mark.parametrize("query", ["", "?_id={id}", "?name={mark}", "?_summary=count", "?_total=accurate&_count=1"])
-async def test_a_search_gives_and_counts_only_ones_own(victim: Victim, query: str) -> None:
+async def test_r_fhir_057_a_search_gives_and_counts_only_ones_own(victim: Victim, query: str) -> None:
     asked = query.format(id=victim.id, mark=MARK)
 
     answer = await victim.foe.get(f"/fhir/Patient{asked}")

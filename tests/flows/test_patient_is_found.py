@@ -60,7 +60,9 @@ def is_about(observation: Json, key: str) -> bool:
     return bool(observation["subject"]["reference"] == key)
 
 
-async def test_every_resource_of_a_transaction_reads_back_equal(clerk: Caller, loaded: Sequence[Loaded]) -> None:
+async def test_r_fhir_025_every_resource_of_a_transaction_reads_back_equal(
+    clerk: Caller, loaded: Sequence[Loaded]
+) -> None:
     """By a batch, for speed; what a batch gives is what a read gives, as the next test sees."""
     expected = {key: resource for one in loaded for key, resource in one.resources.items()}
     got: dict[str, Json] = {}
@@ -100,7 +102,7 @@ async def test_no_temporary_reference_is_left(clerk: Caller, loaded: Sequence[Lo
     assert not [answer for answer in answers if b"urn:uuid" in answer.content]
 
 
-async def test_a_name_is_found_by_its_beginning_whatever_its_case_and_accents(
+async def test_r_fhir_051_a_name_is_found_by_its_beginning_whatever_its_case_and_accents(
     clerk: Caller, people: dict[str, Json]
 ) -> None:
     queries = {word[:length] for person in people.values() for word in words(person) for length in (1, 2, 3, 5, 20)}
@@ -136,7 +138,9 @@ async def test_a_birth_date_is_found_by_day_month_year_and_range(
         ), query
 
 
-async def test_an_identifier_is_found_alone_and_with_its_system(clerk: Caller, people: dict[str, Json]) -> None:
+async def test_r_fhir_046_an_identifier_is_found_alone_and_with_its_system(
+    clerk: Caller, people: dict[str, Json]
+) -> None:
     for key, person in people.items():
         for identifier in person["identifier"]:
             value, system = identifier["value"], identifier["system"]
@@ -156,7 +160,9 @@ async def test_ids_are_found_alone_and_together(clerk: Caller, people: dict[str,
     assert await found(clerk, "/fhir/Patient?_id=nobody") == []
 
 
-async def test_conditions_are_all_to_hold_and_alternatives_one_of_them(clerk: Caller, people: dict[str, Json]) -> None:
+async def test_r_fhir_052_conditions_are_all_to_hold_and_alternatives_one_of_them(
+    clerk: Caller, people: dict[str, Json]
+) -> None:
     query = "/fhir/Patient?name=Becker,Welch&birthdate=lt2000"
 
     assert await found(clerk, query) == those(
@@ -175,7 +181,7 @@ async def test_observations_of_one_patient_are_all_found_and_no_other(
         assert await found(clerk, f"/fhir/Observation?patient={key.removeprefix('Patient/')}&_count=200") == mine
 
 
-async def test_observations_are_found_by_the_absolute_address_of_their_patient(
+async def test_r_fhir_047_observations_are_found_by_the_absolute_address_of_their_patient(
     clerk: Caller, patients_clinic: InProcess, people: dict[str, Json], observations: dict[str, Json]
 ) -> None:
     key = next(iter(people))
@@ -186,7 +192,9 @@ async def test_observations_are_found_by_the_absolute_address_of_their_patient(
     )
 
 
-async def test_a_search_by_post_finds_what_the_same_by_get_finds(clerk: Caller, people: dict[str, Json]) -> None:
+async def test_r_fhir_040_a_search_by_post_finds_what_the_same_by_get_finds(
+    clerk: Caller, people: dict[str, Json]
+) -> None:
     for query in ({"name": "Becker"}, {"birthdate": "ge1990", "_count": "2"}, {"identifier": "999-19-9834"}):
         text = urlencode(query)
         by_get = read(await clerk.get(f"/fhir/Patient?{text}"))
@@ -203,7 +211,7 @@ async def test_a_search_by_post_finds_what_the_same_by_get_finds(clerk: Caller, 
         assert read(by_post).get("total") == by_get.get("total")
 
 
-async def test_totals_are_exact_where_they_are_given(
+async def test_r_fhir_057_totals_are_exact_where_they_are_given(
     clerk: Caller, people: dict[str, Json], observations: dict[str, Json]
 ) -> None:
     counted = read(await clerk.get("/fhir/Patient?_summary=count"))
@@ -215,7 +223,7 @@ async def test_totals_are_exact_where_they_are_given(
     assert len(accurate["entry"]) == 5
 
 
-async def test_pages_hold_each_match_once(clerk: Caller, observations: dict[str, Json]) -> None:
+async def test_r_fhir_056_pages_hold_each_match_once(clerk: Caller, observations: dict[str, Json]) -> None:
     pages = await everything(clerk, "/fhir/Observation?_count=41")
 
     assert keys_of(pages) == sorted(observations)
