@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
 from tests.clinics import FHIR_JSON, Caller, InProcess, read
 from tests.samples import patient
@@ -256,3 +257,73 @@ async def test_the_process_says_that_it_is_well_without_a_token(clinic: InProces
     answer = await clinic.stranger.get("/healthz")
 
     assert (answer.status_code, read(answer)) == (200, {"status": "ok"})
+
+
+async def test_r_fhir_006_a_read_is_200_with_its_version_and_time(doctor: Caller) -> None:
+    made = await doctor.put("/fhir/Patient/read", patient(id="read"))
+
+    answer = await doctor.get("/fhir/Patient/read")
+
+    assert (answer.status_code, answer.headers["etag"]) == (200, 'W/"1"')
+    assert answer.headers["last-modified"] == made.headers["last-modified"]
+    assert answer.headers["content-type"].startswith(FHIR_JSON)
+    assert answer.content == made.content
+
+
+async def test_r_fhir_006_unknown_is_404_deleted_is_410_and_deleted_but_anothers_is_404(
+    clinic: InProcess, doctor: Caller
+) -> None:
+    await doctor.put("/fhir/Patient/left", patient(id="left"))
+    await doctor.delete("/fhir/Patient/left")
+    other = clinic.caller("patient/Patient.rs", patient="somebody-else")
+
+    answers = [
+        await doctor.get("/fhir/Patient/nobody"),
+        await doctor.get("/fhir/Patient/left"),
+        await other.get("/fhir/Patient/left"),
+    ]
+
+    assert [answer.status_code for answer in answers] == [404, 410, 404]
+    assert [read(answer)["issue"][0]["code"] for answer in answers] == ["not-found", "deleted", "not-found"]
+
+
+@pytest.mark.parametrize(
+    ("type", "status"),
+    [
+        ("application/fhir+json", 201),
+        ("application/json", 201),
+        ("application/json;charset=UTF-8", 201),
+        ("application/fhir+json; fhirVersion=4.0; charset=utf-8", 201),
+        ("application/fhir+xml", 415),
+        ("text/plain", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("application/json; charset=iso-8859-1", 415),
+    ],
+)
+async def test_r_fhir_003_a_body_is_json_or_415(doctor: Caller, type: str, status: int) -> None:
+    answer = await doctor.post("/fhir/Patient", patient(), Content_Type=type)
+
+    assert answer.status_code == status
+    assert read(answer)["resourceType"] == ("Patient" if status == 201 else "OperationOutcome")
+
+
+@pytest.mark.parametrize("kind", ["transaction", "batch"])
+async def test_r_fhir_022_nothing_to_do_is_answered_with_nothing_done(doctor: Caller, kind: str) -> None:
+    answer = await doctor.post("/fhir", {"resourceType": "Bundle", "type": kind})
+
+    assert answer.status_code == 200, answer.text
+    assert read(answer) == {"resourceType": "Bundle", "type": f"{kind}-response"}
+
+
+async def test_r_fhir_029_a_request_id_is_echoed_or_given_and_stands_in_the_log(
+    clinic: InProcess, doctor: Caller
+) -> None:
+    await doctor.put("/fhir/Patient/traced", patient(id="traced"))
+
+    echoed = await doctor.get("/fhir/Patient/traced", X_Request_Id="our-own-7")
+    given = await doctor.get("/fhir/Patient/traced")
+
+    assert echoed.headers["x-request-id"] == "our-own-7"
+    assert given.headers["x-request-id"] not in {"", "our-own-7"}
+    events = json.encode(await clinic.trail.events())
+    assert all(answer.headers["x-request-id"].encode() in events for answer in (echoed, given))
