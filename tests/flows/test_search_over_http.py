@@ -27,7 +27,7 @@ def person(id: str, family: str, given: str, born: str, **more: object) -> Json:
 PEOPLE = [
     person(
         "ada",
-        "Çelik-Yılmaz",
+        "Çelik-Gül",
         "Ada",
         "1980-05-02",
         gender="female",
@@ -129,7 +129,7 @@ async def found(clerk: Caller, path: str) -> str:
             ("050", "Observation?date=ge2013-03-14", "o3"),
             ("050", "Observation?date=lt2013-01-14T10:00:00Z", "o1 o2 o4"),
             ("051", "Patient?name=celik", "ada bo"),
-            ("051", "Patient?name=YILMAZ", "ada"),
+            ("051", "Patient?name=GUL", "ada"),
             ("051", "Patient?family=berg", "di"),
             ("051", "Patient?family:exact=Celik", "bo"),
             ("051", "Patient?family:exact=celik", ""),
