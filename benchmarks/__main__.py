@@ -12,9 +12,10 @@ import uvloop
 
 from benchmarks.connection import BenchmarkError
 from benchmarks.deployment import deployed
-from benchmarks.report import table, write
+from benchmarks.report import standing_table, table, write
 from benchmarks.results import Result, results, surroundings
 from benchmarks.run import FULL, QUICK, Plan, run
+from benchmarks.standing import Standing, standing
 from fhir_server.kernel.json import Json
 from fhir_server.store.mongod import EmbeddedMongoError
 
@@ -30,20 +31,22 @@ def main() -> int:
     output = arguments.output or (None if arguments.quick else _RESULTS)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            found, around = runner.run(_measured(plan))
+            found, stood, around = runner.run(_measured(plan))
     except (BenchmarkError, EmbeddedMongoError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
     print(table(found))
+    print(standing_table(stood))
     if output:
-        write(output, found, around)
+        write(output, found, stood, around)
     return 0
 
 
-async def _measured(plan: Plan) -> tuple[list[Result], Json]:
+async def _measured(plan: Plan) -> tuple[list[Result], list[Standing], Json]:
     with deployed() as deployment:
         taken = [one async for one in run(deployment, plan, _tell)]
-        return results(taken), surroundings(deployment.mongo_uri, plan)
+        _tell("start, memory, validation")
+        return results(taken), standing(deployment), surroundings(deployment.mongo_uri, plan)
 
 
 def _tell(progress: str) -> None:

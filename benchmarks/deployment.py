@@ -45,17 +45,12 @@ def deployed() -> Iterator[Deployment]:
         EmbeddedMongo(Path(folder) / "mongo") as mongo,
     ):
         place = Path(folder)
-        port, floor_port = _free_ports(2)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("FHIR_SERVER_")} | {
-            "FHIR_SERVER_MONGO_URI": mongo.uri,
-            "FHIR_SERVER_DATA_DIR": folder,
-            "FHIR_SERVER_PORT": str(port),
-        }
-        command = (str(Path(sys.executable).with_name("fhir-server")),)
+        port, floor_port = free_ports(2)
+        environment, command = server_environment(mongo.uri, folder, port), server_command()
         floors = (sys.executable, "-m", "benchmarks.floors", str(floor_port), mongo.uri)
         with (
-            _running((*command, "serve"), environment, place / "server.log") as server,
-            _running(floors, environment, place / "floors.log") as floor,
+            running((*command, "serve"), environment, place / "server.log") as server,
+            running(floors, environment, place / "floors.log") as floor,
         ):
             token = _token((*command, "token", "--scope", _SCOPE, "--lifetime", _LIFETIME), environment)
             mongod = mongo.pid
@@ -63,8 +58,22 @@ def deployed() -> Iterator[Deployment]:
             yield Deployment(Process(server, port), Process(floor, floor_port), mongod, mongo.uri, token)
 
 
+def server_command() -> tuple[str, ...]:
+    return (str(Path(sys.executable).with_name("fhir-server")),)
+
+
+def server_environment(mongo_uri: str, data_dir: str, port: int) -> dict[str, str]:
+    """The caller's, without settings of another server."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FHIR_SERVER_")}
+    return inherited | {
+        "FHIR_SERVER_MONGO_URI": mongo_uri,
+        "FHIR_SERVER_DATA_DIR": data_dir,
+        "FHIR_SERVER_PORT": str(port),
+    }
+
+
 @contextmanager
-def _running(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[int]:
+def running(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[int]:
     """From the line that begins with `ready` until SIGINT has ended it."""
     with log.open("wb") as errors:
         process = subprocess.Popen(
@@ -91,7 +100,7 @@ def _token(command: Sequence[str], environment: Mapping[str, str]) -> str:
     return made.stdout.split()[-1]
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     probes = [socket.socket() for _ in range(count)]
     try:
         for probe in probes:

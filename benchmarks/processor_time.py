@@ -1,6 +1,6 @@
-"""How much processor time a process, with all its threads, and the whole machine have used so far.
+"""How much processor time a process, with all its threads, and the whole machine have used so far; and its memory.
 
-proc(5): /proc/PID/stat, fields 14 and 15; /proc/stat, first line.
+proc(5): /proc/PID/stat, fields 14 and 15; /proc/stat, first line; /proc/PID/status.
 """
 
 import os
@@ -21,3 +21,9 @@ def of_machine() -> float:
     user, nice, system, _, _, *rest = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:])
     # irq, softirq and steal; guest time is counted in user already.
     return (user + nice + system + sum(rest[:3])) * _TICK
+
+
+def resident(pid: int | None = None) -> int:
+    """Bytes of memory that a process, or this one, has now."""
+    status = Path(f"/proc/{pid or 'self'}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024

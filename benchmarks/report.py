@@ -5,8 +5,10 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks import standing
 from benchmarks.figures import BUDGET_CLIENTS, BUDGET_FACTOR, FIGURES
 from benchmarks.results import Result, as_json
+from benchmarks.standing import Standing
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
 
@@ -27,24 +29,39 @@ _COLUMNS = (
 
 
 def table(found: Sequence[Result]) -> str:
-    """As Markdown, aligned, so that it reads on a screen as well."""
-    rows = [_COLUMNS, *map(_cells, found)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(_COLUMNS))]
+    return _aligned([_COLUMNS, *map(_cells, found)])
+
+
+def standing_table(found: Sequence[Standing]) -> str:
+    """What a process costs beside its work."""
+    rows = [
+        (one.name, f"{one.value:.3g} {one.unit}", f"{one.allowed:g}" if one.allowed else "", _YES[one.kept], one.says)
+        for one in found
+    ]
+    return _aligned([("figure", "value", "allowed", "kept", "what"), *rows])
+
+
+_YES = {True: "yes", False: "no", None: ""}
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
+    """As Markdown that reads on a screen as well."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
     ]
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *lines[1:]])
 
 
-def write(folder: Path, found: Sequence[Result], around: Json) -> None:
+def write(folder: Path, found: Sequence[Result], stood: Sequence[Standing], around: Json) -> None:
     """`latest.json` and `README.md`."""
     folder.mkdir(exist_ok=True)
-    content = json.encode({**around, "figures": as_json(found)})
+    content = json.encode({**around, "figures": as_json(found), "process": standing.as_json(stood)})
     (folder / "latest.json").write_bytes(msgspec.json.format(content, indent=2) + b"\n")
-    (folder / "README.md").write_text(_page(found, around), encoding="utf-8")
+    (folder / "README.md").write_text(_page(found, stood, around), encoding="utf-8")
 
 
-def _page(found: Sequence[Result], around: Json) -> str:
+def _page(found: Sequence[Result], stood: Sequence[Standing], around: Json) -> str:
     meanings = "\n".join(f"- **{figure.name}**: {figure.says}." for figure in FIGURES)
     others = max((one.others for one in found), default=0.0)
     return f"""# The last run of `make bench`
@@ -67,6 +84,10 @@ compared with one `find_one` although it opens 20 resources and records 20 acces
 `insert_one` although it stores 100 resources. `allowed` is {BUDGET_FACTOR:g} times what a prototype without scopes and
 consent spent, server + database, at {BUDGET_CLIENTS} clients on another machine of two processors; `kept` compares the
 sums.
+
+## Start and memory
+
+{standing_table(stood)}
 """
 
 
@@ -81,5 +102,5 @@ def _cells(one: Result) -> tuple[str, ...]:
         f"{one.rate_ratio:.2f}" if one.rate_ratio else "",
         f"{one.cost_ratio:.2f}" if one.cost_ratio else "",
         f"{one.budget[0]:.2f} + {one.budget[1]:.2f}" if one.budget else "",
-        {True: "yes", False: "no", None: ""}[one.within],
+        _YES[one.within],
     )

@@ -32,7 +32,7 @@ def with_rules(check: Check, rules: Sequence[Check]) -> Check:
 
     def ruled(value: object, holder: Json, scope: Scope) -> list[Fault] | None:
         found = check(value, holder, scope) or []
-        if unsound(found):
+        if found and unsound(found):
             return found
         return found + [each for rule in rules for each in rule(value, holder, scope) or ()] or None
 

@@ -36,7 +36,7 @@ class Shape:
         if not value and not self.may_be_bare:
             return fault("invariant", EMPTY)
         found = self._properties(value, scope) + self._counts(value)
-        if unsound(found):
+        if found and unsound(found):
             return found
         for rule in self.rules:
             if (bad := rule(value, holder, scope)) is not None:
