@@ -25,9 +25,9 @@ ELEMENTS = frozenset(_ELEMENTS.split())
 ATTRIBUTES = frozenset(_ATTRIBUTES.split()) | {_XML + "lang", _XML + "space"}
 LINKS = frozenset({"href", "src", "cite", "longdesc", "usemap"})
 _SCHEME = re.compile(r"([a-z][a-z0-9+.\-]*):", re.IGNORECASE)
-_SCHEMES = frozenset({"http", "https", "mailto", "tel", "urn"})
+_SCHEMES = frozenset({"http", "https", "ftp", "ftps", "mailto", "tel", "sms", "cid", "mid", "urn", "oid"})
 _PICTURE = re.compile(r"""url\( *(["']?)(?:https?:)?[\w./?=&;%~+#-]+\1 *\)""", re.IGNORECASE | re.ASCII)
-_STYLE = re.compile(r"url|expression|import|behaviou?r|binding|script|[\\<@&]|/\*", re.IGNORECASE)
+_STYLE = re.compile(r"url|expression *\(|behaviou?r *:|-binding|[\\<@]|/\*", re.IGNORECASE)
 """What may act, looked for once the pictures are taken out. A backslash could spell any of it."""
 
 
@@ -97,8 +97,8 @@ class _Reader:
         self.has_content |= not data.isspace()
 
     def _comment(self, data: str) -> None:
-        if "<" in data or ">" in data:
-            raise _RefusedError("A comment in the narrative holds markup: HTML may end the comment earlier.")
+        if data.startswith((">", "->")):
+            raise _RefusedError("A comment in the narrative begins as one that HTML takes for ended.")
 
 
 def _refuse(why: str) -> Callable[..., None]:

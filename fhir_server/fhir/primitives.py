@@ -15,7 +15,9 @@ from fhir_server.kernel.identity import is_id
 MOST_CHARACTERS = 1024 * 1024
 """R4's own limit for a string."""
 MOST_DIGITS = 100
-"""For decimals, on each side of the point: enough for any measurement, too few to stall who computes with it."""
+"""For decimals as they are written, on each side of the point: enough for any measurement."""
+MOST_EXPONENT = 400
+"""How many places the first digit may lie from the point: R4's own examples go to 245, a double to 308."""
 
 _TOO_LARGE: int = 10**MOST_DIGITS
 
@@ -94,7 +96,7 @@ def is_decimal(value: object) -> bool:
     """A JSON number: true is none, and neither is a float, which has lost the digits that the client wrote."""
     if type(value) is int:
         return -_TOO_LARGE < value < _TOO_LARGE
-    return isinstance(value, Decimal) and abs(value.adjusted()) <= MOST_DIGITS and len(str(value)) <= 2 * MOST_DIGITS
+    return isinstance(value, Decimal) and abs(value.adjusted()) <= MOST_EXPONENT and len(str(value)) <= 2 * MOST_DIGITS
 
 
 def is_base64(value: object) -> bool:

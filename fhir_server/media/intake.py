@@ -26,7 +26,8 @@ class Intake(Step):
             return change
         if change.key.type == "Media":
             _refuse_moved_photo(change)
-            if "data" in change.resource.get("content", {}):
+            content = change.resource.get("content", {})
+            if "data" in content and not _is_sound(content):
                 return await self._take_in(change)
         return _only_under_system_scope(call, change)
 
@@ -58,6 +59,14 @@ class Intake(Step):
             "hash": base64.b64encode(hashlib.sha1(cleaned, usedforsecurity=False).digest()).decode(),
         }
         return change.with_resource({**resource, "content": described}).moving_blob(BlobMove(photo.id, PENDING, LIVE))
+
+
+def _is_sound(content: Json) -> bool:
+    """R4's Media may be a recording of sound. Bytes that are a picture are one, whatever they are called."""
+    if not str(content.get("contentType", "")).casefold().startswith("audio/"):
+        return False
+    found = recognise(decoded(content["data"], "Media.content.data"))
+    return found is None or not found.is_photo
 
 
 def _refuse_moved_photo(change: Change) -> None:

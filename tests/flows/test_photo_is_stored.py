@@ -267,3 +267,14 @@ async def test_a_photo_is_no_resource_that_a_batch_or_an_old_version_could_show(
     assert batch["entry"][0]["response"]["status"] == "404"
     assert (await doctor.get(f"{address}/_history/1")).status_code == 404
     assert "entry" not in read(await doctor.get(f"/fhir/Binary?_id={address.rpartition('/')[2]}"))
+
+
+async def test_a_recording_of_sound_is_kept_as_it_is_and_a_picture_is_none(doctor: Caller, person: str) -> None:
+    sound = media(person, b"this blob is not valid", content={"contentType": "audio/mpeg", "data": "dGhpcyBibG9i"})
+    lying = media(person, png(), content={**media(person, png())["content"], "contentType": "audio/mpeg"})
+
+    kept = await doctor.store(sound)
+    taken = await doctor.store(lying)
+
+    assert kept["content"] == sound["content"]
+    assert (taken["content"]["contentType"], "data" in taken["content"]) == ("image/png", False)
