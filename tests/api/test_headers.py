@@ -278,7 +278,8 @@ async def test_r_fhir_005_a_final_slash_is_no_other_address(doctor: Caller, meth
     answers = [await doctor.ask(method, f"{path}{ending}", body) for ending in ("", "/", "/?_pretty=false", "//")]
 
     assert {answer.status_code for answer in answers} == {200}
-    assert len({answer.content for answer in answers}) == 1
+    first, *others = ({**read(answer), "link": []} for answer in answers)  # a page link is another each time
+    assert all(other == first for other in others)
     assert not any("location" in answer.headers for answer in answers)
 
 
