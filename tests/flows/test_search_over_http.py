@@ -45,7 +45,7 @@ PEOPLE = [
         meta={"tag": [{"system": "urn:t", "code": "x"}], "profile": ["urn:p"]},
     ),
 ]
-SEEN = [
+SEEN: list[tuple[str, Json, Json, float, str]] = [
     ("o1", {"reference": "Patient/ada"}, {"effectiveDateTime": "2013-01-14"}, 5.4, "8302-2"),
     ("o2", {"reference": "Patient/bo"}, {"effectiveDateTime": "2013-01-14T10:00:00+01:00"}, 5.40, "8302-2"),
     ("o3", {"reference": "Patient/bo"}, {"effectivePeriod": {"start": "2013-03-01"}}, 5.5, "3141-9"),
