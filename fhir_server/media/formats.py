@@ -21,7 +21,7 @@ class Format:
 JPEG = Format("image/jpeg", cleanable=True)
 PNG = Format("image/png", cleanable=True)
 WEBP = Format("image/webp", cleanable=True)
-GIF = Format("image/gif")
+GIF = Format("image/gif", cleanable=True)
 BMP = Format("image/bmp")
 TIFF = Format("image/tiff")
 HEIC = Format("image/heic")

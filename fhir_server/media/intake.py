@@ -42,7 +42,7 @@ class Intake(Step):
             )
         if not found.cleanable:
             raise UnprocessableError(
-                f"{found.media_type} cannot be freed of its metadata yet; send JPEG, PNG or WebP.",
+                f"{found.media_type} cannot be freed of its metadata yet; send JPEG, PNG, WebP or GIF.",
                 expression="Media.content.data",
             )
         if change.basis is None:

@@ -8,12 +8,18 @@ tool under the GPL (pyexiv2, mat2); the lossless ones are untyped, Exif only, or
 from collections.abc import Callable, Mapping
 
 from fhir_server.kernel.errors import UnprocessableError
-from fhir_server.media.formats import JPEG, PNG, WEBP, Format
+from fhir_server.media.formats import GIF, JPEG, PNG, WEBP, Format
+from fhir_server.media.gif import clean_gif
 from fhir_server.media.jpeg import clean_jpeg
 from fhir_server.media.png import clean_png
 from fhir_server.media.webp import clean_webp
 
-_CLEANERS: Mapping[Format, Callable[[bytes], bytes]] = {JPEG: clean_jpeg, PNG: clean_png, WEBP: clean_webp}
+_CLEANERS: Mapping[Format, Callable[[bytes], bytes]] = {
+    GIF: clean_gif,
+    JPEG: clean_jpeg,
+    PNG: clean_png,
+    WEBP: clean_webp,
+}
 
 
 def clean(data: bytes, format: Format) -> bytes:
@@ -23,5 +29,5 @@ def clean(data: bytes, format: Format) -> bytes:
     """
     cleaner = _CLEANERS.get(format)
     if cleaner is None:
-        raise UnprocessableError(f"The metadata of {format.media_type} cannot be removed; send JPEG, PNG or WebP.")
+        raise UnprocessableError(f"The metadata of {format.media_type} cannot be removed; send JPEG, PNG, WebP or GIF.")
     return cleaner(data)

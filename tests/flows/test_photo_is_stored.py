@@ -9,6 +9,7 @@ import pytest
 from fhir_server.kernel.json import Json
 from tests.clinics import FHIR_JSON, Caller, InProcess, read
 from tests.samples import consent, jpeg, media, patient
+from tests.unit.media import pictures
 from tests.unit.media.pictures import PLACE, png
 
 pytestmark = pytest.mark.anyio
@@ -278,3 +279,13 @@ async def test_a_recording_of_sound_is_kept_as_it_is_and_a_picture_is_none(docto
 
     assert kept["content"] == sound["content"]
     assert (taken["content"]["contentType"], "data" in taken["content"]) == ("image/png", False)
+
+
+async def test_a_gif_is_a_photo_like_any_other(doctor: Caller, person: str) -> None:
+    comment = pictures.gif_extension(0xFE, PLACE)
+    stored = await doctor.store(media(person, pictures.gif(comment, pictures.GIF_IMAGE)))
+
+    whole = await doctor.get(f"/fhir/{stored['content']['url']}")
+
+    assert (stored["content"]["contentType"], "data" in stored["content"]) == ("image/gif", False)
+    assert whole.content == pictures.gif(pictures.GIF_IMAGE)

@@ -1,4 +1,4 @@
-"""Small pictures, byte by byte: each part of a JPEG, PNG or WebP as a test wants it."""
+"""Small pictures, byte by byte: each part of a JPEG, PNG, WebP or GIF as a test wants it."""
 
 import struct
 import zlib
@@ -70,3 +70,17 @@ def extended(flags: int) -> bytes:
 def webp(*chunks: bytes, after: bytes = b"") -> bytes:
     body = b"WEBP" + b"".join(chunks)
     return b"RIFF" + struct.pack("<I", len(body)) + body + after
+
+
+GIF_SCREEN = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + b"\x00\x00\x00\xff\xff\xff"
+GIF_CONTROL = b"\x21\xf9\x04\x01\x0a\x00\x00\x00"
+GIF_IMAGE = b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
+GIF_LOOP = b"\x21\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00"
+
+
+def gif_extension(label: int, *parts: bytes) -> bytes:
+    return bytes((0x21, label)) + b"".join(bytes((len(part),)) + part for part in parts) + b"\x00"
+
+
+def gif(*blocks: bytes, after: bytes = b"") -> bytes:
+    return GIF_SCREEN + b"".join(blocks) + b"\x3b" + after

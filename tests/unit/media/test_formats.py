@@ -95,7 +95,8 @@ def test_sound_is_no_photo() -> None:
 def test_only_formats_that_can_be_stripped_are_cleanable() -> None:
     every = [value for value in vars(formats).values() if isinstance(value, Format)]
 
-    assert {found.media_type for found in every if found.cleanable} == {"image/jpeg", "image/png", "image/webp"}
+    cleanable = {found.media_type for found in every if found.cleanable}
+    assert cleanable == {"image/gif", "image/jpeg", "image/png", "image/webp"}
     assert all(found.is_photo for found in every if found.cleanable)
 
 
