@@ -73,8 +73,9 @@ def _moving_head(change: Change) -> Change:
 
 
 def _has_bytes(media: Json) -> bool:
+    """Here, that is: a link to what another server keeps, under its own rules, is no photograph of ours."""
     content = media.get("content", {})
-    return "data" in content or "url" in content
+    return "data" in content or str(content.get("url", "")).startswith("Binary/")
 
 
 def _patient(resource: Mapping[str, Any], element: str = "subject") -> str:

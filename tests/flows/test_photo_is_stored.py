@@ -289,3 +289,26 @@ async def test_a_gif_is_a_photo_like_any_other(doctor: Caller, person: str) -> N
 
     assert (stored["content"]["contentType"], "data" in stored["content"]) == ("image/gif", False)
     assert whole.content == pictures.gif(pictures.GIF_IMAGE)
+
+
+async def test_a_link_to_what_another_server_keeps_is_no_photograph_of_ours(doctor: Caller) -> None:
+    """Its bytes are not here, so there is nothing to decide on; the subject may be somebody who never consented."""
+    somebody = await doctor.store(patient())
+    link = {"contentType": "image/jpeg", "url": "https://elsewhere.example/fhir/Binary/7"}
+
+    stored = await doctor.store(media(somebody["id"], b"", content=link))
+
+    assert stored["content"] == link
+    assert (await doctor.get(f"/fhir/Media/{stored['id']}")).status_code == 200
+
+
+async def test_a_link_to_a_photo_here_opens_no_other_way_to_its_bytes(
+    clinic: InProcess, doctor: Caller, person: str, shown: Json
+) -> None:
+    somebody = await doctor.store(patient())
+    link = {"contentType": "image/jpeg", "url": f"{clinic.base}/{shown['content']['url']}"}
+    await doctor.store(media(somebody["id"], b"", content=link))
+
+    other = await clinic.caller("patient/*.rs", patient=somebody["id"]).get(f"/fhir/{shown['content']['url']}")
+
+    assert other.status_code == 404

@@ -14,7 +14,7 @@ from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read, running
 from tests.flows.loaded import comparable
 from tests.known_failures import Refused, known_failures, refused
-from tests.samples import consent, patient
+from tests.samples import patient
 from tests.unit.fhir.real_input import examples, guide
 
 pytestmark = pytest.mark.anyio
@@ -73,14 +73,13 @@ async def sent(clinic: InProcess, named: Mapping[str, Json]) -> Mapping[str, Sen
 
 
 def needed(given: Iterable[Json]) -> Iterator[Json]:
-    """Those whom a Media or Consent is about, and their consent to the photographs."""
+    """Those whom a Media or Consent is about."""
     people = {
-        (each["resourceType"], each[element]["reference"].removeprefix("Patient/"))
+        each[element]["reference"].removeprefix("Patient/")
         for each in given
         if (element := CANNOT_BE_MISSING.get(each["resourceType"])) in each
     }
-    yield from (patient("Needed", id=id) for id in sorted({id for _, id in people}))
-    yield from (consent(id) for kind, id in sorted(people) if kind == "Media")
+    yield from (patient("Needed", id=id) for id in sorted(people))
 
 
 async def send(caller: Caller, resource: Json) -> Response:
