@@ -34,6 +34,7 @@ from fhir_server.engine.bundles import Bundles
 from fhir_server.engine.call import Principal
 from fhir_server.engine.conditional import Conditional
 from fhir_server.engine.drafts import Drafts
+from fhir_server.engine.existence import Existence
 from fhir_server.engine.history import Histories
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.pipeline import Pipeline
@@ -53,7 +54,7 @@ from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
 from fhir_server.privacy.worker import Worker
 from fhir_server.search.kinds import KINDS
 from fhir_server.settings import Settings, transport
-from fhir_server.smart.access import Access, reads_type
+from fhir_server.smart.access import Access, may_name, reads_type
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.token import Tokens
 from fhir_server.store.clinic import ClinicStore, open_store
@@ -98,6 +99,9 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         steps = Pipeline(
             (
                 Access(base),  # who may try, and in whose compartment
+                Existence(  # what it refers to is there
+                    store.resources, base, may_name, THE_SERVER, refuse_missing=settings.refuse_missing_references
+                ),
                 Gate(store.resources, store.heads),  # on what legal basis
                 Intake(store.photos),  # photos leave the JSON, sealed
                 Withdrawal(),  # a withdrawn consent queues a new decision on the photos

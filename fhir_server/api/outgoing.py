@@ -141,6 +141,8 @@ def _entry(
     if answer.failure is not None:
         outcome = operation_outcome(answer.failure.issues)
         return json.encode({"response": {"status": str(answer.failure.status), "outcome": outcome}})
+    if answer.page is not None and answer.method == "HEAD":
+        return b'{"response":{"status":"200"}}'
     if answer.page is not None:
         found = bytes(searchset(answer.page, base, *links).body)
         return b'{"resource":' + found + b',"response":{"status":"200"}}'

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from fhir_server.audit.event import SUCCESS, Draft, Happening, draft, page_drafts
+from fhir_server.audit.received import marked
 from fhir_server.engine.call import Call, Interaction
 from fhir_server.engine.change import Change, LegalBasis
 from fhir_server.engine.pipeline import Result, Step
@@ -43,6 +44,8 @@ class Recorder(Step):
 
     async def prepare(self, call: Call, change: Change) -> Change:
         """The events of a write travel in the write itself."""
+        if change.key.type == "AuditEvent" and change.resource is not None:
+            change = change.with_resource(marked(change.resource))
         happening = _happening(call, change.key, change.version, basis=change.basis)
         return change.recording(*(self._entry(happening, patient) for patient in change.subjects or (None,)))
 

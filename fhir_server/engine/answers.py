@@ -22,6 +22,7 @@ _INTERACTION: Mapping[str, Interaction] = {
     "PATCH": Interaction.PATCH,
     "DELETE": Interaction.DELETE,
     "GET": Interaction.READ,
+    "HEAD": Interaction.READ,
 }
 
 
@@ -67,19 +68,19 @@ async def got(engine: Engine, call: Call, entry: Entry, base: str) -> Answer:
     try:
         if entry.id:
             stored = await engine.read(asked)
-            return Answer("GET", stored.seen_through(entry.view), is_known=entry.conditions.know(stored))
+            return Answer(entry.method, stored.seen_through(entry.view), is_known=entry.conditions.know(stored))
         query = await _understood(engine, asked, entry, base)
         page = await engine.search(asked, query)
-        return Answer("GET", page=page.seen_through(query.view), query=query)
+        return Answer(entry.method, page=page.seen_through(query.view), query=query)
     except FhirError as failure:
-        return Answer("GET", failure=failure)
+        return Answer(entry.method, failure=failure)
     except Exception as error:  # noqa: BLE001  what a transaction wrote stands, and is told, whatever becomes of its reads
-        return Answer("GET", failure=unexpected(error))
+        return Answer(entry.method, failure=unexpected(error))
 
 
 def searching(call: Call, entry: Entry) -> Call:
-    """The call of a GET entry that is a search."""
-    asked_for = f"GET {entry.type}?{entry.query}"
+    """The call of an entry that is a search."""
+    asked_for = f"{entry.method} {entry.type}?{entry.query}"
     return replace(call_of(call, entry), interaction=Interaction.SEARCH_TYPE, request=asked_for)
 
 

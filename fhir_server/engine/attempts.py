@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from fhir_server.engine.call import Call
+from fhir_server.engine.courtesy import Courtesy
 from fhir_server.engine.pipeline import Result, Step
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import FhirError, StaleBasisError, StaleVersionError
 
 _MOST_TRIES = 5
-"""How often a write without If-Match is tried on top of somebody else's, and a decision that went stale."""
+"""How often what is shown is decided again because its basis went stale."""
 
 T = TypeVar("T")
 
@@ -58,20 +59,18 @@ async def disclosing(steps: Step, call: Call, once: Callable[[Attempt], Awaitabl
     raise stale
 
 
-async def writing(steps: Step, call: Call, once: Callable[[Attempt], Awaitable[T]], *, again: bool = True) -> T:
+async def writing(
+    steps: Step, courtesy: Courtesy, call: Call, once: Callable[[Attempt], Awaitable[T]], *, again: bool = True
+) -> T:
     """An interaction that writes: drawn up again while somebody else is faster, unless the client named a version."""
     async with attempted(steps, call) as attempt:
-        for left in reversed(range(_MOST_TRIES)):
-            try:
-                return await once(attempt)
-            except StaleBasisError:
-                if not left:
-                    raise
-                call.trace.forget()
-            except StaleVersionError:
-                if not left or not again:
-                    raise
-        raise AssertionError  # pragma: no cover  the loop returns or raises
+
+        async def afresh() -> T:
+            call.trace.forget()
+            return await once(attempt)
+
+        stale = (StaleVersionError, StaleBasisError) if again else (StaleBasisError,)
+        return await courtesy.insist([str(call.key)] if call.id else [], afresh, again_on=stale)
 
 
 def _told(error: Exception) -> FhirError:

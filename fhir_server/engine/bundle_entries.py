@@ -15,7 +15,8 @@ from fhir_server.kernel.identity import ResourceKey, is_id, is_version
 from fhir_server.kernel.json import Json
 from fhir_server.search.results import FORMATTING
 
-ORDER = ("DELETE", "POST", "PUT", "PATCH", "GET")
+ORDER = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
+READS = frozenset({"GET", "HEAD"})
 _PARTS_OF_INSTANCE, _PARTS_OF_VERSION = 2, 4
 _WITH_RESOURCE = frozenset({"POST", "PUT", "PATCH"})
 _SHOWING = PARAMETERS | FORMATTING
@@ -102,8 +103,8 @@ def _entry(index: int, entry: object) -> Entry:
         parts[0],
         id=parts[1] if len(parts) > 1 else "",
         version=int(parts[3]) if len(parts) == _PARTS_OF_VERSION else None,
-        criteria=required.if_none_exist if method == "POST" else query if method != "GET" else "",
-        query=query if method == "GET" and len(parts) == 1 else "",
+        criteria=required.if_none_exist if method == "POST" else "" if method in READS else query,
+        query=query if method in READS and len(parts) == 1 else "",
         resource=resource,
         full_url=str(entry.get("fullUrl", "")),
         if_match=required.if_match,
@@ -118,13 +119,13 @@ def _fits(method: str, parts: Sequence[str], query: str, pairs: Sequence[tuple[s
     What an instance is asked with says only how to show it.
     """
     if len(parts) == 1:
-        return method == "GET" or (not query if method == "POST" else bool(query))
+        return method in READS or (not query if method == "POST" else bool(query))
     if method == "POST" or not is_id(parts[1]):
         return False
-    if query and (method != "GET" or not all(name in _SHOWING for name, _ in pairs)):
+    if query and (method not in READS or not all(name in _SHOWING for name, _ in pairs)):
         return False
     is_vread = len(parts) == _PARTS_OF_VERSION and parts[2] == "_history" and is_version(parts[3])
-    return len(parts) == _PARTS_OF_INSTANCE or (method == "GET" and is_vread)
+    return len(parts) == _PARTS_OF_INSTANCE or (method in READS and is_vread)
 
 
 def at_entry(error: FhirError, index: int) -> FhirError:

@@ -4,14 +4,16 @@ https://hl7.org/fhir/R4/http.html#trules: conditional entries and references are
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
-from fhir_server.engine.bundle_entries import Entry, at_entry
+from fhir_server.engine.bundle_entries import READS, Entry, at_entry
+from fhir_server.engine.bundle_links import Links, claimed_id
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Condition
 from fhir_server.engine.criteria import Matched, matching
+from fhir_server.engine.integrity import refuse_log_change, refuse_national_number
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
 from fhir_server.fhir.conditional_references import conditional_references
@@ -61,7 +63,7 @@ class Planning:
         """The writes among the entries, each with its target; the same target twice is 400."""
         planned = []
         for entry in found:
-            if entry.method != "GET":
+            if entry.method not in READS:
                 try:
                     planned.append(await self._planned(call, entry))
                 except FhirError as error:
@@ -69,19 +71,23 @@ class Planning:
         _refuse_repeats(planned)
         return planned
 
-    async def known(self, call: Call, planned: Sequence[Planned]) -> Mapping[str, str]:
-        """What a reference may say -> the reference that it stands for: fullUrls, and conditional references."""
-        found = {one.entry.full_url: str(one.key) for one in planned if one.entry.full_url and one.keys}
+    async def links(self, call: Call, planned: Sequence[Planned]) -> Links:
+        """What a reference may say, and the reference that it stands for: fullUrls, and conditional references."""
+        links = Links.of((one.entry, one.key) for one in planned if one.keys)
         for one in planned:
-            for text in _referred_to(one.entry.resource):
-                if text not in found:
-                    try:
-                        found[text] = await self._referred(call, text, planned)
-                    except FhirError as error:
-                        raise at_entry(error, one.entry.index) from error
-        return found
+            try:
+                links.refuse_log(one.entry.resource)
+                for text in _referred_to(one.entry.resource):
+                    if text not in links.absolute:
+                        links.absolute[text] = await self._referred(call, text, planned)
+            except FhirError as error:
+                raise at_entry(error, one.entry.index) from error
+        return links
 
     async def _planned(self, call: Call, entry: Entry) -> Planned:
+        if entry.method != "POST" or entry.criteria:
+            refuse_log_change(entry.type)
+        refuse_national_number(claimed_id(entry, self._base), "fullUrl")
         if not entry.criteria:
             key = entry.key or ResourceKey(entry.type, self._new_id())
             return Planned(entry, (key,))

@@ -3,12 +3,15 @@
 https://hl7.org/fhir/R4/http.html#3.1.0
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from fhir_server.engine.change import LegalBasis
+from fhir_server.engine.ports import Present
 from fhir_server.kernel.identity import ResourceKey
+from fhir_server.kernel.json import Json
 
 
 class Interaction(StrEnum):
@@ -69,12 +72,27 @@ class Trace:
         self.decisions.clear()
 
 
+@dataclass(slots=True)
+class Beside:
+    """What else the transaction does that a call is part of.
+
+    `made` and `removed` are there, or gone, when it is committed; `resources` are the new versions that it brings.
+    `found` remembers for all of its entries what was looked up for one; `foreseen`: for all of them at once.
+    """
+
+    made: frozenset[ResourceKey] = frozenset()
+    removed: frozenset[ResourceKey] = frozenset()
+    resources: Sequence[Json] = ()
+    found: dict[ResourceKey, Present | None] = field(default_factory=dict)
+    foreseen: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One interaction as asked for.
 
     `request` is the request line and body of a search, credentials removed; it may hold names and goes nowhere but into
-    the sealed audit event. `operation` is the name after the `$`.
+    the sealed audit event. `operation` is the name after the `$`, `beside` the transaction around it.
     """
 
     interaction: Interaction
@@ -89,6 +107,7 @@ class Call:
     request: str = field(default="", repr=False)
     operation: str | None = None
     trace: Trace = field(default_factory=Trace, compare=False, repr=False)
+    beside: Beside | None = field(default=None, compare=False, repr=False)
 
     @property
     def key(self) -> ResourceKey | None:

@@ -8,25 +8,21 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from fhir_server.engine.attempts import Attempt
-from fhir_server.engine.call import Call
+from fhir_server.engine.call import Beside, Call
+from fhir_server.engine.courtesy import OVERTAKEN
 from fhir_server.engine.criteria import Matched, matching
-from fhir_server.engine.integrity import require_type
+from fhir_server.engine.integrity import refuse_log_change, require_type
 from fhir_server.engine.interactions import Edit, Engine
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import (
-    ConditionChangedError,
     ConflictError,
     InvalidRequestError,
     MultipleMatchesError,
     NotFoundError,
-    StaleBasisError,
-    StaleVersionError,
     VersionConflictError,
 )
 from fhir_server.kernel.identity import ResourceKey, is_id
 from fhir_server.search.tree import Query
-
-_MOST_TRIES = 8
 
 T = TypeVar("T")
 
@@ -55,7 +51,7 @@ class Conditional:
             change = (await self._engine.drafts.create(call, body)).on_condition(matched.condition)
             return Outcome(await self._engine.commit_one(attempt, change), written=True)
 
-        return await self._attempts(call, query, once)
+        return await self._attempts(call, query, once, at_once=True)
 
     async def update(self, call: Call, body: object, query: Query, if_match: int | None = None) -> Outcome:
         """The one match gets a new version; without one a resource is created, under the body's id if it has one."""
@@ -102,10 +98,11 @@ class Conditional:
         async def once(attempt: Attempt, matched: Matched) -> tuple[Stored, ...]:
             if len(matched.found) > 1 and not self._delete_several:
                 raise MultipleMatchesError("The criteria match more than one resource.")
+            beside = Beside(removed=frozenset(found.key for found in matched.found))
             drafts = [
                 draft.on_condition(matched.condition)
                 for found in matched.found
-                if (draft := await self._engine.drafts.delete(replace(call, id=found.key.id)))
+                if (draft := await self._engine.drafts.delete(replace(call, id=found.key.id, beside=beside)))
             ]
             stored = await self._engine.store.commit(drafts)
             attempt.committed = bool(drafts)
@@ -113,16 +110,25 @@ class Conditional:
 
         return await self._attempts(call, query, once)
 
-    async def _attempts(self, call: Call, query: Query, once: Callable[[Attempt, Matched], Awaitable[T]]) -> T:
-        """Search, decide, commit on condition; and again from the search where somebody was faster."""
+    async def _attempts(
+        self, call: Call, query: Query, once: Callable[[Attempt, Matched], Awaitable[T]], *, at_once: bool = False
+    ) -> T:
+        """Search, decide, commit on condition; and again from the search where somebody was faster.
+
+        With `at_once` it does not queue behind those who ask alike: what they look for is mostly there already.
+        """
         async with self._engine.attempt(call) as attempt:
             await self._engine.steps.admit(call)
-            for _ in range(_MOST_TRIES):
-                try:
-                    return await once(attempt, await matching(self._engine, call, query))
-                except (ConditionChangedError, StaleVersionError, StaleBasisError):
-                    call.trace.forget()
-            raise ConflictError("Others kept writing what the criteria match; try again.")
+            refuse_log_change(call.type)
+
+            async def afresh() -> T:
+                call.trace.forget()
+                return await once(attempt, await matching(self._engine, call, query))
+
+            try:
+                return await self._engine.courtesy.insist([_name(query)], afresh, at_once=at_once)
+            except OVERTAKEN:
+                raise ConflictError("Others kept writing what the criteria match; try again.") from None
 
     async def _unused(self, call: Call, id: object) -> Call:
         if not isinstance(id, str) or not is_id(id):
@@ -130,3 +136,8 @@ class Conditional:
         if await self._engine.store.read(ResourceKey(str(call.type), id)) is not None:
             raise ConflictError("Nothing matches the criteria, but there is a resource with the body's id.")
         return replace(call, id=id)
+
+
+def _name(query: Query) -> str:
+    """Those who ask alike have the same; it stays in memory."""
+    return f"{query.type}?{query.filters!r}"

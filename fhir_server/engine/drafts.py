@@ -5,7 +5,14 @@ https://hl7.org/fhir/R4/http.html#create, #update, #delete
 
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change
-from fhir_server.engine.integrity import refuse_log_change, refuse_telling_id, require_id, require_same, require_type
+from fhir_server.engine.integrity import (
+    refuse_log_change,
+    refuse_telling_id,
+    refuse_telling_subjects,
+    require_id,
+    require_same,
+    require_type,
+)
 from fhir_server.engine.pipeline import Step
 from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.stored import Stored
@@ -26,12 +33,11 @@ class Drafts:
     async def create(self, call: Call, body: object, id: str | None = None) -> Change:
         """`id` is given where a transaction has already promised it."""
         await self._steps.admit(call)
-        refuse_log_change(str(call.type))
         resource = require_type(body, str(call.type))
         refuse_subsetted(resource)
         validate(resource)
         key = ResourceKey(str(call.type), id or self._new_id())
-        return await self._steps.prepare(call, self.of(key, {**resource, "id": key.id}, None, "POST"))
+        return await self._prepared(call, self.of(key, {**resource, "id": key.id}, None, "POST"))
 
     async def update(self, call: Call, body: object, if_match: int | None = None, *, only_new: bool = False) -> Change:
         """Raises VersionConflictError where `if_match` is not the current version, or with `only_new` there is one."""
@@ -47,7 +53,7 @@ class Drafts:
         await self._require_version(call, if_match, previous)
         if only_new and previous is not None and not previous.deleted:
             raise VersionConflictError("There is a resource with this id already.")
-        return await self._steps.prepare(call, self.of(key, resource, previous))
+        return await self._prepared(call, self.of(key, resource, previous))
 
     async def delete(self, call: Call, if_match: int | None = None) -> Change | None:
         """None where there is nothing, or nothing any more."""
@@ -90,6 +96,11 @@ class Drafts:
             require_same(change.resource, change.key)
             refuse_subsetted(change.resource)
             validate(change.resource)
+        return await self._prepared(call, change)
+
+    async def _prepared(self, call: Call, change: Change) -> Change:
+        if change.resource is not None:
+            refuse_telling_subjects(change.resource, change.subjects)
         return await self._steps.prepare(call, change)
 
 

@@ -4,10 +4,16 @@ https://hl7.org/fhir/R4/resource.html#id; architecture section 4: ids stay reada
 """
 
 import re
+from collections.abc import Collection
 
-from fhir_server.kernel.errors import InvalidRequestError, MethodNotAllowedError, UnprocessableError
+from fhir_server.fhir.reference_places import expression_of, reference_places
+from fhir_server.kernel.errors import InvalidRequestError, Issue, MethodNotAllowedError, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey, is_id
 from fhir_server.kernel.json import Json
+from fhir_server.kernel.national_numbers import national_number
+
+LOG = "AuditEvent"
+"""The type that is only ever added to."""
 
 _SHORTEST_TELLING = 4
 """An identifier of fewer characters is found in an id by chance; equal it may still not be."""
@@ -24,10 +30,10 @@ def require_type(resource: object, type: str) -> Json:
     return resource
 
 
-def refuse_log_change(type: str) -> None:
-    """AuditEvents are written by the server alone, and never changed (IHE BALP): 405."""
-    if type == "AuditEvent":
-        raise MethodNotAllowedError("The audit log is written by the server alone.", allow=("GET", "HEAD"))
+def refuse_log_change(type: str | None) -> None:
+    """An AuditEvent is never changed, nor made under an id or a condition of the client's (R-BALP-019): 405."""
+    if type == LOG:
+        raise MethodNotAllowedError("The audit log is only added to, by POST.", allow=("GET", "HEAD", "POST"))
 
 
 def require_id(resource: Json, id: str) -> None:
@@ -45,7 +51,8 @@ def require_same(resource: Json, key: ResourceKey) -> None:
 
 
 def refuse_telling_id(resource: Json, id: str) -> None:
-    """An id is stored in clear, so it must not carry one of the resource's identifiers: 422."""
+    """An id is stored in clear, so it must carry neither an identifier of the resource nor a national number: 422."""
+    refuse_national_number(id, f"{resource.get('resourceType')}.id")
     found = resource.get("identifier")
     identifiers = found if isinstance(found, list) else [found]
     plain_id = _plain(id)
@@ -56,6 +63,27 @@ def refuse_telling_id(resource: Json, id: str) -> None:
                 "The id contains one of the resource's identifiers; ids are not secret. Choose another id.",
                 expression=f"{resource.get('resourceType')}.identifier[{index}].value",
             )
+
+
+def refuse_national_number(id: str, *places: str) -> None:
+    """422 at each place for an id by which a state knows somebody."""
+    if scheme := national_number(id):
+        says = (
+            f"An id with form and check digit of a national number is not taken: ids are not secret. It fits {scheme}."
+        )
+        raise UnprocessableError(issues=[Issue("invalid", says, place) for place in places])
+
+
+def refuse_telling_subjects(resource: Json, subjects: Collection[str]) -> None:
+    """The ids of the patients that a resource names stand in clear beside it, also of those not stored here: 422."""
+    for id in subjects:
+        if national_number(id):
+            places = [
+                expression_of(resource, steps)
+                for steps, text in reference_places(resource)
+                if text.partition("/_history/")[0].endswith(f"Patient/{id}")
+            ]
+            refuse_national_number(id, *places or [str(resource.get("resourceType"))])
 
 
 def _plain(text: str) -> str:

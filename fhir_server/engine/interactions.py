@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from fhir_server.engine.attempts import Attempt, attempted, disclosing, writing
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change
+from fhir_server.engine.courtesy import Courtesy
 from fhir_server.engine.drafts import Drafts, require_version
 from fhir_server.engine.pipeline import Result, Step
 from fhir_server.engine.ports import ResourceStore
@@ -40,8 +41,16 @@ class Page:
 class Engine:
     """`most_candidates`: how many rows one search may open before it is refused as too costly."""
 
-    def __init__(self, store: ResourceStore, steps: Step, drafts: Drafts, most_candidates: int = 2000) -> None:
+    def __init__(
+        self,
+        store: ResourceStore,
+        steps: Step,
+        drafts: Drafts,
+        most_candidates: int = 2000,
+        courtesy: Courtesy | None = None,
+    ) -> None:
         self.steps, self.store, self.drafts = steps, store, drafts
+        self.courtesy = courtesy or Courtesy()
         self._most_candidates = most_candidates
 
     async def create(self, call: Call, resource: object) -> Stored:
@@ -50,7 +59,7 @@ class Engine:
         async def once(attempt: Attempt) -> Stored:
             return await self.commit_one(attempt, await self.drafts.create(call, resource))
 
-        return await writing(self.steps, call, once)
+        return await writing(self.steps, self.courtesy, call, once)
 
     async def update(
         self, call: Call, resource: object, if_match: int | None = None, *, only_new: bool = False
@@ -60,7 +69,7 @@ class Engine:
         async def once(attempt: Attempt) -> Stored:
             return await self.commit_one(attempt, await self.drafts.update(call, resource, if_match, only_new=only_new))
 
-        return await writing(self.steps, call, once, again=if_match is None)
+        return await writing(self.steps, self.courtesy, call, once, again=if_match is None)
 
     async def amend(self, call: Call, edit: Edit, if_match: int | None = None) -> Stored:
         """Read, edit, write: what PATCH and the operations share."""
@@ -72,7 +81,7 @@ class Engine:
                 return current
             return await self.commit_one(attempt, change)
 
-        return await writing(self.steps, call, once, again=if_match is None)
+        return await writing(self.steps, self.courtesy, call, once, again=if_match is None)
 
     async def delete(self, call: Call, if_match: int | None = None) -> Stored | None:
         """Mark as deleted. None where there is nothing to delete, which is no error."""
@@ -81,7 +90,7 @@ class Engine:
             change = await self.drafts.delete(call, if_match)
             return await self.commit_one(attempt, change) if change else None
 
-        return await writing(self.steps, call, once, again=if_match is None)
+        return await writing(self.steps, self.courtesy, call, once, again=if_match is None)
 
     async def commit(self, call: Call, change: Change) -> Stored:
         """A change that a duty of the server drew up itself: it passes the steps like any other."""

@@ -35,6 +35,14 @@ class Head:
     consents: Mapping[ResourceKey, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Present:
+    """That a resource is there and not deleted: its current version, and the compartments it lies in."""
+
+    version: int
+    access: tuple[str, ...] = ()
+
+
 class ResourceStore(Protocol):
     async def read(self, key: ResourceKey) -> Stored | None:
         """The current version, a deletion included. None where the key was never used."""
@@ -46,6 +54,17 @@ class ResourceStore(Protocol):
 
     async def find(self, query: Query, after: Position | None, limit: int) -> Found:
         """Up to `limit` current versions after a position that satisfy every filter and every mandate, exactly."""
+        ...
+
+    async def present(self, keys: Collection[ResourceKey]) -> Mapping[ResourceKey, Present]:
+        """Those of the keys that exist and are not deleted. Nothing is opened: it is what each row says of itself."""
+        ...
+
+    async def referring(self, key: ResourceKey, apart_from: Collection[str], limit: int) -> Sequence[Stored]:
+        """Up to `limit` current resources of other types than these that may refer to it.
+
+        By an element for which R4 has a search parameter; whether they do is looked at by the caller.
+        """
         ...
 
     async def versions(

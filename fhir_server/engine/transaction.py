@@ -10,26 +10,21 @@ from typing import TypeAlias
 
 from fhir_server.engine.answers import Answer, call_of, got, search_of
 from fhir_server.engine.attempts import Attempt
-from fhir_server.engine.bundle_entries import ORDER, Entry, at_entry, entries
+from fhir_server.engine.bundle_entries import ORDER, READS, Entry, at_entry, entries
 from fhir_server.engine.bundle_plan import Planned, Planning
 from fhir_server.engine.bundle_reads import require_answers
-from fhir_server.engine.call import Call
+from fhir_server.engine.call import Beside, Call
 from fhir_server.engine.change import Change
+from fhir_server.engine.courtesy import OVERTAKEN
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.patch.bodies import edit_of
 from fhir_server.engine.references import rewrite
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import (
-    ConditionChangedError,
-    ConflictError,
-    FhirError,
-    StaleBasisError,
-    StaleVersionError,
-)
+from fhir_server.kernel.errors import ConflictError, FhirError
 from fhir_server.kernel.json import Json
 
 _ENTRIES_BETWEEN_BREATHS = 25
-_MOST_TRIES = 5
+_BRINGING = frozenset({"POST", "PUT"})
 
 Drawn: TypeAlias = tuple[list[Change], Stored | None]
 """What an entry changes; where it changes nothing, the resource as it is, if there is one."""
@@ -47,25 +42,30 @@ class Transactions:
             found = entries(bundle, self._most_entries)
             for entry in found:
                 self._require_search(entry)
-            for _ in range(_MOST_TRIES):
-                try:
-                    written = await self._written(call, attempt, found, await self._planning.plan(call, found))
-                    break
-                except (ConditionChangedError, StaleVersionError, StaleBasisError):
-                    # Somebody was faster: look everything up again and draw it up anew.
-                    call.trace.forget()
-            else:
-                raise ConflictError("Others kept writing what the transaction touches; try again.")
+            written = await self._insisted(call, attempt, found)
         await self._record_unwritten(call, found, written)
         return [
-            written[entry.index] if entry.method != "GET" else await got(self._engine, call, entry, self._base)
+            written[entry.index] if entry.index in written else await got(self._engine, call, entry, self._base)
             for entry in found
         ]
+
+    async def _insisted(self, call: Call, attempt: Attempt, found: Sequence[Entry]) -> dict[int, Answer]:
+        """Where somebody was faster, everything is looked up again and drawn up anew."""
+
+        async def afresh() -> dict[int, Answer]:
+            call.trace.forget()
+            return await self._written(call, attempt, found, await self._planning.plan(call, found))
+
+        contested = {f"{entry.key or entry.type}?{entry.criteria}" for entry in _contested(found)}
+        try:
+            return await self._engine.courtesy.insist(contested, afresh)
+        except OVERTAKEN:
+            raise ConflictError("Others kept writing what the transaction touches; try again.") from None
 
     def _require_search(self, entry: Entry) -> None:
         """A search that cannot be understood fails the transaction before anything is written, like a bad write."""
         try:
-            if entry.method == "GET" and not entry.id:
+            if entry.method in READS and not entry.id:
                 search_of(entry, self._base)
         except FhirError as error:
             raise at_entry(error, entry.index) from None
@@ -73,8 +73,7 @@ class Transactions:
     async def _written(
         self, call: Call, attempt: Attempt, found: Sequence[Entry], planned: Sequence[Planned]
     ) -> dict[int, Answer]:
-        known = await self._planning.known(call, planned)
-        drawn = await self._drafted(call, planned, known)
+        drawn = await self._drafted(call, planned, await self._rewritten(call, planned))
         flat = [(index, change) for index, (drafts, _) in drawn.items() for change in drafts]
         changes = [change for _, change in flat]
         await require_answers(self._engine, call, found, changes, self._base)
@@ -99,15 +98,32 @@ class Transactions:
                 async with self._engine.attempt(call_of(call, entry)) as attempt:
                     attempt.disclosed.extend([answer.stored] if answer.stored else [])
 
-    async def _drafted(self, call: Call, planned: Sequence[Planned], known: Mapping[str, str]) -> dict[int, Drawn]:
+    async def _rewritten(self, call: Call, planned: Sequence[Planned]) -> dict[int, Json]:
+        """By the index of the entry, the resource that it brings, with the references that it means."""
+        links = await self._planning.links(call, planned)
+        found: dict[int, Json] = {}
+        for done, one in enumerate(planned):
+            if done % _ENTRIES_BETWEEN_BREATHS == 0:
+                await asyncio.sleep(0)
+            if one.entry.method in _BRINGING and not one.existing:
+                found[one.entry.index] = rewrite(one.entry.resource, links.within(one.entry))
+        return found
+
+    async def _drafted(self, call: Call, planned: Sequence[Planned], brought: Mapping[int, Json]) -> dict[int, Drawn]:
         """By the index of the entry, drawn up in the order in which FHIR lets them take effect."""
         drawn: dict[int, Drawn] = {}
         ordered = sorted(planned, key=lambda one: ORDER.index(one.entry.method))
+        beside = Beside(
+            made=frozenset(one.key for one in planned if one.entry.index in brought),
+            removed=frozenset(key for one in planned if one.entry.method == "DELETE" for key in one.keys),
+            resources=tuple(brought.values()),
+        )
         for done, one in enumerate(ordered):
             if done % _ENTRIES_BETWEEN_BREATHS == 0:
                 await asyncio.sleep(0)
+            mine = replace(call_of(call, one.entry), beside=beside)
             try:
-                drafts, unchanged = await self._drafts(call_of(call, one.entry), one, known)
+                drafts, unchanged = await self._drafts(mine, one, brought.get(one.entry.index, {}))
             except FhirError as error:
                 raise at_entry(error, one.entry.index) from error
             condition = one.condition
@@ -115,7 +131,7 @@ class Transactions:
             drawn[one.entry.index] = (conditional, unchanged)
         return drawn
 
-    async def _drafts(self, call: Call, one: Planned, known: Mapping[str, str]) -> Drawn:
+    async def _drafts(self, call: Call, one: Planned, resource: Json) -> Drawn:
         drafts, entry = self._engine.drafts, one.entry
         if one.existing:
             await self._engine.steps.admit(call)
@@ -127,8 +143,12 @@ class Transactions:
         if entry.method == "PATCH":
             current, change = await self._engine.amendment(mine, edit_of(entry.resource or {}), entry.if_match)
             return ([change], None) if change else ([], current)
-        resource = rewrite(entry.resource, known)
         if entry.method == "POST":
             return [await drafts.create(replace(call, id=None), resource, one.key.id)], None
         body = resource if "id" in resource or not entry.criteria else {**resource, "id": one.key.id}
         return [await drafts.update(mine, body, entry.if_match, only_new=entry.only_new)], None
+
+
+def _contested(found: Sequence[Entry]) -> list[Entry]:
+    """What others may be writing at the same time: resources that are named, and criteria."""
+    return [entry for entry in found if entry.method not in READS and (entry.id or entry.criteria)]

@@ -48,7 +48,8 @@ _TYPE_ORDER = (
     *("history-type", "create", "search-type"),
 )
 _SYSTEM_ORDER = ("transaction", "batch", "search-system", "history-system")
-_READ_ONLY = frozenset({"read", "search-type"})
+_ADDED_TO = frozenset({"read", "create", "search-type"})
+"""Of the log: nothing in it is ever changed."""
 _LOG = "AuditEvent"
 
 _NORMATIVE = frozenset(
@@ -124,7 +125,7 @@ def _terminology(offer: Offer) -> Json:
 
 def _resource(offer: Offer, type: str) -> Json:
     log = type == _LOG
-    served = [code for code in _TYPE_ORDER if code in offer.interactions and (not log or code in _READ_ONLY)]
+    served = [code for code in _TYPE_ORDER if code in offer.interactions and (not log or code in _ADDED_TO)]
     described: Json = {
         "type": type,
         "interaction": [{"code": code} for code in served],

@@ -3,6 +3,8 @@
 R-SMART-043, -047, -052, -054. Checked in admit, narrow, prepare and disclose: each of them can be the only one passed.
 """
 
+from collections.abc import Collection
+
 from fhir_server.engine.call import ANONYMOUS, Call, Interaction
 from fhir_server.engine.change import Change
 from fhir_server.engine.pipeline import Step
@@ -10,6 +12,7 @@ from fhir_server.engine.stored import Stored
 from fhir_server.fhir.compartments import memberships
 from fhir_server.fhir.definitions import compartments
 from fhir_server.kernel.errors import ForbiddenError, NotFoundError, UnauthenticatedError
+from fhir_server.kernel.identity import ResourceKey
 from fhir_server.search.tree import InCompartment, Mandate, Query
 from fhir_server.smart.scopes import Reach, parse_all, reach
 
@@ -85,6 +88,13 @@ def reads_type(call: Call, type: str) -> bool:
     """Does any scope let the caller read this type at all?"""
     found = reach(parse_all(call.principal.scopes), "r", type)
     return found is Reach.ALL or (found is Reach.PATIENT and call.principal.patient is not None)
+
+
+def may_name(call: Call, key: ResourceKey, access: Collection[str]) -> bool:
+    """May a write that refers to it succeed or fail by whether it exists? `access`: the compartments it lies in."""
+    if _reach(call) is Reach.ALL:
+        return True
+    return key.type in SHARED_WITH_PATIENTS or _own(call) in access
 
 
 def _require_any(call: Call) -> None:

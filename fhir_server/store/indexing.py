@@ -9,6 +9,7 @@ from typing import Any
 
 from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.engine.change import Change
+from fhir_server.engine.integrity import LOG
 from fhir_server.fhir.compartments import memberships
 from fhir_server.kernel.identity import parse_reference
 from fhir_server.kernel.json import Json
@@ -45,6 +46,10 @@ class Indexing:
         if change.key.type in _THROUGH_TARGETS:
             owners = tuple(sorted({*owners, *await self._through_targets(change.resource, direct)}))
         access = memberships(change.resource, self._base)
+        if change.key.type == LOG:
+            # Events are indexed after they were written (`store.events`): one that cannot be must not get that far.
+            index_keywords(change.resource)
+            return row(change, access, owners, [])
         lies_in = [compartment_keyword(change.key.type, one) for one in access if one.startswith("Patient/")]
         tokens = self.tokenizer.tokens([*index_keywords(change.resource), *lies_in])
         return row(change, access, owners, tokens)

@@ -6,7 +6,7 @@ Architecture section 4. A read is one find_one; a search finds candidates by tok
 from collections.abc import Collection, Mapping, Sequence
 
 from fhir_server.engine.change import Change
-from fhir_server.engine.ports import Found
+from fhir_server.engine.ports import Found, Present
 from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored
 from fhir_server.engine.window import Window
@@ -23,6 +23,7 @@ from fhir_server.store.indexing import Indexing
 from fhir_server.store.lookups import Lookups
 from fhir_server.store.opening import Opening
 from fhir_server.store.query_compiler import Compiled, compile_query
+from fhir_server.store.referrers import reference_tokens
 
 _FEWEST_CANDIDATES = 20
 
@@ -66,6 +67,28 @@ class Resources:
             found = await self._to.history.find_one({"_id": f"{key}/_history/{version}"})
         opened = await self._opening.rows([found] if found else [])
         return opened[0] if opened else None
+
+    async def present(self, keys: Collection[ResourceKey]) -> Mapping[ResourceKey, Present]:
+        """One query on the ids; events of the log, which hardly anything names, one by one."""
+        ids = {str(key): key for key in keys if key.type != "AuditEvent"}
+        found: dict[ResourceKey, Present] = {}
+        if ids:
+            wanted: Document = {"_id": {"$in": sorted(ids)}, "deleted": False}
+            with seam():
+                cursor = self._to.resources.find(wanted, {"version": 1, "access": 1}, hint="_id_")
+                async for row in cursor:
+                    found[ids[row["_id"]]] = Present(int(row["version"]), tuple(row["access"]))
+        for key in set(keys) - set(ids.values()):
+            if event := await self._events.read(key.id):
+                found[key] = Present(1, event.access)
+        return found
+
+    async def referring(self, key: ResourceKey, apart_from: Collection[str], limit: int) -> Sequence[Stored]:
+        tokens = self._indexing.tokenizer.tokens(reference_tokens(key, apart_from))
+        with seam():
+            cursor = self._to.resources.find({"tokens": {"$in": tokens}, "deleted": False}, UNSEARCHED, hint="tokens")
+            found = await cursor.limit(limit).to_list(limit)
+        return await self._opening.rows(found)
 
     async def find(self, query: Query, after: Position | None, limit: int) -> Found:
         """Looks at one batch of candidates; the caller comes back with the position for more."""

@@ -17,6 +17,7 @@ from pymongo.write_concern import WriteConcern
 
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import DataKey, KeyRequest
+from fhir_server.engine.integrity import LOG
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import Clock, microseconds
 from fhir_server.kernel.errors import ConflictError, FhirError, StaleVersionError, UnavailableError
@@ -25,6 +26,7 @@ from fhir_server.store.conditions import Conditions
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import Documents, Row, historic
 from fhir_server.store.heads import HeadRows
+from fhir_server.store.received import events_of, received_of
 from fhir_server.store.task_rows import task_document
 from fhir_server.store.writer import Writer
 
@@ -75,7 +77,7 @@ class Transaction:
     async def run(self, rows: Sequence[Row]) -> tuple[Stored, ...]:
         """Write all rows, or raise and write none. Keys are durable before they are used."""
         created = {row.change.key.id for row in rows if row.change.previous is None}
-        keys = await self._keyring.data_keys({row.owners for row in rows}, created)
+        keys = await self._keyring.data_keys({row.owners for row in rows if row.change.key.type != LOG}, created)
         with seam():
             async with self._to.client.start_session() as session:
                 written = await self._write(rows, keys, session)
@@ -110,20 +112,30 @@ class Transaction:
             for move in (*change.heads, *change.unmoved, *((change.basis,) if change.basis else ()))
         ]
         new_heads = await self._heads.apply(patients, moves, session)
-        sealed = [self._documents.sealed(row, self._next_seq(row.change.previous), keys[row.owners]) for row in rows]
-        await self._resources(rows, [document for document, _ in sealed], session)
+        received = received_of(rows)
+        stored: dict[str, Stored] = {}
+        documents: list[Document] = []
+        for row in rows:
+            seq = self._next_seq(row.change.previous)
+            if row.id not in received:
+                document, stored[row.id] = self._documents.sealed(row, seq, keys[row.owners])
+                documents.append(document)
+        await self._resources([row for row in rows if row.id in stored], documents, session)
         await self._photos(rows, session)
         tasks = [task_document(task, self._clock.now()) for change in changes for task in change.tasks]
         if tasks:
             await self._to.tasks.insert_many(tasks, session=session)
-        entries = [entry for change in changes for entry in change.audit]
+        entries = list(events_of(rows, received))
         if entries:
             events = await self._writer.documents(entries, self._last_seq)
             await self._to.audit.insert_many(events, ordered=False, session=session)
-        return _Written([stored for _, stored in sealed], new_heads, len(entries))
+        stored |= {id: event.stored(self._last_seq) for id, event in received.items()}
+        return _Written([stored[row.id] for row in rows], new_heads, len(entries))
 
     async def _resources(self, rows: Sequence[Row], documents: list[Document], session: AsyncClientSession) -> None:
         """The current version replaces exactly the one that was read; that one moves into the history."""
+        if not rows:
+            return
         operations: list[InsertOne[Document] | ReplaceOne[Document]] = []
         earlier: list[Document] = []
         for row, document in zip(rows, documents, strict=True):

@@ -4,8 +4,6 @@ sealed-storage section 6. An event's id is the writer's id and its number; there
 """
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Protocol
 
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import DataKey, KeyClass, KeyRequest
@@ -15,10 +13,7 @@ from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import Documents, moment
 from fhir_server.store.events import writer_key
-
-
-class Event(Protocol):
-    def event(self, event_id: str, recorded: datetime) -> bytes: ...
+from fhir_server.store.received import Event
 
 
 class Writer:

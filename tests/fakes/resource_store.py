@@ -2,10 +2,11 @@
 
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from fhir_server.engine.change import Change, Condition
-from fhir_server.engine.ports import Found
+from fhir_server.engine.change import AuditEntry, Change, Condition
+from fhir_server.engine.ports import Found, Present
 from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored, truth
 from fhir_server.engine.window import Window
@@ -40,6 +41,15 @@ class FakeResources:
 
     async def read_version(self, key: ResourceKey, version: int) -> Stored | None:
         return self._memory.versions.get((key, version))
+
+    async def present(self, keys: Collection[ResourceKey]) -> Mapping[ResourceKey, Present]:
+        found = {key: await self.read(key) for key in keys}
+        return {key: Present(one.version, one.access) for key, one in found.items() if one and not one.deleted}
+
+    async def referring(self, key: ResourceKey, apart_from: Collection[str], limit: int) -> list[Stored]:
+        alive = [stored for stored in self._memory.current.values() if not stored.deleted]
+        found = [one for one in alive if one.key.type not in apart_from and key in references(one.resource)]
+        return found[:limit]
 
     async def versions(
         self, types: Collection[str], id: str | None, window: Window, before: Position | None, limit: int
@@ -78,13 +88,24 @@ class FakeResources:
         moves = [m for c in changes for m in (*c.heads, *c.unmoved, *((c.basis,) if c.basis else ()))]
         heads = moved(self._memory.heads, patients, moves)
         photos = self._flipped(changes)
-        for one in stored:
-            self._memory.current[one.key] = self._memory.versions[one.key, one.version] = one
         self._memory.heads = heads
         self._memory.photos.update(photos)
-        for change in changes:
-            self._record(change)
+        for place, (change, one) in enumerate(zip(changes, stored, strict=True)):
+            if change.key.type == "AuditEvent":
+                stored[place] = self._received(change, one)
+            else:
+                self._memory.current[one.key] = self._memory.versions[one.key, one.version] = one
+                self._record(change)
         return tuple(stored)
+
+    def _received(self, change: Change, promised: Stored) -> Stored:
+        """It goes into the log under the writer's next number, and what is recorded of it names it by that."""
+        sent = Sent(promised.resource)
+        self._memory.record(WRITER, sent)
+        for entry in change.audit:
+            self._memory.record(WRITER, Renamed(entry, change.key.id, sent.id))
+        key = ResourceKey("AuditEvent", sent.id)
+        return replace(promised, key=key, truth=truth(key, promised.resource))
 
     def _require(self, condition: Condition | None) -> None:
         if condition is None:
@@ -141,6 +162,28 @@ class FakeResources:
         here = _place(after.seq, after.id, by_id=by_id)
         places = {row.key: _place(row.seq, str(row.key), by_id=by_id) for row in rows}
         return [row for row in rows if (places[row.key] < here if backwards else places[row.key] > here)]
+
+
+@dataclass
+class Sent:
+    """An event that a client sent; its id is the one under which it was recorded last."""
+
+    resource: Json
+    id: str = ""
+
+    def event(self, event_id: str, recorded: datetime) -> bytes:
+        self.id = event_id
+        return truth(ResourceKey("AuditEvent", event_id), self.resource)
+
+
+@dataclass
+class Renamed:
+    entry: AuditEntry
+    old: str
+    new: str
+
+    def event(self, event_id: str, recorded: datetime) -> bytes:
+        return self.entry.event(event_id, recorded).replace(self.old.encode(), self.new.encode())
 
 
 def _place(seq: int, id: str, *, by_id: bool) -> tuple[int, str]:

@@ -10,16 +10,20 @@ from fhir_server.engine.bundle_plan import Planning
 from fhir_server.engine.bundles import Bundles
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.engine.conditional import Conditional
+from fhir_server.engine.courtesy import Courtesy
 from fhir_server.engine.drafts import Drafts
+from fhir_server.engine.existence import Existence
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.pipeline import Pipeline, Step
 from fhir_server.engine.transaction import Transactions
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
+from fhir_server.smart.access import may_name
 from tests.fakes.clinic import BASE, FakeClinic
 from tests.fakes.clock import NOW
 
 SYSTEM = Principal("system", "client", "issuer", "jti", ("system/*.cruds",))
+SERVER = Principal("server", "server", "", "", ("system/*.cruds",))
 
 
 @dataclass
@@ -37,16 +41,22 @@ class Running:
         return [(event["subtype"][0]["code"], event["outcome"]) for event in self.events()]
 
 
-def running(*steps: Step, most_candidates: int = 2000, most_entries: int = 50) -> Running:
+def running(
+    *steps: Step, most_candidates: int = 2000, most_entries: int = 50, refuse_missing: bool | None = None
+) -> Running:
+    """With `refuse_missing` given, what a write refers to is looked up as it is in a clinic."""
     clinic = FakeClinic()
     numbers = count(1)
+    if refuse_missing is not None:
+        existence = Existence(clinic.resources, BASE, may_name, SERVER, refuse_missing=refuse_missing)
+        steps = (*steps, existence)
     pipeline = Pipeline((*steps, Recorder(clinic.audit, BASE)))
 
     def new_id() -> str:
         return f"id{next(numbers)}"
 
     drafts = Drafts(clinic.resources, pipeline, new_id, BASE)
-    engine = Engine(clinic.resources, pipeline, drafts, most_candidates)
+    engine = Engine(clinic.resources, pipeline, drafts, most_candidates, Courtesy(patience=0.05))
     planning = Planning(engine, new_id, clinic.clock, BASE, delete_several=False)
     batches = Batches(engine, Conditional(engine, delete_several=False), most_entries, BASE)
     bundles = Bundles(engine, Transactions(engine, planning, most_entries, BASE), batches)

@@ -42,7 +42,7 @@ async def test_r_fhir_021_what_exists_is_planned_under_its_own_key() -> None:
     [one] = await planned(at, Entry(0, "POST", "Patient", criteria=MET, resource=patient(), full_url=URN))
 
     assert (one.existing, one.key) == (there, there.key)
-    assert await planning(at).known(TRANSACTION, [one]) == {URN: str(there.key)}
+    assert (await planning(at).links(TRANSACTION, [one])).absolute == {URN: str(there.key)}
 
 
 async def test_r_fhir_010_a_condition_expects_what_the_plan_saw() -> None:

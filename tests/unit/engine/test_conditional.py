@@ -41,7 +41,7 @@ async def test_r_fhir_010_who_is_overtaken_looks_again(failure: Exception) -> No
 
 async def test_r_fhir_010_who_is_always_overtaken_is_told_of_the_conflict() -> None:
     at = running()
-    at.clinic.resources.failures.extend([ConditionChangedError("other")] * 100)
+    at.clinic.resources.failures.extend([ConditionChangedError("other")] * 200)
 
     with pytest.raises(ConflictError):
         await Conditional(at.engine, delete_several=False).create(CREATE, patient(), QUERY)

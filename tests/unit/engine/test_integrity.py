@@ -71,7 +71,7 @@ def test_an_identifier_that_is_not_in_an_array_counts_as_well() -> None:
         refuse_telling_id({"resourceType": "Bundle", "identifier": {"value": "12345"}}, "b-12345")
 
 
-def test_the_log_is_written_by_nobody_else() -> None:
+def test_the_log_is_only_added_to() -> None:
     refuse_log_change("Patient")
 
     with pytest.raises(MethodNotAllowedError):

