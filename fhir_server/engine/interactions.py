@@ -12,6 +12,7 @@ from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change
 from fhir_server.engine.courtesy import Courtesy
 from fhir_server.engine.drafts import Drafts, require_version
+from fhir_server.engine.integrity import refuse_log_change
 from fhir_server.engine.pipeline import Result, Step
 from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.position import Position
@@ -129,6 +130,7 @@ class Engine:
     async def amendment(self, call: Call, edit: Edit, if_match: int | None = None) -> tuple[Stored, Change | None]:
         """The current version, and the change that an edit makes of it."""
         await self.steps.admit(call)
+        refuse_log_change(call.type)
         current = await self.look(call)
         require_version(if_match, current.version)
         edited = edit(current.resource)

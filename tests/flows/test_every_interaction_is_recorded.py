@@ -28,6 +28,7 @@ def doctor(clinic: InProcess) -> Caller:
 async def person(doctor: Caller) -> str:
     stored = await doctor.store(patient("Recorded", id="recorded"))
     await doctor.store(consent(stored["id"]))
+    await doctor.store(patient("Unasked", id="without-consent"))
     return str(stored["id"])
 
 

@@ -83,8 +83,8 @@ async def test_what_is_no_overtaking_is_raised_at_once() -> None:
         await Courtesy().insist(["a"], once)
     assert tries == 2
 
+    tries = 0
     with pytest.raises(ConditionChangedError):
-        tries = 0
         await Courtesy().insist(["a"], once, again_on=(StaleVersionError,))
 
 

@@ -25,13 +25,12 @@ def media(subject: Json | None, **more: Any) -> Json:
     return found if subject is None else {**found, "subject": subject}
 
 
-def observation(*performers: str, subject: str = "Patient/ann", **more: Any) -> Json:
+def observation(*performers: str, subject: str = "Patient/ann") -> Json:
     found: Json = {
         "resourceType": "Observation",
         "status": "final",
         "code": {"text": "skin"},
         "subject": {"reference": subject},
-        **more,
     }
     return {**found, "performer": [{"reference": one} for one in performers]} if performers else found
 
@@ -140,7 +139,8 @@ async def test_by_setting_every_reference_is_looked_up_and_each_missing_one_is_n
         "note": [{"text": "x", "authorReference": {"reference": "#c"}}],
     }
 
-    found = await refused(at, observation("Practitioner/x", "Patient/ann", "Patient/gone", **deep, **contained))
+    asked = {**observation("Practitioner/x", "Patient/ann", "Patient/gone"), **deep, **contained}
+    found = await refused(at, asked)
 
     assert sorted(found, key=str) == [
         ("Observation.contained[0].extension[0].value.reference", MISSING),
@@ -208,7 +208,7 @@ async def test_what_the_same_transaction_makes_is_there_and_what_it_deletes_is_n
     assert at.clinic.memory.current == before
 
 
-async def test_a_transaction_is_looked_up_once() -> None:
+async def test_a_transaction_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     at = await with_ann(running(refuse_missing=True))
     asked = []
     present = at.clinic.resources.present
@@ -217,7 +217,7 @@ async def test_a_transaction_is_looked_up_once() -> None:
         asked.append(set(keys))
         return await present(keys)
 
-    at.clinic.resources.present = counted  # type: ignore[method-assign]  a fake is counted
+    monkeypatch.setattr(at.clinic.resources, "present", counted)
     await at.engine.update(call(UPDATE, "Practitioner", "l"), {"resourceType": "Practitioner", "id": "l"})
     entries = [
         entry("POST", "Observation", observation("Practitioner/l" if odd else "Patient/ann")) for odd in (0, 1) * 10
