@@ -12,7 +12,7 @@ from fhir_server.engine.call import Call
 from fhir_server.engine.courtesy import Courtesy
 from fhir_server.engine.pipeline import Result, Step
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import FhirError, StaleBasisError, StaleVersionError
+from fhir_server.kernel.errors import ContendedError, FhirError, StaleBasisError, StaleVersionError
 
 _MOST_TRIES = 5
 """How often what is shown is decided again because its basis went stale."""
@@ -69,7 +69,7 @@ async def writing(
             call.trace.forget()
             return await once(attempt)
 
-        stale = (StaleVersionError, StaleBasisError) if again else (StaleBasisError,)
+        stale = (StaleBasisError, ContendedError, *((StaleVersionError,) if again else ()))
         return await courtesy.insist([str(call.key)] if call.id else [], afresh, again_on=stale)
 
 

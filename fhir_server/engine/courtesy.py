@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from fhir_server.kernel.errors import ConditionChangedError, StaleBasisError, StaleVersionError
+from fhir_server.kernel.errors import ConditionChangedError, ContendedError, StaleBasisError, StaleVersionError
 
-OVERTAKEN = (ConditionChangedError, StaleVersionError, StaleBasisError)
+OVERTAKEN = (ConditionChangedError, ContendedError, StaleVersionError, StaleBasisError)
 """Somebody was faster: look again, decide again, write again."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.064

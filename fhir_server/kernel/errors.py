@@ -133,5 +133,9 @@ class ConditionChangedError(ConflictError):
     """What a conditional write's criteria match changed between the search and the commit: search again."""
 
 
+class ContendedError(UnavailableError):
+    """Others were writing the same rows at the same instant, again and again: look again, and try again."""
+
+
 class StaleBasisError(UnavailableError):
     """A patient's epoch moved between the decision and its use: decide again."""
