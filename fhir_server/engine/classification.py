@@ -22,8 +22,16 @@ _CLASSES = {
     "Consent": KeyClass.PROOF,
     "Provenance": KeyClass.PROOF,
     "Task": KeyClass.PROOF,
-    "AuditEvent": KeyClass.ACCESS,
 }
+
+_MESSAGES = frozenset({"Communication", "CommunicationRequest"})
+_MARKETING = frozenset(
+    {
+        ("http://terminology.hl7.org/CodeSystem/v3-ActReason", "HMARKT"),
+        ("urn:aesthetic-fhir-server:purpose", "marketing"),
+    }
+)
+"""Categories of a message that was sent to sell: it goes with the consent to marketing, the rest of the file stays."""
 
 RECEIPT = "erasure-receipt"
 """Code of the DocumentReference that proves a destruction; it outlives what it speaks of."""
@@ -33,12 +41,19 @@ def key_class(resource: Mapping[str, Any]) -> KeyClass:
     """The class whose key seals this resource of a patient, so that erasure can be partial."""
     if resource["resourceType"] == "DocumentReference" and _is_receipt(resource):
         return KeyClass.PROOF
+    if resource["resourceType"] in _MESSAGES and _is_marketing(resource):
+        return KeyClass.MARKETING
     return _CLASSES.get(resource["resourceType"], KeyClass.RECORD)
 
 
 def _is_receipt(resource: Mapping[str, Any]) -> bool:
     codings = resource.get("type", {}).get("coding", [])
     return any(coding.get("code") == RECEIPT for coding in codings)
+
+
+def _is_marketing(message: Mapping[str, Any]) -> bool:
+    codings = (coding for concept in message.get("category", []) for coding in concept.get("coding", []))
+    return any((coding.get("system"), coding.get("code")) in _MARKETING for coding in codings)
 
 
 def clear(resource: Json) -> Json:

@@ -117,7 +117,9 @@ class Committer:
                     raise
             except TransientError:
                 await asyncio.sleep(_FIRST_PAUSE * 2**attempt * secrets.randbelow(_STEPS) / _STEPS)
-        raise ContendedError("The database, or others writing the same, kept the write from being committed; try again.")
+        raise ContendedError(
+            "The database, or others writing the same, kept the write from being committed; try again."
+        )
 
 
 def _unexpected(error: Exception) -> FhirError:

@@ -86,7 +86,9 @@ class Resources:
     async def referring(self, key: ResourceKey, apart_from: Collection[str], limit: int) -> Sequence[Stored]:
         tokens = self._indexing.tokenizer.tokens(reference_tokens(key, apart_from))
         with seam():
-            cursor = self._to.resources.find({"tokens": {"$in": tokens}, "deleted": False}, UNSEARCHED, hint="tokens_seq")
+            cursor = self._to.resources.find(
+                {"tokens": {"$in": tokens}, "deleted": False}, UNSEARCHED, hint="tokens_seq"
+            )
             found = await cursor.limit(limit).to_list(limit)
         return await self._opening.rows(found)
 
