@@ -3,7 +3,8 @@
 https://hl7.org/fhir/R4/fhirpath.html#variables
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 from fhir_server.kernel.errors import TooCostlyError
@@ -16,12 +17,13 @@ MOST_STEPS = 2_000_000
 class Scope(NamedTuple):
     """`%resource` and `%rootResource`; they differ in a contained resource alone.
 
-    `held` are the ids of what the root contains, `steps` counts what is left, for all that share the validation.
+    `held` maps the ids of what the root contains to types, `steps` counts what is left, for all that share the
+    validation.
     """
 
     resource: Json
     root: Json
-    held: frozenset[object]
+    held: Mapping[str, object]
     steps: list[int]
 
     @classmethod
@@ -40,10 +42,15 @@ class Scope(NamedTuple):
             raise TooCostlyError("The resource is too large for R4's invariants to be checked on it.")
 
 
-def _held(resource: Json) -> frozenset[object]:
+def _held(resource: Json) -> Mapping[str, object]:
     contained = resource.get("contained")
-    ids = (each.get("id") for each in contained if isinstance(each, dict)) if isinstance(contained, list) else ()
-    return frozenset(each for each in ids if isinstance(each, str))
+    if not isinstance(contained, list):
+        return _NOTHING
+    held = (each for each in contained if isinstance(each, dict))
+    return {each["id"]: each.get("resourceType") for each in held if isinstance(each.get("id"), str)}
+
+
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 Items: TypeAlias = list[Any]

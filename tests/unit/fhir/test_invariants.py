@@ -119,7 +119,7 @@ def test_a_broken_invariant_is_named(key: str, resource: Json) -> None:
         present(APPOINTMENT | {"status": "proposed", "start": None, "end": None}),
         APPOINTMENT | {"status": "noshow"},
         CONSENT,
-        OBSERVATION | {"subject": {"reference": "#"}},
+        OBSERVATION | {"focus": [{"reference": "#"}]},
         extension(valuePeriod={"start": "2026-01-31", "end": "2026-01"}),
         extension(valuePeriod={"start": "2026-01-01", "end": "2025-12-31T23:00:00-05:00"}),
         extension(valuePeriod={"start": "2026-01-01T12:00:00+02:00", "end": "2026-01-01T10:00:00Z"}),

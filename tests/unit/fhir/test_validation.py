@@ -177,7 +177,12 @@ def test_media_types_and_currencies_are_judged_by_their_syntax() -> None:
         "Patient/7",
         "Patient/7/_history/2",
         "https://x.example/Patient/7",
+        "https://x.example/fhir/r4/Patient/7/_history/2",
+        "https://x.example/Practitioner/7/photo",
+        "https://x.example/Practitioner?identifier=7",
+        "https://x.example/Customer/7",
         "urn:uuid:c757873d-ec9a-1326-a141-556f43239520",
+        "urn:oid:1.2.3",
     ],
 )
 def test_a_well_formed_reference_to_an_allowed_type_passes(reference: str) -> None:
@@ -186,7 +191,20 @@ def test_a_well_formed_reference_to_an_allowed_type_passes(reference: str) -> No
 
 @pytest.mark.parametrize(
     "reference",
-    ["Practitioner/3", "Nothing/3", "patient/3", "7", "Patient", "Patient/", "Patient?x=y", "#a b", "#p", "/x"],
+    [
+        "Practitioner/3",
+        "https://x.example/Practitioner/3",
+        "http://x.example/fhir/Media/3/_history/1",
+        "Nothing/3",
+        "patient/3",
+        "7",
+        "Patient",
+        "Patient/",
+        "Patient?x=y",
+        "#a b",
+        "#p",
+        "/x",
+    ],
 )
 def test_other_references_are_refused(reference: str) -> None:
     found = changed(OBSERVATION, subject={"reference": reference})
@@ -199,6 +217,29 @@ def test_a_reference_does_not_contradict_its_stated_type() -> None:
     assert changed(OBSERVATION, subject={"reference": "Patient/7", "type": "Group"}) == [
         ("invalid", "Observation.subject.type")
     ]
+
+
+@pytest.mark.parametrize("literal", [{}, {"reference": "urn:uuid:c757873d-ec9a-1326-a141-556f43239520"}])
+def test_a_type_that_is_only_stated_is_judged(literal: Json) -> None:
+    """A reference by identifier alone, or one whose text does not tell the type."""
+    logical = {**literal, "identifier": {"value": "7"}}
+
+    for allowed in ("Patient", "http://hl7.org/fhir/StructureDefinition/Group", "urn:of-another-kind"):
+        assert changed(OBSERVATION, subject={**logical, "type": allowed}) == []
+    for other in ("Media", "http://hl7.org/fhir/StructureDefinition/Practitioner"):
+        assert changed(OBSERVATION, subject={**logical, "type": other}) == [("value", "Observation.subject.type")]
+    assert changed(OBSERVATION, focus=[{**logical, "type": "Media"}]) == []
+
+
+def test_what_is_contained_is_of_an_allowed_type() -> None:
+    def holding(held: Json, **reference: str) -> list[tuple[str, str | None]]:
+        return changed(OBSERVATION, contained=[{**held, "id": "p"}], subject={"reference": "#p", **reference})
+
+    patient, location = {"resourceType": "Patient"}, {"resourceType": "Location"}
+    assert holding(patient) == holding(location, type="Location") == []
+    assert holding({"resourceType": "Practitioner"}) == [("value", "Observation.subject.reference")]
+    assert holding(patient, type="Group") == [("invalid", "Observation.subject.type")]
+    assert changed(OBSERVATION, subject={"reference": "#"}) == [("value", "Observation.subject.reference")]
 
 
 def test_an_extension_has_a_value_or_extensions() -> None:
@@ -230,7 +271,9 @@ def test_a_contained_resource_is_checked_as_its_own_type_and_keeps_the_rules_of_
     assert holding(nested)[0] == ("invariant", "Observation.contained[0].contained[0]")
     inner = {"resourceType": "Basic", "code": {"text": "x"}, "subject": {"reference": "#"}}
     outer = inner | {"id": "p", "contained": [inner]}
-    assert holding(outer) == [("invariant", "Observation.contained[0].contained")]
+    assert changed(OBSERVATION, contained=[outer], focus=[{"reference": "#p"}]) == [
+        ("invariant", "Observation.contained[0].contained")
+    ]
 
 
 def test_a_contained_resource_may_refer_to_what_contains_it_and_to_its_siblings() -> None:
