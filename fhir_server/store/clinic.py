@@ -19,6 +19,7 @@ from fhir_server.store.commit import Committer
 from fhir_server.store.conditions import Conditions
 from fhir_server.store.connection import connect
 from fhir_server.store.documents import Documents, NewBytes
+from fhir_server.store.doorway import Doorway, open_doorway
 from fhir_server.store.events import Events
 from fhir_server.store.heads import HeadRows
 from fhir_server.store.indexing import Indexing
@@ -34,7 +35,7 @@ TOKEN_EPOCH = 1
 
 @dataclass(frozen=True, slots=True)
 class ClinicStore:
-    """The ports of the engine, of media and of audit, on one MongoDB."""
+    """The ports of the engine, of media, of audit and of sign-in, on one MongoDB."""
 
     keyring: Keyring
     resources: Resources
@@ -43,6 +44,7 @@ class ClinicStore:
     audit: AuditRows
     tasks: TaskRows
     events: Events
+    doorway: Doorway
 
 
 @asynccontextmanager
@@ -66,6 +68,7 @@ async def open_store(
             Transaction(to, documents, keyring, heads, conditions, Writer(to, documents, keyring, clock), clock)
         )
         events = Events(to, documents, keyring, tokenizer, base)
+        doorway = await open_doorway(to, documents, keyring, clock)
         audit = AuditRows(to, heads, Writer(to, documents, keyring, clock))
         await committer.start()
         await audit.start()
@@ -78,6 +81,7 @@ async def open_store(
                 audit,
                 TaskRows(to, clock),
                 events,
+                doorway,
             )
         finally:
             await committer.stop()

@@ -31,6 +31,19 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "chunks": [],
     "tasks": [IndexModel([("due", ASCENDING)], name="due")],
+    "users": [IndexModel([("token", ASCENDING)], name="token", unique=True)],
+    "factor_resets": [],
+    "sign_ins": [
+        IndexModel([("secret", ASCENDING)], name="secret", unique=True),
+        IndexModel([("owner", ASCENDING)], name="owner"),
+        IndexModel([("until", ASCENDING)], name="until"),
+    ],
+    "devices": [
+        IndexModel([("owner", ASCENDING), ("seen", ASCENDING)], name="owner"),
+        IndexModel([("until", ASCENDING)], name="until"),
+    ],
+    "attempts": [IndexModel([("until", ASCENDING)], name="until")],
+    "spent": [IndexModel([("until", ASCENDING)], name="until")],
 }
 
 
@@ -50,6 +63,12 @@ class Collections:
         self.photos = self.database["photos"]
         self.chunks = self.database["chunks"]
         self.tasks = self.database["tasks"]
+        self.users = self.database["users"]
+        self.factor_resets = self.database["factor_resets"]
+        self.sign_ins = self.database["sign_ins"]
+        self.devices = self.database["devices"]
+        self.attempts = self.database["attempts"]
+        self.spent = self.database["spent"]
 
 
 async def prepare(database: AsyncDatabase[Document], indexes: dict[str, list[IndexModel]]) -> None:

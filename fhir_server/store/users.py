@@ -1,0 +1,111 @@
+"""Users as rows: sealed under the clinic's key, found by a keyed token of their name.
+
+Architecture section 4: who works at a clinic, and who is a patient with a sign-in, stands nowhere in clear.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from pymongo.errors import DuplicateKeyError
+
+from fhir_server.crypto.keyring import Keyring
+from fhir_server.crypto.keys import DataKey, KeyClass, KeyRequest
+from fhir_server.crypto.tokens import Tokenizer
+from fhir_server.kernel import json
+from fhir_server.kernel.errors import UnavailableError
+from fhir_server.smart.signin import user_record
+from fhir_server.smart.signin.factor_reset import Asked
+from fhir_server.smart.signin.users import User
+from fhir_server.store.collections import Collections
+from fhir_server.store.connection import Document, seam
+from fhir_server.store.documents import Documents
+
+CLINIC = KeyRequest((), KeyClass.CLINIC)
+_NAME = "User.username"
+
+
+class UserRows:
+    def __init__(self, collections: Collections, documents: Documents, keyring: Keyring, tokenizer: Tokenizer) -> None:
+        self._rows, self._documents = collections.users, documents
+        self._keyring, self._tokenizer = keyring, tokenizer
+
+    async def named(self, username: str) -> User | None:
+        """A token finds a candidate; the opened row says whether it is the one."""
+        with seam():
+            found = await self._rows.find_one({"token": self._tokenizer.token(_NAME, username)})
+        user = await self._opened(found) if found else None
+        return user if user and user.username == username else None
+
+    async def get(self, id: str) -> User | None:
+        with seam():
+            found = await self._rows.find_one({"_id": id})
+        return await self._opened(found) if found else None
+
+    async def add(self, user: User) -> bool:
+        document = await self._document(user)
+        with seam():
+            try:
+                await self._rows.insert_one(document)
+            except DuplicateKeyError:
+                return False
+        return True
+
+    async def replace(self, user: User) -> User | None:
+        after = dataclasses.replace(user, revision=user.revision + 1)
+        document = await self._document(after)
+        with seam():
+            result = await self._rows.replace_one({"_id": user.id, "revision": user.revision}, document)
+        return after if result.matched_count else None
+
+    async def all(self) -> Sequence[User]:
+        with seam():
+            found = await self._rows.find({}).to_list(None)
+        return sorted([await self._opened(one) for one in found], key=lambda user: user.username)
+
+    async def _document(self, user: User) -> Document:
+        plain = json.encode(user_record.record(user))
+        sealed = self._documents.seal_bytes(plain, "User", user.id, user.revision, await self._key())
+        token = self._tokenizer.token(_NAME, user.username)
+        return {"_id": user.id, "token": token, "revision": user.revision, "sealed": sealed}
+
+    async def _opened(self, found: Document) -> User:
+        id, revision = found["_id"], int(found["revision"])
+        plain = self._documents.open_bytes(found["sealed"], "User", id, revision, await self._key())
+        user = user_record.user(id, revision, json.decode_trusted(plain))
+        if found["token"] != self._tokenizer.token(_NAME, user.username):
+            raise UnavailableError("A stored user does not open: the row was changed outside this server.")
+        return user
+
+    async def _key(self) -> DataKey:
+        return (await self._keyring.data_keys([CLINIC]))[CLINIC]
+
+
+class ResetRequestRows:
+    """Which administrator asked for whose factor to be reset; sealed, so that no row can be made up."""
+
+    def __init__(self, collections: Collections, documents: Documents, keyring: Keyring) -> None:
+        self._rows, self._documents, self._keyring = collections.factor_resets, documents, keyring
+
+    async def asked(self, user: str) -> Asked | None:
+        with seam():
+            found = await self._rows.find_one({"_id": user})
+        if found is None:
+            return None
+        kept = json.decode_trusted(
+            self._documents.open_bytes(found["sealed"], "FactorReset", user, 1, await self._key())
+        )
+        return Asked(user, kept["by"], datetime.fromisoformat(kept["at"]))
+
+    async def ask(self, asked: Asked) -> None:
+        plain = json.encode({"by": asked.by, "at": asked.at.astimezone(UTC).isoformat()})
+        sealed = self._documents.seal_bytes(plain, "FactorReset", asked.user, 1, await self._key())
+        with seam():
+            await self._rows.replace_one({"_id": asked.user}, {"sealed": sealed}, upsert=True)
+
+    async def forget(self, user: str) -> None:
+        with seam():
+            await self._rows.delete_one({"_id": user})
+
+    async def _key(self) -> DataKey:
+        return (await self._keyring.data_keys([CLINIC]))[CLINIC]
