@@ -12,6 +12,8 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 
 from fhir_server.api.error_handlers import fhir_error, http_exception
 from fhir_server.api.health import health
@@ -21,6 +23,7 @@ from fhir_server.api.paging import Paging
 from fhir_server.api.routes import Dispatch
 from fhir_server.api.surface import Surface
 from fhir_server.audit.recorder import Recorder
+from fhir_server.audit.sign_ins import SignInLog
 from fhir_server.consent.gate import Gate
 from fhir_server.crypto.jws import public_jwk, sign_jws
 from fhir_server.crypto.keyring import Keyring
@@ -56,8 +59,16 @@ from fhir_server.search.kinds import KINDS
 from fhir_server.settings import Settings, transport
 from fhir_server.smart.access import Access, may_name, reads_type
 from fhir_server.smart.bearer import Bearer
+from fhir_server.smart.signin.door import Door, Outside, Policy, door
+from fhir_server.smart.signin.handing_over import EngineHandOver
+from fhir_server.smart.signin.messages import EngineMessenger
+from fhir_server.smart.signin.passwords import Effort
+from fhir_server.smart.signin.sessions import Limits
 from fhir_server.smart.token import Tokens
 from fhir_server.store.clinic import ClinicStore, open_store
+from fhir_server.ui.pages import PATHS, Pages
+from fhir_server.ui.static_files import FILES, static
+from fhir_server.ui.surface import Surface as Ui
 
 THE_SERVER = Principal("fhir-server", "fhir-server", "", "", scopes=("system/*.cruds",), name="fhir-server")
 """Who acts when a duty of the server itself writes: recorded like anybody else."""
@@ -81,6 +92,8 @@ class Clinic:
     surface: Surface
     tokens: Tokens
     worker: Worker
+    door: Door
+    pages: Pages
     receipts: Mapping[str, str | list[str]]
 
 
@@ -140,18 +153,34 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         worker = Worker(
             store.tasks,
             {RECONSIDER_PHOTOS: reconsider},
-            (store.events.index, store.photos.sweep),
+            (store.events.index, store.photos.sweep, store.doorway.sweep),
             settings.worker_interval,
         )
-        yield Clinic(settings, store, keyring, engine, surface, tokens, worker, public_jwk(public, "receipts"))
+        entrance = door(
+            store.doorway,
+            _door_policy(settings),
+            Outside(
+                clock=clock,
+                new_id=random_id,
+                new_bytes=RandomBytes(),
+                key=await keyring.named("sign-in-forms", KeyClass.CURSOR),
+                witness=SignInLog(store.audit, base),
+                messenger=EngineMessenger(engine, THE_SERVER),
+                hand_over=EngineHandOver(engine, THE_SERVER, clock, base),
+            ),
+        )
+        pages = Pages(Ui(entrance, engine, None, clock, settings.base_url, base, settings.clinic_name))
+        yield Clinic(
+            settings, store, keyring, engine, surface, tokens, worker, entrance, pages, public_jwk(public, "receipts")
+        )
 
 
-def build_app(settings: Settings) -> FastAPI:
+def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     """The ASGI application; the clinic opens when it starts and closes when it ends."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_clinic(settings) as clinic:
+        async with open_clinic(settings, clock) as clinic:
             app.state.clinic = clinic
             app.state.fhir = Dispatch(clinic.surface)
             yield
@@ -160,10 +189,31 @@ def build_app(settings: Settings) -> FastAPI:
         openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=_SILENT, lifespan=lifespan
     )
     app.add_route("/healthz", health)
+    for path in PATHS:
+        app.add_route(path, _page, methods=["GET", "POST"])
+    for name in FILES:
+        app.add_route(f"/auth/static/{name}", static)
     app.add_exception_handler(FhirError, fhir_error)
     app.add_exception_handler(HTTPException, http_exception)
     app.add_middleware(Envelope, hsts=transport(settings).hsts, fhir=lambda: getattr(app.state, "fhir", None))
     return app
+
+
+async def _page(request: Request) -> Response:
+    """A page of sign-in; `ui` knows which."""
+    clinic: Clinic = request.app.state.clinic
+    return await clinic.pages.answer(request)
+
+
+def _door_policy(settings: Settings) -> Policy:
+    """None of it can leave staff without a second factor (rows S10, S61)."""
+    return Policy(
+        settings.base_url,
+        settings.clinic_name,
+        Effort(settings.password_memory, settings.password_passes),
+        Limits(timedelta(seconds=settings.sign_in_idle), timedelta(seconds=settings.sign_in_lifetime)),
+        settings.patients_by_password,
+    )
 
 
 async def _scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) -> Scribe:

@@ -56,6 +56,7 @@ class Like:
 
 _MONGO_URI = Like(r"(mongodb(\+srv)?://\S+)?", "beginning with mongodb:// or mongodb+srv://")
 _NAME = Like(r"[a-z][a-z0-9_]{0,31}", "1 to 32 of a-z, 0-9 and _, a letter first")
+_TITLE = Like(r"[^\s:<>\"&][^:<>\"&\x00-\x1f\x7f-\x9f]{0,59}", '1 to 60 characters without a colon and < > " &')
 _BASE_URL = Like(r"(https?://(?!\S*/fhir/?$)[^\s/?#@]+(/[^\s?#]*)?)?", "an http(s) URL without /fhir, user and query")
 
 
@@ -86,6 +87,12 @@ class Settings:
     page_lifetime: Annotated[int, "Seconds a link to a further page is good for.", Within(60, 86_400)] = 900
     search_candidates: Annotated[int, "The most resources opened for one order or total.", Within(20, 100_000)] = 2000
     worker_interval: Annotated[float, "Seconds between two looks for background work.", Within(0.05, 3600)] = 1.0
+    clinic_name: Annotated[str, "The clinic's name on the sign-in pages and in authenticator apps.", _TITLE] = "Clinic"
+    sign_in_idle: Annotated[int, "Seconds without a page until a sign-in ends.", Within(60, 86_400)] = 900
+    sign_in_lifetime: Annotated[int, "Seconds after which a sign-in ends in any case.", Within(300, 604_800)] = 36_000
+    patients_by_password: Annotated[bool, "Lets patients and related persons sign in without a second factor."] = True
+    password_memory: Annotated[int, "KiB that hashing a password takes (argon2id).", Within(19_456, 1_048_576)] = 65_536
+    password_passes: Annotated[int, "How often argon2id goes over that memory.", Within(2, 20)] = 3
 
     def __post_init__(self) -> None:
         wrong = [variable for variable in VARIABLES if not variable.allows(getattr(self, variable.field))]

@@ -25,7 +25,9 @@ _HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
 class Envelope:
-    """Outermost. At level debug it logs method, status and time; never a path or a query, which may name somebody.
+    """Outermost. What an answer says by itself of the headers below stands: a page has a policy of its own.
+
+    At level debug it logs method, status and time; never a path or a query, which may name somebody.
 
     `fhir` gives the application for what lies under /fhir, once the clinic is open.
     """
@@ -49,7 +51,9 @@ class Envelope:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message["headers"], *self._always, (b"x-request-id", request_id.encode())]
+                said = {name for name, _ in message["headers"]}
+                missing = [header for header in self._always if header[0] not in said]
+                message["headers"] = [*message["headers"], *missing, (b"x-request-id", request_id.encode())]
                 if _log.isEnabledFor(logging.DEBUG):
                     spent = (perf_counter() - began) * 1000
                     _log.debug("%s %s %.1f ms %s", scope["method"], message["status"], spent, request_id)

@@ -12,7 +12,7 @@ import pytest
 from fhir_server.smart.signin.devices import MOST
 from fhir_server.smart.signin.factor_reset import Asked
 from fhir_server.smart.signin.lockout import Tally
-from fhir_server.smart.signin.sessions import Remembered, SignIn
+from fhir_server.smart.signin.sessions import Chosen, Remembered, SignIn
 from fhir_server.smart.signin.users import Notice, Passkey, Password, RecoveryCodes, State, Totp, User
 from fhir_server.store.doorway import Doorway
 from tests.contract.clinics import store_on
@@ -115,6 +115,7 @@ async def test_a_sign_in_is_found_by_its_secret_and_by_its_id(doorway: AnyDoorwa
         FULL,
         offered="SECRET",
         request="r1",
+        chosen=Chosen("r1", "nurse", "p1"),
         remembered=(Remembered("app", "nurse", "p1", ("patient/*.rs", "openid")),),
     )
     await doorway.sign_ins.add(begun, b"s" * 32)

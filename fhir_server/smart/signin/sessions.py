@@ -47,6 +47,15 @@ class Remembered:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """For one authorization request: in which role, and about whom. None of it is taken from a form later on."""
+
+    request: str
+    role: str | None = None
+    patient: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SignIn:
     """`id` is stable from complete to ended and is no secret. `methods` are amr values (RFC 8176).
 
@@ -67,6 +76,7 @@ class SignIn:
     request: str | None = None
     offered: str | None = field(default=None, repr=False)
     remembered: tuple[Remembered, ...] = ()
+    chosen: Chosen | None = None
     revision: int = 0
 
 

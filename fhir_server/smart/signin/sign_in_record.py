@@ -6,7 +6,7 @@ The layout is ours alone.
 from datetime import UTC, datetime
 
 from fhir_server.kernel.json import Json
-from fhir_server.smart.signin.sessions import Remembered, SignIn
+from fhir_server.smart.signin.sessions import Chosen, Remembered, SignIn
 
 
 def record(sign_in: SignIn) -> Json:
@@ -22,6 +22,7 @@ def record(sign_in: SignIn) -> Json:
         "browser": sign_in.browser,
         "request": sign_in.request,
         "offered": sign_in.offered,
+        "chosen": [sign_in.chosen.request, sign_in.chosen.role, sign_in.chosen.patient] if sign_in.chosen else None,
         "remembered": [
             {"clientId": one.client_id, "role": one.role, "patient": one.patient, "scopes": list(one.scopes)}
             for one in sign_in.remembered
@@ -46,5 +47,6 @@ def sign_in(id: str, seen: datetime, revision: int, kept: Json) -> SignIn:
         remembered=tuple(
             Remembered(one["clientId"], one["role"], one["patient"], tuple(one["scopes"])) for one in kept["remembered"]
         ),
+        chosen=Chosen(*kept["chosen"]) if kept["chosen"] else None,
         revision=revision,
     )

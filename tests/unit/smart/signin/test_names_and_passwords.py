@@ -61,7 +61,7 @@ def test_a_normal_name_is_its_own_spelling(typed: str) -> None:
         "aesthetic2026",
         "Welcome123",
         "correcthorsebatterystaple",
-        "xxpasswords99z",
+        "mypasswordz",
     ],
 )
 def test_what_everybody_tries_is_refused(password: str) -> None:

@@ -1,0 +1,67 @@
+"""The pages on everything in memory: a door, an engine, the authorization endpoint; and browsers that go there."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from httpx2 import ASGITransport, AsyncClient
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fhir_server.engine.call import Call, Interaction
+from fhir_server.kernel.json import Json
+from fhir_server.smart.access import Access
+from fhir_server.smart.signin.users import User
+from fhir_server.ui.pages import PATHS, Pages
+from fhir_server.ui.static_files import FILES, static
+from fhir_server.ui.surface import Surface
+from tests.browsing import Browser, Page
+from tests.fakes.authorizations import FakeAuthorizations
+from tests.fakes.clinic import BASE
+from tests.fakes.door import PASSWORD, FakeDoor
+from tests.unit.engine.calls import SYSTEM, Running, running
+
+
+@dataclass
+class Entrance:
+    door: FakeDoor
+    engine: Running
+    authorizations: FakeAuthorizations
+    app: Starlette
+
+    @asynccontextmanager
+    async def browser(self, address: str = "192.0.2.7") -> AsyncIterator[Browser]:
+        transport = ASGITransport(self.app, client=(address, 5))
+        async with AsyncClient(transport=transport, base_url=self.door.base_url) as http:
+            yield Browser(http, self.door.base_url, address)
+
+    async def store(self, resource: Json) -> None:
+        call = Call(Interaction.UPDATE, SYSTEM, self.door.clock.now(), resource["resourceType"], resource["id"])
+        await self.engine.engine.update(call, resource)
+
+    async def sign_in(self, browser: Browser, user: User, request: str | None = None) -> Page:
+        """With password and code, to wherever it leads."""
+        page = await browser.get(f"/auth/sign-in{f'?request={request}' if request else ''}")
+        page = await browser.submit(page, "/sign-in", username=user.username, password=PASSWORD)
+        if user.totp is None:
+            return page
+        self.door.clock.advance(timedelta(seconds=90))
+        return await browser.submit(page, "/second-factor", code=self.door.code(user))
+
+
+def entrance(base_url: str = "http://localhost:8000", **given: bool) -> Entrance:
+    """`given`: patients_by_password."""
+    door = FakeDoor(base_url=base_url, **given)
+    engine = running(Access(BASE))
+    authorizations = FakeAuthorizations(door.clock)
+    pages = Pages(Surface(door.open, engine.engine, authorizations, door.clock, base_url, BASE, "Clinic Ü"))
+
+    async def page(request: Request) -> Response:
+        return await pages.answer(request)
+
+    routes = [Route(path, page, methods=["GET", "POST", "PUT"]) for path in PATHS]
+    statics = [Route(f"/auth/static/{name}", static) for name in FILES]
+    return Entrance(door, engine, authorizations, Starlette(routes=[*routes, *statics]))
