@@ -132,6 +132,7 @@ class Browser:
         raise AssertionError("It goes round in circles.")
 
     async def _ask(self, method: str, path: str, fields: Fields, headers: dict[str, str]) -> Response:
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
         if method == "GET":
             return await self.http.request("GET", path, headers=headers)
         return await self.http.request(

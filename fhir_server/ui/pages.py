@@ -94,7 +94,9 @@ class Pages:
 
     def _fault(self, request: Request, failure: FhirError) -> Response:
         """Said in plain words; what exactly it was helps nobody here but an attacker."""
-        words = Words(chosen(None, (), request.headers.get("accept-language", "")))
+        words = Words(
+            chosen(self._cookies.read(request, cookies.LANGUAGE), (), request.headers.get("accept-language", ""))
+        )
         key = "form-refused" if isinstance(failure, ForbiddenError) else "unavailable"
         if failure.status < _OURS and not isinstance(failure, ForbiddenError):
             key = "request-wrong"

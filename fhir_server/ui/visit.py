@@ -13,7 +13,7 @@ from fhir_server.smart.signin.users import User
 from fhir_server.ui import cookies, forms
 from fhir_server.ui.cookies import Cookies
 from fhir_server.ui.forms import Form
-from fhir_server.ui.language import Words, chosen
+from fhir_server.ui.language import LANGUAGES, Words, chosen
 from fhir_server.ui.surface import Surface
 
 _MOST_REQUEST_ID = 200
@@ -66,6 +66,7 @@ async def visit(surface: Surface, request: Request) -> Visit:
     asked = (form.get("request") or request.query_params.get("request", ""))[:_MOST_REQUEST_ID] or None
     pending = await surface.authorizations.pending(asked) if asked and surface.authorizations else None
     wanted = request.query_params.get("lang")
+    wanted = wanted if wanted in LANGUAGES else None
     spoken = chosen(
         wanted or jar.read(request, cookies.LANGUAGE),
         pending.ui_locales if pending else (),
@@ -82,7 +83,7 @@ async def visit(surface: Surface, request: Request) -> Visit:
         browser=browser,
         visit=fresh,
         words=Words(spoken),
-        language=spoken if wanted == spoken else None,
+        language=wanted,
         asked=asked,
         pending=pending,
         signed=signed,

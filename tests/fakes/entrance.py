@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from httpx2 import ASGITransport, AsyncClient
 from starlette.applications import Starlette
@@ -35,8 +36,10 @@ class Entrance:
     @asynccontextmanager
     async def browser(self, address: str = "192.0.2.7") -> AsyncIterator[Browser]:
         transport = ASGITransport(self.app, client=(address, 5))
-        async with AsyncClient(transport=transport, base_url=self.door.base_url) as http:
-            yield Browser(http, self.door.base_url, address)
+        parts = urlsplit(self.door.base_url)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        async with AsyncClient(transport=transport, base_url=origin) as http:
+            yield Browser(http, origin, address)
 
     async def store(self, resource: Json) -> None:
         call = Call(Interaction.UPDATE, SYSTEM, self.door.clock.now(), resource["resourceType"], resource["id"])
@@ -45,6 +48,8 @@ class Entrance:
     async def sign_in(self, browser: Browser, user: User, request: str | None = None) -> Page:
         """With password and code, to wherever it leads."""
         page = await browser.get(f"/auth/sign-in{f'?request={request}' if request else ''}")
+        if page.heading == "Your sign-in":
+            page = await browser.get("/auth/again")
         page = await browser.submit(page, "/sign-in", username=user.username, password=PASSWORD)
         if user.totp is None:
             return page
