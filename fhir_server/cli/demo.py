@@ -14,7 +14,7 @@ from importlib.resources import files
 from types import FrameType
 
 from fhir_server.app import Clinic, open_clinic
-from fhir_server.cli import place
+from fhir_server.cli import demo_people, place
 from fhir_server.cli.serve import listen, listening_socket
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.kernel import json
@@ -41,7 +41,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     ):
         running = replace(settings, mongo_uri=mongo.uri)
         asyncio.run(_load(running))
-        place.write(running)
+        place.write(running, demo_people.told())
 
         async def ready() -> None:
             print(_welcome(running), flush=True)
@@ -61,7 +61,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _welcome(settings: Settings) -> str:
-    data = f" --data-dir {settings.data_dir}"
+    data, people = f" --data-dir {settings.data_dir}", demo_people.people()
     return f"""
 A demo clinic is running; everybody in it is invented.
 
@@ -69,7 +69,13 @@ A demo clinic is running; everybody in it is invented.
   description   {settings.base_url}/fhir/metadata
   particulars   {settings.data_dir / place.NAME}
 
-Sign in with a token (good for {settings.token_lifetime} seconds; its issue is recorded):
+Sign in as {people[0].username}, or as one of the other roles (particulars has each password and TOTP secret):
+
+  {settings.base_url}/auth/sign-in
+  password      {people[0].password}
+  code          .venv/bin/python -c "import pyotp; print(pyotp.TOTP('{people[0].totp_secret}').now())"
+
+Or with a token (good for {settings.token_lifetime} seconds; its issue is recorded):
 
   TOKEN=$(.venv/bin/fhir-server token{data} --scope 'system/*.cruds' | tail -n 1)
   curl -H "Authorization: Bearer $TOKEN" '{settings.base_url}/fhir/Patient?name=camille'
@@ -87,6 +93,7 @@ async def _load(settings: Settings) -> None:
         # between is finished by the next, unless somebody withdrew the consent meanwhile.
         with contextlib.suppress(NoLegalBasisError):
             await _load_photo(clinic)
+        await demo_people.load(clinic, LOADER)
 
 
 async def _load_photo(clinic: Clinic) -> None:

@@ -4,6 +4,7 @@ Its fields are fixed: scripts outside rely on them.
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from fhir_server.settings import Settings
 NAME = "demo.json"
 
 
-def write(settings: Settings) -> Path:
+def write(settings: Settings, users: Sequence[Mapping[str, str]] = ()) -> Path:
     """Complete and of mode 600 before it has its name."""
     place = settings.data_dir / NAME
     content = {
@@ -25,7 +26,7 @@ def write(settings: Settings) -> Path:
         "issuer": settings.base_url,
         "mongo_uri": settings.mongo_uri,
         "clients": [],
-        "users": [],
+        "users": list(users),
     }
     draft = place.with_name(f".{NAME}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -31,8 +31,8 @@ class Signed:
 class Visit:
     """`browser` is the strongest secret that this browser holds: what its forms are tied to.
 
-    `visit` is the one it was given now, where it had none. `pending` is None without a request and for an unknown one;
-    `asked` tells the two apart.
+    `visit` is the one it was given now, where it had none of any kind. `pending` is None without a request and for an
+    unknown one; `asked` tells the two apart.
     """
 
     place: Place
@@ -61,7 +61,7 @@ async def visit(surface: Surface, request: Request) -> Visit:
     session, begun = jar.read(request, cookies.SESSION), jar.read(request, cookies.BEGUN)
     signed, half = await _signed(surface, session, complete=True), await _signed(surface, begun, complete=False)
     seen = jar.read(request, cookies.VISIT)
-    fresh = None if seen else surface.door.outside.new_secret()
+    fresh = None if seen or signed or half else surface.door.outside.new_secret()
     browser = (session if signed else None) or (begun if half else None) or seen or fresh or ""
     asked = (form.get("request") or request.query_params.get("request", ""))[:_MOST_REQUEST_ID] or None
     pending = await surface.authorizations.pending(asked) if asked and surface.authorizations else None

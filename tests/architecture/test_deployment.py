@@ -14,7 +14,7 @@ from tests.architecture.files import ROOT
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
-PLANNED = {"serve", "work", "demo", "token", "keys", "backup", "verify", "reindex"}
+PLANNED = {"serve", "work", "demo", "token", "users", "keys", "backup", "verify", "reindex"}
 SECRET = re.compile(r"PASSWORD|SECRET|PASSPHRASE|_KEY$|CREDENTIAL")
 
 
