@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
 from urllib.parse import urlencode
 
 from httpx2 import AsyncClient, Response
@@ -99,7 +100,7 @@ class Browser:
     async def post(self, path: str, fields: Fields, **headers: str) -> Page:
         return await self._follow(await self._ask("POST", path, fields, {"Origin": self.origin, **headers}))
 
-    async def submit(self, page: Page, ending: str, button: str = "", **typed: str | list[str]) -> Page:
+    async def submit(self, page: Page, ending: str, button: str = "", **typed: Any) -> Page:
         """Fill in the form and press a button: its `value`, or its `formaction`'s ending."""
         form = page.form(ending)
         fields = [(name, value) for name, value in form.fields if name not in typed]

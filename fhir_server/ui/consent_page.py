@@ -9,7 +9,6 @@ from fhir_server.smart.signin.choices import (
     Choice,
     DataOffer,
     Offer,
-    PlainOffer,
     everything,
     granted,
     grants_something,
@@ -93,10 +92,5 @@ def _values(
         "user": signed.user,
         "role": chosen.role if chosen else None,
         "patient": chosen.patient if chosen else None,
-        "explained": [explained(words, offer, choice) for offer in offered if not _is_given(offer)],
-        "given": [offer.scope for offer in offered if isinstance(offer, PlainOffer) and offer.given],
+        "explained": explained(words, offered, choice),
     }
-
-
-def _is_given(offer: Offer) -> bool:
-    return isinstance(offer, PlainOffer) and offer.given

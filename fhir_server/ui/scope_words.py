@@ -3,11 +3,12 @@
 R-SMART-024; WCAG 2.2 success criterion 3.1.5: what is granted can be read without knowing FHIR.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from fhir_server.smart.signin.choices import Choice, DataOffer, Offer
+from fhir_server.smart.signin.choices import Choice, DataOffer, Offer, PlainOffer
 from fhir_server.ui.language import Words
 
 
@@ -23,23 +24,30 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """`ticks` grant; `narrowing` takes away from what they grant. `scope` is how FHIR says it."""
+    """`ticks` grant; `narrowing` takes away from what they grant. `scopes` is how FHIR says it."""
 
     heading: Markup
-    scope: str
+    scopes: tuple[str, ...]
     ticks: tuple[Tick, ...]
     narrowing: tuple[Tick, ...]
     narrowing_heading: Markup | None
     whole_narrowed: bool
 
 
-def explained(words: Words, offer: Offer, choice: Choice) -> Explained:
-    if isinstance(offer, DataOffer):
-        return _data(words, offer, choice)
-    key = f"scope-{offer.scope}"
-    label = words(key) if words.knows(key) else words("scope-other", scope=offer.scope)
-    tick = Tick("plain", str(offer.place), label, offer.place in choice.plain)
-    return Explained(label, offer.scope, (tick,), (), None, whole_narrowed=False)
+def explained(words: Words, offered: Sequence[Offer], choice: Choice) -> tuple[Explained, ...]:
+    """All plain scopes together, then each scope on data by itself. What is not asked about is left out."""
+    plain = [offer for offer in offered if isinstance(offer, PlainOffer) and not offer.given]
+    data = [_data(words, offer, choice) for offer in offered if isinstance(offer, DataOffer)]
+    return (*([_about_you(words, plain, choice)] if plain else []), *data)
+
+
+def _about_you(words: Words, offered: Sequence[PlainOffer], choice: Choice) -> Explained:
+    def label(scope: str) -> Markup:
+        return words(f"scope-{scope}") if words.knows(f"scope-{scope}") else words("scope-other", scope=scope)
+
+    ticks = tuple(Tick("plain", str(offer.place), label(offer.scope), offer.place in choice.plain) for offer in offered)
+    scopes = tuple(offer.scope for offer in offered)
+    return Explained(words("about-you"), scopes, ticks, (), None, whole_narrowed=False)
 
 
 def type_words(words: Words, type: str) -> Markup:
@@ -49,7 +57,8 @@ def type_words(words: Words, type: str) -> Markup:
 
 def _data(words: Words, offer: DataOffer, choice: Choice) -> Explained:
     place = str(offer.place)
-    what = words("type-all") if offer.type == "*" else type_words(words, offer.type)
+    heading = words("type-all") if offer.type == "*" else type_words(words, offer.type)
+    what = heading if heading == offer.type else heading[:1].lower() + heading[1:]
     ticks = []
     if offer.reading:
         label = words(f"read-{offer.context}", what=what)
@@ -57,13 +66,13 @@ def _data(words: Words, offer: DataOffer, choice: Choice) -> Explained:
     if offer.writing:
         label = words(f"write-{offer.context}", what=what, how=_writing(words, offer.writing))
         ticks.append(Tick("write", place, label, offer.place in choice.writing))
-    narrowing, heading = _narrowing(words, offer, choice)
+    narrowing, narrowing_heading = _narrowing(words, offer, choice)
     return Explained(
-        what,
-        f"{offer.context}/{offer.type}.{offer.letters}{offer.query}",
+        heading,
+        (offer.scope,),
         tuple(ticks),
         narrowing,
-        heading,
+        narrowing_heading,
         whole_narrowed=any(not tick.ticked for tick in narrowing),
     )
 

@@ -1,4 +1,4 @@
-"""The stylesheet and the one script, out of the package.
+"""The stylesheet, the icon and the one script, out of the package.
 
 Fixed names, read once: no path of a request ever reaches the file system.
 """
@@ -11,7 +11,9 @@ from types import MappingProxyType
 from starlette.requests import Request
 from starlette.responses import Response
 
-FILES: Mapping[str, str] = MappingProxyType({"style.css": "text/css", "passkey.js": "text/javascript"})
+FILES: Mapping[str, str] = MappingProxyType(
+    {"style.css": "text/css", "passkey.js": "text/javascript", "icon.svg": "image/svg+xml"}
+)
 
 
 async def static(request: Request) -> Response:

@@ -1,7 +1,6 @@
 """One request to a page: which browser, who is signed in there or half, what a client waits for, in which language."""
 
-from dataclasses import dataclass, field, replace
-from typing import Self
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
@@ -46,9 +45,6 @@ class Visit:
     begun: Signed | None
     form: Form
     path: str
-
-    def now(self, signed: Signed | None = None, begun: Signed | None = None) -> Self:
-        return replace(self, signed=signed or self.signed, begun=begun or self.begun)
 
 
 async def visit(surface: Surface, request: Request) -> Visit:

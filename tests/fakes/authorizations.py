@@ -11,8 +11,8 @@ CALLBACK = "https://app.example/callback"
 
 
 class FakeAuthorizations:
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, callback: str = CALLBACK) -> None:
+        self._clock, self.callback = clock, callback
         self.waiting: dict[str, Pending] = {}
         self.approved: dict[str, Approval] = {}
         self.denied: dict[str, str] = {}
@@ -43,9 +43,9 @@ class FakeAuthorizations:
     async def approve(self, id: str, approval: Approval) -> str:
         del self.waiting[id]
         self.approved[id] = approval
-        return f"{CALLBACK}?code=c-{id}"
+        return f"{self.callback}?code=c-{id}"
 
     async def deny(self, id: str, error: str = "access_denied") -> str:
         del self.waiting[id]
         self.denied[id] = error
-        return f"{CALLBACK}?error={error}"
+        return f"{self.callback}?error={error}"

@@ -20,7 +20,7 @@ from fhir_server.ui.pages import PATHS, Pages
 from fhir_server.ui.static_files import FILES, static
 from fhir_server.ui.surface import Surface
 from tests.browsing import Browser, Page
-from tests.fakes.authorizations import FakeAuthorizations
+from tests.fakes.authorizations import CALLBACK, FakeAuthorizations
 from tests.fakes.clinic import BASE
 from tests.fakes.door import PASSWORD, FakeDoor
 from tests.unit.engine.calls import SYSTEM, Running, running
@@ -57,16 +57,21 @@ class Entrance:
         return await browser.submit(page, "/second-factor", code=self.door.code(user))
 
 
-def entrance(base_url: str = "http://localhost:8000", **given: bool) -> Entrance:
-    """`given`: patients_by_password."""
-    door = FakeDoor(base_url=base_url, **given)
+def entrance(
+    base_url: str = "http://localhost:8000", callback: str = CALLBACK, *, patients_by_password: bool = True
+) -> Entrance:
+    """The client's own page is served here too, for whoever comes to it."""
+    door = FakeDoor(base_url=base_url, patients_by_password=patients_by_password)
     engine = running(Access(BASE))
-    authorizations = FakeAuthorizations(door.clock)
+    authorizations = FakeAuthorizations(door.clock, callback)
     pages = Pages(Surface(door.open, engine.engine, authorizations, door.clock, base_url, BASE, "Clinic Ü"))
 
     async def page(request: Request) -> Response:
         return await pages.answer(request)
 
-    routes = [Route(path, page, methods=["GET", "POST", "PUT"]) for path in PATHS]
+    async def client(request: Request) -> Response:
+        return Response("<title>The app</title>", media_type="text/html")
+
+    routes = [Route("/callback", client), *(Route(path, page, methods=["GET", "POST", "PUT"]) for path in PATHS)]
     statics = [Route(f"/auth/static/{name}", static) for name in FILES]
     return Entrance(door, engine, authorizations, Starlette(routes=[*routes, *statics]))

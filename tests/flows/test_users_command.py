@@ -235,10 +235,8 @@ def test_who_leaves_hands_over_care_teams_and_tasks(terminal: Terminal, env: Map
                     "owner": {"reference": "Practitioner/carl"},
                 },
             ):
-                call = Call(
-                    Interaction.UPDATE, THE_SERVER, clinic.surface.clock.now(), resource["resourceType"], resource["id"]
-                )  # type: ignore[arg-type]  # both are texts
-                await clinic.engine.update(call, resource)
+                now, type, id = clinic.surface.clock.now(), str(resource["resourceType"]), str(resource["id"])
+                await clinic.engine.update(Call(Interaction.UPDATE, THE_SERVER, now, type, id), resource)
 
     asyncio.run(fill())
 

@@ -49,6 +49,7 @@ class DataOffer:
     """
 
     place: int
+    scope: str
     context: str
     type: str
     letters: str
@@ -129,6 +130,7 @@ def _offer(place: int, scope: str) -> Offer:
     v1 = letters in _V1
     return DataOffer(
         place,
+        scope,
         context,
         type,
         _V1.get(letters, letters),

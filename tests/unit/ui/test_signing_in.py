@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pyotp
 import pytest
 
 from fhir_server.kernel import json
+from fhir_server.kernel.errors import ForbiddenError, UnavailableError
 from fhir_server.smart.signin.administration import NewUser
+from fhir_server.smart.signin.sessions import Sessions
 from tests.browsing import Browser, Page
 from tests.fakes.authenticator import FakeAuthenticator
 from tests.fakes.authorizations import CALLBACK
@@ -321,7 +324,7 @@ async def test_a_patient_is_about_themselves_and_nobody_else(at: Entrance, brows
         forged = await browser.post(
             f"/auth/{path}", [("form_token", form_token(page)), ("request", "r2"), ("patient", "p2"), ("plain", "0")]
         )
-    assert forged.status in {200, 303}
+        assert forged.status in {200, 303}
     assert at.authorizations.approved["r2"].patient == "p1"
 
 
@@ -355,7 +358,7 @@ async def test_r_smart_024_what_is_unticked_is_not_granted(at: Entrance, browser
     assert page.text.count("add, correct, delete") == 1
 
     lab = "http://terminology.hl7.org/CodeSystem/observation-category|laboratory"
-    typed: dict[str, str | list[str]] = {"plain": ["0"], "read": ["2", "3"], "write": [], "categories-3": [lab]}
+    typed: dict[str, Any] = {"plain": ["0"], "read": ["2", "3"], "write": [], "categories-3": [lab]}
     await browser.submit(page, "/consent", **typed)
 
     assert at.authorizations.approved["r1"].scopes == (
@@ -369,7 +372,7 @@ async def test_with_nothing_ticked_nothing_is_granted(at: Entrance, browser: Bro
     ana = await at.door.person("ana")
     at.authorizations.ask(scopes=("launch/patient", "user/Patient.rs"), needs_patient=False)
     page = await at.sign_in(browser, ana, "r1")
-    nothing: dict[str, str | list[str]] = {"plain": [], "read": [], "write": []}
+    nothing: dict[str, Any] = {"plain": [], "read": [], "write": []}
 
     page = await browser.submit(page, "/consent", **nothing)
 
@@ -403,7 +406,7 @@ async def test_who_is_signed_in_already_goes_straight_to_consent(at: Entrance, b
 
 @pytest.mark.parametrize("given", [{"prompt": ("login",)}, {"max_age": 60}])
 async def test_prompt_login_and_max_age_ask_for_a_proof_again(
-    at: Entrance, browser: Browser, given: dict[str, object]
+    at: Entrance, browser: Browser, given: dict[str, Any]
 ) -> None:
     ana = await at.door.person("ana")
     await at.sign_in(browser, ana)
@@ -534,3 +537,95 @@ async def test_t75_another_person_on_the_browser_is_signed_in_alone(at: Entrance
 
     assert at.authorizations.approved["r1"].subject == ben.id
     assert await at.door.open.sessions.of_user(ana.id) == []
+
+
+async def test_s60_a_role_that_sees_no_patient_finds_none(
+    at: Entrance, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = await at.door.person("ana", "marketing")
+    at.authorizations.ask(needs_patient=True)
+    page = await at.sign_in(browser, ana, "r1")
+
+    async def refused(*given: object) -> None:
+        raise ForbiddenError("No granted scope allows it.")
+
+    monkeypatch.setattr(at.engine.engine, "search", refused)
+
+    assert "Nobody found" in (await browser.submit(page, "/patient", name="Lef")).text
+
+
+async def test_t57_where_the_record_cannot_be_read_nothing_is_granted(
+    at: Entrance, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = await at.door.person("ana")
+    at.authorizations.ask(patient="p1")
+
+    async def away(*given: object) -> None:
+        raise UnavailableError("The database did not answer.")
+
+    monkeypatch.setattr(at.engine.engine, "read", away)
+
+    page = await at.sign_in(browser, ana, "r1")
+
+    assert page.status == 503
+    assert "cannot answer now" in page.text
+    assert at.authorizations.approved == {}
+
+
+async def test_t57_where_nothing_can_be_recorded_nobody_gets_in(
+    at: Entrance, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = await at.door.person("ana")
+
+    async def full(*given: object, **named: object) -> None:
+        raise UnavailableError("The audit log cannot keep up.")
+
+    monkeypatch.setattr(at.door.witness, "witness", full)
+
+    page = await at.sign_in(browser, ana)
+
+    assert page.status == 503
+    assert "session" not in browser.http.cookies
+
+
+async def test_a_patient_is_picked_after_the_role(at: Entrance, browser: Browser) -> None:
+    ana = await at.door.person("ana", "nurse", "administrator")
+    at.authorizations.ask(needs_patient=True)
+    page = await at.sign_in(browser, ana, "r1")
+
+    assert (await browser.get("/auth/patient?request=r1")).heading == "In which role?"
+    forged = [("form_token", form_token(page)), ("request", "r1"), ("patient", "p1")]
+    assert (await browser.post("/auth/patient", forged)).heading == "In which role?"
+
+
+@pytest.mark.parametrize("path", ["again", "enrol", "new-password"])
+async def test_who_is_not_signed_in_proves_nothing_again(at: Entrance, browser: Browser, path: str) -> None:
+    assert (await browser.get(f"/auth/{path}")).heading == "Sign in"
+
+
+async def test_a_sign_in_that_ended_while_it_was_completed_begins_again(
+    at: Entrance, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = await at.door.person("ana")
+    page = await browser.submit(await browser.get("/auth/sign-in"), "/sign-in", username="ana", password=PASSWORD)
+
+    async def lost(*given: object) -> None:
+        return None
+
+    monkeypatch.setattr(Sessions, "complete", lost)
+
+    assert (await browser.submit(page, "/second-factor", code=at.door.code(ana))).heading == "Sign in"
+
+
+async def test_an_enrolment_that_cannot_be_kept_is_not_begun(
+    at: Entrance, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = await at.door.person("ana")
+    await at.sign_in(browser, ana)
+
+    async def lost(*given: object) -> None:
+        return None
+
+    monkeypatch.setattr(Sessions, "keep", lost)
+
+    assert (await browser.get("/auth/enrol")).heading == "Sign in again"
