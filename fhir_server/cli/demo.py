@@ -73,7 +73,7 @@ Sign in as {people[0].username}, or as one of the other roles (particulars has e
 
   {settings.base_url}/auth/sign-in
   password      {people[0].password}
-  code          .venv/bin/python -c "import pyotp; print(pyotp.TOTP('{people[0].totp_secret}').now())"
+  code          .venv/bin/fhir-server users code {people[0].username}
 
 Or with a token (good for {settings.token_lifetime} seconds; its issue is recorded):
 

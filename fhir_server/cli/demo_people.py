@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 
 from fhir_server.app import Clinic
+from fhir_server.cli.faults import CommandError
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.kernel import json
+from fhir_server.kernel.clock import SystemClock
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
+from fhir_server.smart.signin import totp
 from fhir_server.smart.signin.administration import NewUser
 from fhir_server.smart.signin.users import Password, Totp
 
@@ -58,6 +61,14 @@ def told() -> list[dict[str, str]]:
         }
         for one in people()
     ]
+
+
+def code_of(username: str) -> str:
+    """The present code of a secret that everybody may know. Raises CommandError for anybody else's."""
+    for person in people():
+        if person.username == username:
+            return totp.code(person.totp_secret, SystemClock().now())
+    raise CommandError("Only somebody of the demo clinic has a secret that this command knows.")
 
 
 async def load(clinic: Clinic, loader: Principal) -> None:

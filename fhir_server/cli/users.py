@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fhir_server.app import Clinic, open_clinic
-from fhir_server.cli import asking, place
+from fhir_server.cli import asking, demo_people, place
 from fhir_server.cli.faults import CommandError
 from fhir_server.cli.record import OPERATOR, record
 from fhir_server.engine.call import Principal
@@ -51,13 +51,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--password", action="store_true", help="the last line printed is the new password")
     what.add_argument("--factor", action="store_true", help="by two administrators, one after the other")
     reset.add_argument("--by", help="the administrator who resets a factor; asked for password and code")
+    action("code", "Show the present one-time code of somebody of the demo clinic, in place of an app.").add_argument(
+        "username"
+    )
     leave = action("leave", "Let a user leave: no way in is left, care teams and open tasks go to another.")
     leave.add_argument("username")
     leave.add_argument("--to", required=True, help="the user who takes over")
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    asyncio.run(_run(place.beside(settings), arguments))
+    if arguments.action == "code":
+        print(demo_people.code_of(arguments.username))
+    else:
+        asyncio.run(_run(place.beside(settings), arguments))
     return 0
 
 

@@ -20,7 +20,7 @@ from fhir_server.kernel import json
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).parent / "fhir-server"
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NAMES = ("token", "closed", "found", "read", "media", "photo", "refused", "withdrawn", "gone", "receipt", "log")
+NAMES = ("token", "closed", "found", "read", "media", "photo", "refused", "withdrawn", "gone", "receipt", "log", "code")
 PATIENCE = 240
 DONE = "@@ the block ended @@"
 
@@ -198,3 +198,7 @@ def test_the_log_tells_of_reads_of_the_deletion_and_of_the_refusal(tour: Mapping
 
     assert {"R", "E", "D"} <= actions
     assert "403: There is no legal basis for this photo" in tour["log"]
+
+
+def test_a_one_time_code_stands_in_for_the_app(tour: Mapping[str, str]) -> None:
+    assert re.fullmatch(r"\d{6}", tour["code"].strip())

@@ -25,26 +25,31 @@ def address(secret: str, username: str, issuer: str) -> str:
     return pyotp.TOTP(secret).provisioning_uri(name=username, issuer_name=issuer)
 
 
+def code(secret: str, now: datetime) -> str:
+    """What an app with this secret shows now."""
+    return pyotp.TOTP(secret).at(now)
+
+
 def readable(secret: str) -> str:
     """In groups of four, for who types it."""
     return " ".join(secret[at : at + 4] for at in range(0, len(secret), 4))
 
 
-def enrolled(secret: str, code: str, now: datetime) -> Totp | None:
+def enrolled(secret: str, typed: str, now: datetime) -> Totp | None:
     """The factor, once its first code proves that an app has the secret."""
-    step = _step_of(secret, code, now, after=-1)
+    step = _step_of(secret, typed, now, after=-1)
     return None if step is None else Totp(secret, now, step)
 
 
-def used(totp: Totp, code: str, now: datetime) -> Totp | None:
+def used(totp: Totp, typed: str, now: datetime) -> Totp | None:
     """The factor after this code, which it will not take again; None where the code is wrong, old or used."""
-    step = _step_of(totp.secret, code, now, after=totp.last_step)
+    step = _step_of(totp.secret, typed, now, after=totp.last_step)
     return None if step is None else Totp(totp.secret, totp.since, step)
 
 
-def _step_of(secret: str, code: str, now: datetime, *, after: int) -> int | None:
+def _step_of(secret: str, text: str, now: datetime, *, after: int) -> int | None:
     """The step whose code it is. Every candidate is compared, whatever the first says."""
-    typed = re.sub(r"\s", "", code)
+    typed = re.sub(r"\s", "", text)
     if not _DIGITS.fullmatch(typed):
         return None
     present = int(now.timestamp()) // _STEP
