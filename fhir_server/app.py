@@ -41,6 +41,7 @@ from fhir_server.engine.existence import Existence
 from fhir_server.engine.history import Histories
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.pipeline import Pipeline
+from fhir_server.engine.records import Records
 from fhir_server.engine.transaction import Transactions
 from fhir_server.engine.validation import Validation
 from fhir_server.fhir.capability import Offer, statements
@@ -118,6 +119,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 Gate(store.resources, store.heads),  # on what legal basis
                 Intake(store.photos),  # photos leave the JSON, sealed
                 Withdrawal(),  # a withdrawn consent queues a new decision on the photos
+                Records(),  # a patient's records are labelled, and can be read
                 Recorder(store.audit, base),  # nothing happens unrecorded
             )
         )

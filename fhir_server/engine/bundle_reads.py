@@ -8,21 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from fhir_server.engine.answers import call_of, search_of, searching
-from fhir_server.engine.bundle_entries import Entry, at_entry
+from fhir_server.engine.bundle_entries import READS, Entry, at_entry
 from fhir_server.engine.call import Call, Trace
 from fhir_server.engine.change import Change
 from fhir_server.engine.interactions import Engine
 from fhir_server.kernel.errors import FhirError, GoneError
 from fhir_server.kernel.identity import ResourceKey
 
-_READS = frozenset({"GET", "HEAD"})
-
 
 async def require_answers(
     engine: Engine, call: Call, entries: Sequence[Entry], changes: Iterable[Change], base: str
 ) -> None:
     """Raises what the first GET that cannot be answered would end in, with its place."""
-    reads = [entry for entry in entries if entry.method in _READS]
+    reads = [entry for entry in entries if entry.method in READS]
     written = {change.key: change for change in changes} if reads else {}
     for entry in reads:
         try:

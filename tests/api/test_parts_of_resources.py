@@ -91,14 +91,16 @@ async def test_r_fhir_059_the_whole_is_not_marked(doctor: Caller, parted: Json, 
 
 async def test_r_fhir_059_the_whole_goes_out_as_it_was_sealed(doctor: Caller) -> None:
     """To the byte: what is not changed is not written anew."""
-    body = b'{"resourceType":"Patient","id":"sealed","name":[{"family":"S\\u00e9"}],"multipleBirthInteger":2}'
-    await doctor.put("/fhir/Patient/sealed", body)
+    written = json.encode(NARRATIVE)
+    body = b'{"resourceType":"Patient","id":"sealed","name":[{"family":"S\\u00e9"}],"multipleBirthInteger":2,"text":'
+    await doctor.put("/fhir/Patient/sealed", body + written + b"}")
 
     plain = await doctor.get("/fhir/Patient/sealed")
     whole = await doctor.get("/fhir/Patient/sealed?_summary=false")
 
     assert plain.content == whole.content
-    assert plain.content.endswith('"name":[{"family":"Sé"}],"multipleBirthInteger":2}'.encode())
+    told = '"name":[{"family":"Sé"}],"multipleBirthInteger":2,"text":'.encode()
+    assert plain.content.endswith(told + written + b"}")
 
 
 async def test_a_part_keeps_the_digits(doctor: Caller) -> None:
@@ -184,7 +186,7 @@ async def test_a_write_that_is_answered_with_the_resource_shows_the_part_that_wa
     refused = await doctor.put(f"{path}?_summary=some", {**patient(), "id": read(made)["id"]})
 
     assert read(made).keys() == ALWAYS | {"gender"}
-    assert read(changed).keys() == ALWAYS
+    assert read(changed).keys() == ALWAYS | {"text"}
     assert refused.status_code == 400
     assert read(await doctor.get(path))["meta"]["versionId"] == "2", "a refused question writes nothing"
 

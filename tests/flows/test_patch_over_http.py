@@ -66,7 +66,8 @@ async def test_r_fhir_014_a_json_patch_makes_the_next_version(clinic: InProcess,
     assert answer.headers["etag"] == 'W/"2"'
     told = read(answer)
     meta = {"versionId": "2", "lastUpdated": told["meta"]["lastUpdated"]}
-    assert told == {**person, "gender": "female", "meta": {**person["meta"], **meta}}
+    assert told == {**person, "gender": "female", "text": told["text"], "meta": {**person["meta"], **meta}}
+    assert "Gender: female" in told["text"]["div"], "the narrative that the server wrote follows"
     assert read(await doctor.get(f"/fhir/Patient/{person['id']}")) == told
     assert said(recorded.only) == ("patch", "0")
 
