@@ -21,7 +21,7 @@ _NOT_TOLD = frozenset(
         *("modifierExtension", "identifier", "photo", "data", "url", "hash", "size", "contentType", "system", "use"),
     }
 )
-_MOST_MEMBERS, _MOST_CHARACTERS, _MOST_DEPTH = 10, 200, 2
+_MOST_MEMBERS, _MOST_CHARACTERS, _MOST_DEPTH = 5, 200, 2
 _MOST_IN_ALL = 2_000
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")

@@ -2,7 +2,13 @@
 
 import pytest
 
-from fhir_server.engine.integrity import refuse_log_change, refuse_telling_id, require_id, require_type
+from fhir_server.engine.integrity import (
+    refuse_log_change,
+    refuse_telling_id,
+    refuse_telling_subjects,
+    require_id,
+    require_type,
+)
 from fhir_server.kernel.errors import InvalidRequestError, MethodNotAllowedError, UnprocessableError
 
 
@@ -76,3 +82,28 @@ def test_the_log_is_only_added_to() -> None:
 
     with pytest.raises(MethodNotAllowedError):
         refuse_log_change("AuditEvent")
+
+
+@pytest.mark.parametrize("id", ["943-476-5919", "nhs-9434765919", "12345678Z"])
+def test_an_id_that_is_a_national_number_is_refused(id: str) -> None:
+    with pytest.raises(UnprocessableError) as refusal:
+        refuse_telling_id({"resourceType": "Patient"}, id)
+
+    [issue] = refusal.value.issues
+    assert issue.expression == "Patient.id"
+    assert id not in issue.diagnostics
+
+
+def test_so_is_one_by_which_a_patient_is_named_at_every_place() -> None:
+    id = "9434765919"
+    named = {"reference": f"Patient/{id}"}
+    resource = {"resourceType": "Observation", "subject": named, "focus": [{"reference": "Patient/7"}, named]}
+
+    with pytest.raises(UnprocessableError) as refusal:
+        refuse_telling_subjects(resource, ("7", id))
+
+    assert [issue.expression for issue in refusal.value.issues] == [
+        "Observation.subject.reference",
+        "Observation.focus[1].reference",
+    ]
+    refuse_telling_subjects(resource, ("7",))

@@ -55,7 +55,7 @@ def test_each_element_is_told_by_its_name() -> None:
         ({"start": "2026"}, "2026 \u2013 "),
         ({"display": "Dr. Who", "reference": "Practitioner/1"}, "Dr. Who"),
         ("x" * 300, "x" * 200 + "\u2026"),
-        (list("abcdefghijklm"), "a, b, c, d, e, f, g, h, i, j \u2026"),
+        (list("abcdefghijklm"), "a, b, c, d, e \u2026"),
         (False, "no"),
         (7, "7"),
     ],

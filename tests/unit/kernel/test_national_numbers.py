@@ -115,7 +115,7 @@ def test_random_ids_are_taken(made: uuid.UUID, long: bytes, short: bytes) -> Non
 
 
 def test_how_many_plain_integers_are_refused_is_known() -> None:
-    """Who counts up ids of nine to eleven digits meets this often; docs/ids.md says so."""
+    """Who counts up ids of nine to eleven digits meets this often; docs/rules.md says so."""
     shares = {digits: _share(digits) for digits in range(7, 16)}
 
     assert [digits for digits, share in shares.items() if share > 0.05] == [9, 10, 11]

@@ -13,7 +13,7 @@ from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.search.parse import parse
 from fhir_server.search.tree import InCompartment
-from fhir_server.smart.access import Access, may_read
+from fhir_server.smart.access import Access, may_name, may_read
 from tests.fakes.clinic import BASE
 from tests.fakes.clock import NOW
 from tests.unit.engine.calls import call, holder
@@ -190,3 +190,20 @@ async def test_may_read_needs_a_patient_in_context() -> None:
     nobody = replace(holder("patient/Observation.r"), patient=None)
 
     assert not may_read(asking(Interaction.UPDATE, nobody), stored(observation("Patient/None")))
+
+
+@pytest.mark.parametrize(
+    ("key", "access", "named"),
+    [
+        (ResourceKey("Patient", "ann"), ("Patient/ann",), True),
+        (ResourceKey("Observation", "o1"), ("Patient/ann", "Patient/ben"), True),
+        (ResourceKey("Practitioner", "p"), (), True),
+        (ResourceKey("Patient", "ben"), ("Patient/ben",), False),
+        (ResourceKey("Device", "d"), (), False),
+    ],
+)
+async def test_a_reference_tells_a_patients_app_of_nothing_that_it_may_not_see(
+    key: ResourceKey, access: tuple[str, ...], *, named: bool
+) -> None:
+    assert may_name(asking(Interaction.CREATE, of_ann("patient/*.cruds")), key, access) is named
+    assert may_name(asking(Interaction.CREATE, holder("system/Observation.c")), key, access)
