@@ -28,6 +28,8 @@ _KINDS = {
 }
 """Every other action is an attempt to sign in."""
 
+_SECURITY = coding("http://terminology.hl7.org/CodeSystem/audit-entity-type", "4")
+_RESOURCE = coding("http://terminology.hl7.org/CodeSystem/object-role", "13")
 _SUCCESS, _REFUSED = "0", "4"
 _SOURCE = coding("http://terminology.hl7.org/CodeSystem/security-source-type", "3")
 
@@ -50,12 +52,20 @@ class SignInLog:
         self._log, self._server = log, server
 
     async def witness(
-        self, action: str, *, succeeded: bool, subject: str, name: str, fhir_user: str | None, address: str
+        self,
+        action: str,
+        *,
+        succeeded: bool,
+        subject: str,
+        name: str,
+        fhir_user: str | None,
+        address: str,
+        factor: str,
     ) -> None:
         """Durable when it returns. `action` is a word of ours, told as it is."""
         kind, subkind = _KINDS.get(action, (_AUTHENTICATION, _LOGIN))
         observer = {"identifier": {"system": "urn:ietf:rfc:3986", "value": self._server}}
-        event = {
+        event: Json = {
             "type": {**coding(DCM, kind[0]), "display": kind[1]},
             "subtype": [{**coding(DCM, subkind[0]), "display": subkind[1]}],
             "action": "E",
@@ -67,6 +77,9 @@ class SignInLog:
             ],
             "source": {"observer": observer, "type": [_SOURCE]},
         }
+        if factor:
+            # Which of a user's factors it was: people who share a user are told apart by it (row T75).
+            event["entity"] = [{"type": _SECURITY, "role": _RESOURCE, "name": factor}]
         await self._log.append([_Entry(event)])
 
 

@@ -35,7 +35,9 @@ async def post(surface: Surface, visit: Visit) -> Answer:
         verdict, fault = await proofs.code(id, form.get("code"), visit.place), "code-refused"
     if not isinstance(verdict, Proven):
         return refused(verdict, "second-factor", _shown(surface, visit, visit.begun), fault, "code")
-    return await flow.proven(surface, visit, replace(visit.begun, user=verdict.user), *verdict.methods)
+    return await flow.proven(
+        surface, visit, replace(visit.begun, user=verdict.user), *verdict.methods, factor=verdict.factor
+    )
 
 
 async def get_recovery(surface: Surface, visit: Visit) -> Answer:
@@ -48,7 +50,14 @@ async def post_recovery(surface: Surface, visit: Visit) -> Answer:
     verdict = await surface.door.proofs.recovery_code(visit.begun.user.id, visit.form.get("code"), visit.place)
     if not isinstance(verdict, Proven):
         return refused(verdict, "recovery", {}, "recovery-refused", "code")
-    return await flow.proven(surface, visit, replace(visit.begun, user=verdict.user), *verdict.methods)
+    return await flow.proven(
+        surface, visit, replace(visit.begun, user=verdict.user), *verdict.methods, factor=verdict.factor
+    )
+
+
+async def _accepted(surface: Surface, visit: Visit, begun: Signed, proof: Proven) -> Answer:
+    begun = replace(begun, user=proof.user)
+    return await flow.proven(surface, visit, begun, *proof.methods, factor=proof.factor)
 
 
 def _shown(surface: Surface, visit: Visit, begun: Signed) -> dict[str, object]:

@@ -30,12 +30,14 @@ def gone() -> Show:
     return Show("fault", {"fault_key": "request-gone"}, 400)
 
 
-async def proven(surface: Surface, visit: Visit, begun: Signed, *methods: str, declined: bool = False) -> Answer:
-    """After one more proof: on to the next step, or into the clinic."""
+async def proven(
+    surface: Surface, visit: Visit, begun: Signed, *methods: str, factor: str = "", declined: bool = False
+) -> Answer:
+    """After one more proof, by this factor: on to the next step, or into the clinic."""
     sign_in = begun.sign_in
     if methods:
         told = tuple(dict.fromkeys((*sign_in.methods, *methods, MULTIPLE)))
-        kept = await surface.door.sessions.keep(replace(sign_in, methods=told))
+        kept = await surface.door.sessions.keep(replace(sign_in, methods=told, factor=factor))
         if kept is None:
             return go(surface, visit, Step.SIGN_IN)
         begun = replace(begun, sign_in=kept)
@@ -64,7 +66,7 @@ async def completed(surface: Surface, visit: Visit, begun: Signed, show: Show | 
     if done is None:
         return go(surface, visit, Step.SIGN_IN)
     sign_in, secret = done
-    await witness(surface.door.outside.witness, Action.SIGN_IN, begun.user, visit.place.address)
+    await witness(surface.door.outside.witness, Action.SIGN_IN, begun.user, visit.place.address, factor=sign_in.factor)
     device = await surface.door.devices.learn(begun.user.id, visit.place.device)
     answer = show or onward(surface, visit, Signed(begun.user, sign_in))
     return replace(answer, set={SESSION: secret, DEVICE: device}, drop=(BEGUN, VISIT))

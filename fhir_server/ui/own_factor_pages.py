@@ -10,7 +10,7 @@ from fhir_server.smart.signin.passkeys import challenge_of
 from fhir_server.smart.signin.password_rules import LEAST, LEAST_ALONE
 from fhir_server.smart.signin.proofs import ENROL
 from fhir_server.smart.signin.steps import Step, after_proof, factor_needed, is_fresh
-from fhir_server.smart.signin.users import MOST_PASSKEYS, User
+from fhir_server.smart.signin.users import MOST_PASSKEYS, User, named
 from fhir_server.ui import flow
 from fhir_server.ui.answers import Answer, Go, Show, path, wrong
 from fhir_server.ui.qr import svg
@@ -77,7 +77,9 @@ async def _enrolled(surface: Surface, visit: Visit, acting: Signed, method: str)
     """The proof that was just given counts for this sign-in; the recovery codes are shown with it, once."""
     codes = await _codes(surface, visit, acting.user)
     if _is_begun(visit, acting):
-        answer = await flow.proven(surface, visit, acting, method)
+        user = acting.user
+        factor = user.totp if method == "otp" and user.totp else user.passkeys[-1]
+        answer = await flow.proven(surface, visit, acting, method, factor=named(factor))
         # The sign-in is complete, or a step lacks; either way the codes come first, with the way on below them.
         return replace(codes, set=answer.set, drop=answer.drop) if codes else answer
     kept = await surface.door.sessions.keep(replace(acting.sign_in, offered=None))

@@ -43,7 +43,10 @@ async def post(surface: Surface, visit: Visit) -> Answer:
         fault = "passkey-refused" if form.get("passkey") else "sign-in-refused"
         return refused(verdict, "sign-in", shown(surface, visit), fault, "username")
     methods = (*verdict.methods, MULTIPLE) if form.get("passkey") else verdict.methods
-    sign_in, secret = await surface.door.sessions.begin(verdict.user, methods, visit.place.address, visit.place.browser)
+    place = visit.place
+    sign_in, secret = await surface.door.sessions.begin(
+        verdict.user, methods, place.address, place.browser, verdict.factor
+    )
     return await flow.begin(surface, visit, Signed(verdict.user, sign_in), secret)
 
 

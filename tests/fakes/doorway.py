@@ -175,6 +175,7 @@ class Witnessed:
     succeeded: bool
     subject: str
     address: str
+    factor: str
 
 
 class FakeWitness:
@@ -182,9 +183,17 @@ class FakeWitness:
         self.seen: list[Witnessed] = []
 
     async def witness(
-        self, action: str, *, succeeded: bool, subject: str, name: str, fhir_user: str | None, address: str
+        self,
+        action: str,
+        *,
+        succeeded: bool,
+        subject: str,
+        name: str,
+        fhir_user: str | None,
+        address: str,
+        factor: str,
     ) -> None:
-        self.seen.append(Witnessed(str(action), succeeded, subject, address))
+        self.seen.append(Witnessed(str(action), succeeded, subject, address, factor))
 
     @property
     def actions(self) -> list[tuple[str, bool]]:

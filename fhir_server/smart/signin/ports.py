@@ -55,9 +55,17 @@ class Witness(Protocol):
     """Records what happened at the door. Durable when it returns; raises UnavailableError, and then nothing opens."""
 
     async def witness(
-        self, action: str, *, succeeded: bool, subject: str, name: str, fhir_user: str | None, address: str
+        self,
+        action: str,
+        *,
+        succeeded: bool,
+        subject: str,
+        name: str,
+        fhir_user: str | None,
+        address: str,
+        factor: str,
     ) -> None:
-        """`action` is one of the words of `witnessed.py`.
+        """`action` is one of the words of `witnessed.py`, `factor` says by which one somebody signed in.
 
         Who is not known is recorded as nobody: what was typed for a name may be a password.
         """

@@ -20,7 +20,7 @@ from fhir_server.smart.signin.passwords import Passwords
 from fhir_server.smart.signin.ports import Spent, Users, Witness
 from fhir_server.smart.signin.recovery import Recovery
 from fhir_server.smart.signin.usernames import normal
-from fhir_server.smart.signin.users import User
+from fhir_server.smart.signin.users import User, named
 from fhir_server.smart.signin.witnessed import Action, witness
 
 SIGN_IN, ENROL = "sign-in", "enrol"
@@ -44,10 +44,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """`methods` are amr values (RFC 8176) of this proof alone."""
+    """`methods` are amr values (RFC 8176) of this proof alone.
+
+    `factor` says which one it was, so that people who share a user are told apart by what each of them holds (row T75).
+    """
 
     user: User
     methods: tuple[str, ...]
+    factor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +128,20 @@ class Proofs:
             return await self._refused(Action.PASSKEY, found, place, NotProven())
 
         methods: tuple[str, ...] = ()
+        factor = ""
 
         async def use(user: User) -> User | None:
-            nonlocal methods
+            nonlocal methods, factor
             passkey = party.used(user, response, challenge)
-            methods = ("swk" if passkey and passkey.synced else "hwk", "user")
-            return user.with_passkey(passkey) if passkey else None
+            if passkey is None:
+                return None
+            methods, factor = ("swk" if passkey.synced else "hwk", "user"), named(passkey)
+            return user.with_passkey(passkey)
 
         used = await self._used(found.id, use)
         if used is None:
             return await self._refused(Action.PASSKEY, found, place, NotProven())
-        return Proven(used, methods)
+        return Proven(used, methods, factor)
 
     async def _fresh(self, challenge: bytes, browser: str) -> bool:
         now = self.clock.now()
@@ -151,7 +158,8 @@ class Proofs:
         if used is None:
             return await self._refused(action, await self.users.get(user_id), place, NotProven())
         await self.attempts.succeeded(counts)
-        return Proven(used, ("otp",))
+        app = used.totp if action is Action.CODE else None
+        return Proven(used, ("otp",), named(app) if app else "recovery-code")
 
     async def _used(self, user_id: str, use: _Use) -> User | None:
         """The user with the proof used up, stored: of two who use it at once, one finds it used."""

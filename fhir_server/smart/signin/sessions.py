@@ -59,8 +59,8 @@ class Chosen:
 class SignIn:
     """`id` is stable from complete to ended and is no secret. `methods` are amr values (RFC 8176).
 
-    `request`: the authorization request under which the person last proved who they are. `offered`: the TOTP secret
-    that is being enrolled.
+    `factor`: by which second factor. `request`: the authorization request under which the person last proved who they
+    are. `offered`: the TOTP secret that is being enrolled.
     """
 
     id: str
@@ -73,6 +73,7 @@ class SignIn:
     until: datetime
     address: str
     browser: str
+    factor: str = ""
     request: str | None = None
     offered: str | None = field(default=None, repr=False)
     remembered: tuple[Remembered, ...] = ()
@@ -134,7 +135,9 @@ class Sessions:
         self._sign_ins, self._limits, self._clock = sign_ins, limits, clock
         self._new_id, self._new_secret, self._dependents = new_id, new_secret, dependents
 
-    async def begin(self, user: User, methods: Sequence[str], address: str, browser: str) -> tuple[SignIn, str]:
+    async def begin(
+        self, user: User, methods: Sequence[str], address: str, browser: str, factor: str = ""
+    ) -> tuple[SignIn, str]:
         """After a first factor; the secret is for the browser alone."""
         now, secret = self._clock.now(), self._new_secret()
         begun = SignIn(
@@ -148,6 +151,7 @@ class Sessions:
             until=now + BEGUN_FOR,
             address=address,
             browser=browser[:200],
+            factor=factor,
         )
         await self._sign_ins.add(begun, digest(secret))
         return begun, secret

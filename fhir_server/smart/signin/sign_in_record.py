@@ -20,6 +20,7 @@ def record(sign_in: SignIn) -> Json:
         "user": sign_in.user,
         "address": sign_in.address,
         "browser": sign_in.browser,
+        "factor": sign_in.factor,
         "request": sign_in.request,
         "offered": sign_in.offered,
         "chosen": [sign_in.chosen.request, sign_in.chosen.role, sign_in.chosen.patient] if sign_in.chosen else None,
@@ -42,6 +43,7 @@ def sign_in(id: str, seen: datetime, revision: int, kept: Json) -> SignIn:
         until=datetime.fromisoformat(kept["until"]),
         address=kept["address"],
         browser=kept["browser"],
+        factor=kept["factor"],
         request=kept["request"],
         offered=kept["offered"],
         remembered=tuple(

@@ -3,6 +3,7 @@
 Issue "SMART on FHIR"; rows S60, S61, T75: each person has a user of their own, and a token acts in one of their roles.
 """
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -65,6 +66,13 @@ class Passkey:
     label: str
     since: datetime
     synced: bool
+
+
+def named(factor: Totp | Passkey) -> str:
+    """A name for the log: the same for each use of one factor, another for every other, and no secret."""
+    if isinstance(factor, Totp):
+        return f"app/{hashlib.sha256(factor.secret.encode()).hexdigest()[:16]}"
+    return f"passkey/{hashlib.sha256(factor.id).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True)

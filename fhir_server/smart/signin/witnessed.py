@@ -26,10 +26,15 @@ class Action(StrEnum):
     FACTOR_REMOVED = "second-factor-removed"
 
 
-async def witness(to: Witness, action: Action, user: User | None, address: str, *, succeeded: bool = True) -> None:
-    if user is None:
-        await to.witness(action, succeeded=succeeded, subject="", name="", fhir_user=None, address=address)
-        return
+async def witness(
+    to: Witness, action: Action, user: User | None, address: str, *, succeeded: bool = True, factor: str = ""
+) -> None:
     await to.witness(
-        action, succeeded=succeeded, subject=user.id, name=user.name, fhir_user=user.fhir_user, address=address
+        action,
+        succeeded=succeeded,
+        subject=user.id if user else "",
+        name=user.name if user else "",
+        fhir_user=user.fhir_user if user else None,
+        address=address,
+        factor=factor,
     )

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.anyio
 async def told(action: str, **given: object) -> Json:
     clinic = FakeClinic()
     who = {"succeeded": True, "subject": "u1", "name": "Ana", "fhir_user": "Practitioner/7", "address": "192.0.2.7"}
+    who["factor"] = ""
     await SignInLog(clinic.audit, BASE).witness(action, **{**who, **given})  # type: ignore[arg-type]  # by name
     [(_, raw)] = clinic.memory.events.values()
     AuditEvent.model_validate_json(raw)
@@ -53,3 +54,9 @@ async def test_a_user_who_is_nobody_in_the_record_is_named_by_their_id() -> None
     event = await told(Action.SIGN_OUT, fhir_user=None)
 
     assert event["agent"][0]["who"] == {"identifier": {"value": "u1"}}
+
+
+async def test_t75_the_factor_tells_apart_who_shares_a_user() -> None:
+    event = await told(Action.SIGN_IN, factor="passkey/0a1b2c3d4e5f6071")
+
+    assert event["entity"][0]["name"] == "passkey/0a1b2c3d4e5f6071"

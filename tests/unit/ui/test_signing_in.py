@@ -629,3 +629,25 @@ async def test_an_enrolment_that_cannot_be_kept_is_not_begun(
     monkeypatch.setattr(Sessions, "keep", lost)
 
     assert (await browser.get("/auth/enrol")).heading == "Sign in again"
+
+
+async def test_t75_two_people_on_one_user_are_told_apart_by_their_second_factor(at: Entrance) -> None:
+    ana = await at.door.person("shared", totp=False)
+    devices = [FakeAuthenticator(), FakeAuthenticator()]
+    party = at.door.open.relying_party
+    assert party is not None
+    for device in devices:
+        challenge = at.door.open.binding.challenge("enrol", "b", at.door.clock.now())
+        response = device.register(party.registration(await at.door.now(ana), challenge))
+        await at.door.open.enrolment.enrol_passkey(await at.door.now(ana), response, challenge, "b", "key", HOME)
+    for device in (devices[0], devices[1], devices[0]):
+        async with at.browser() as browser:
+            page = await browser.get("/auth/sign-in")
+            options = page.form("/sign-in", passkey=True).options or ""
+            challenge = json.decode(options.encode())["challenge"]
+            assert (await browser.with_passkey(page, "/sign-in", device.sign(options), challenge)).heading
+
+    factors = [one.factor for one in at.door.witness.seen if one.action == "sign-in"]
+
+    assert factors[0] == factors[2] != factors[1]
+    assert all(factor.startswith("passkey/") for factor in factors)

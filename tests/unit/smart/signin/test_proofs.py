@@ -12,7 +12,7 @@ from fhir_server.smart.signin.devices import LIFETIME
 from fhir_server.smart.signin.passkeys import MOST_RESPONSE, RelyingParty, challenge_of, owner_of
 from fhir_server.smart.signin.passwords import Effort, Passwords
 from fhir_server.smart.signin.proofs import ENROL, SIGN_IN, NotProven, Place, Proven, TooSoon
-from fhir_server.smart.signin.users import Password, State, User
+from fhir_server.smart.signin.users import Password, State, User, named
 from tests.fakes.authenticator import FakeAuthenticator
 from tests.fakes.door import HOME, PASSWORD, FakeDoor
 
@@ -156,8 +156,9 @@ async def test_a_secret_that_cannot_be_ours_is_replaced(door: FakeDoor) -> None:
 async def test_a_code_is_the_second_factor_and_used_up(door: FakeDoor) -> None:
     ana = await door.person("ana")
     code = door.code(ana)
+    assert ana.totp is not None
 
-    assert await door.open.proofs.code(ana.id, code, HOME) == Proven(await door.now(ana), ("otp",))
+    assert await door.open.proofs.code(ana.id, code, HOME) == Proven(await door.now(ana), ("otp",), named(ana.totp))
     assert await door.open.proofs.code(ana.id, code, HOME) == NotProven()
     assert door.witness.actions == [("one-time-code", False)]
 
@@ -251,7 +252,7 @@ async def test_a_passkey_says_whose_it_is(door: FakeDoor, synced: bool, method: 
 
     verdict = await door.open.proofs.passkey(device.sign(options), challenge, BROWSER, HOME, None)
 
-    assert verdict == Proven(await door.now(ana), (method, "user"))
+    assert verdict == Proven(await door.now(ana), (method, "user"), named(ana.passkeys[0]))
 
 
 async def test_options_ask_for_a_discoverable_key_and_a_verified_person(door: FakeDoor) -> None:
