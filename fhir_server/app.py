@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -35,6 +36,7 @@ from fhir_server.engine.conditional import Conditional
 from fhir_server.engine.drafts import Drafts
 from fhir_server.engine.history import Histories
 from fhir_server.engine.interactions import Engine
+from fhir_server.engine.limits import Limits
 from fhir_server.engine.pipeline import Pipeline
 from fhir_server.engine.transaction import Transactions
 from fhir_server.fhir.capability import Offer, capability_statement
@@ -51,7 +53,8 @@ from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
 from fhir_server.privacy.worker import Worker
 from fhir_server.search.kinds import KINDS
-from fhir_server.settings import Settings, transport
+from fhir_server.search.language import Language
+from fhir_server.settings import PREFIX, Settings, SettingsError, transport
 from fhir_server.smart.access import Access, reads_type
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.token import Tokens
@@ -104,18 +107,18 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             )
         )
         drafts = Drafts(store.resources, steps, random_id, base)
-        engine = Engine(store.resources, steps, drafts, settings.search_candidates)
+        engine = Engine(store.resources, steps, drafts, _language(base, settings), Limits(settings.search_candidates))
         tokens = Tokens(await keyring.named("access-token", KeyClass.SIGNING), settings.base_url, base, random_id)
         paging = Paging(await keyring.named("page-links", KeyClass.CURSOR), timedelta(seconds=settings.page_lifetime))
         several = settings.conditional_delete_several
         conditional = Conditional(engine, delete_several=several)
-        planning = Planning(engine, random_id, clock, base, delete_several=several)
+        planning = Planning(engine, random_id, clock, delete_several=several)
         surface = Surface(
             engine=engine,
             bundles=Bundles(
                 engine,
-                Transactions(engine, planning, settings.most_entries, base),
-                Batches(engine, conditional, settings.most_entries, base),
+                Transactions(engine, planning, settings.most_entries),
+                Batches(engine, conditional, settings.most_entries),
             ),
             conditional=conditional,
             histories=Histories(engine, settings.search_candidates),
@@ -168,6 +171,14 @@ async def _scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) -
         return sign_jws(payload, secret, public, "receipts", RECEIPT_TYPE)
 
     return Scribe(sign, clinic, f"After the next rotation of the root key. {status.root.note}")
+
+
+def _language(base: str, settings: Settings) -> Language:
+    """Raises SettingsError for a time zone that this machine does not know."""
+    try:
+        return Language(base, None if settings.time_zone == "UTC" else ZoneInfo(settings.time_zone))
+    except (ZoneInfoNotFoundError, ValueError):
+        raise SettingsError(f"{PREFIX}TIME_ZONE names no time zone that is known here.") from None
 
 
 def _capability(base: str, clock: Clock, *, delete_several: bool) -> bytes:

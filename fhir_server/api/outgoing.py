@@ -9,7 +9,7 @@ from email.utils import format_datetime
 from starlette.responses import Response
 
 from fhir_server.engine.answers import Answer
-from fhir_server.engine.interactions import Page
+from fhir_server.engine.page import Page
 from fhir_server.engine.stored import Stored
 from fhir_server.fhir.outcome import operation_outcome
 from fhir_server.kernel import json

@@ -54,7 +54,7 @@ def _searching(surface: Surface, request: Request, call: Call, pairs: Pairs, aft
     if sum(len(name.encode()) + len(value.encode()) for name, value in pairs) > _MOST_BYTES:
         raise TooCostlyError(f"The parameters of a search have at most {_MOST_BYTES} bytes together.")
     lenient = "handling=lenient" in request.headers.get("prefer", "").replace(" ", "")
-    query = parse(type, pairs, lenient=lenient, base=surface.base)
+    query = parse(type, pairs, surface.engine.language, lenient=lenient)
 
     async def do() -> Response:
         page = await surface.engine.search(call, query, after)

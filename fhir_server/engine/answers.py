@@ -9,9 +9,11 @@ from urllib.parse import parse_qsl
 
 from fhir_server.engine.bundle_entries import Entry
 from fhir_server.engine.call import Call, Interaction
-from fhir_server.engine.interactions import Engine, Page
+from fhir_server.engine.interactions import Engine
+from fhir_server.engine.page import Page
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import FhirError
+from fhir_server.search.language import Language
 from fhir_server.search.parse import parse
 from fhir_server.search.tree import Query
 
@@ -50,12 +52,12 @@ def call_of(call: Call, entry: Entry) -> Call:
     )
 
 
-def search_of(entry: Entry, base: str) -> Query:
+def search_of(entry: Entry, language: Language) -> Query:
     """The search that a GET entry asks for."""
-    return parse(entry.type, parse_qsl(entry.query, keep_blank_values=True), base=base)
+    return parse(entry.type, parse_qsl(entry.query, keep_blank_values=True), language)
 
 
-async def got(engine: Engine, call: Call, entry: Entry, base: str) -> Answer:
+async def got(engine: Engine, call: Call, entry: Entry) -> Answer:
     """A read, vread or search. One that fails does not undo what a transaction wrote."""
     asked = call_of(call, entry)
     try:
@@ -63,15 +65,15 @@ async def got(engine: Engine, call: Call, entry: Entry, base: str) -> Answer:
             return Answer("GET", await engine.read(asked))
         asked_for = f"GET {entry.type}?{entry.query}"
         searched = replace(asked, interaction=Interaction.SEARCH_TYPE, request=asked_for)
-        return Answer("GET", page=await engine.search(searched, await _understood(engine, searched, entry, base)))
+        return Answer("GET", page=await engine.search(searched, await _understood(engine, searched, entry)))
     except FhirError as failure:
         return Answer("GET", failure=failure)
 
 
-async def _understood(engine: Engine, call: Call, entry: Entry, base: str) -> Query:
+async def _understood(engine: Engine, call: Call, entry: Entry) -> Query:
     """A search that cannot be never becomes an interaction, so its refusal is recorded here."""
     try:
-        return search_of(entry, base)
+        return search_of(entry, engine.language)
     except FhirError as failure:
         await engine.refused(call, failure)
         raise

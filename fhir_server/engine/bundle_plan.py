@@ -29,6 +29,7 @@ from fhir_server.kernel.errors import (
 )
 from fhir_server.kernel.identity import NewId, ResourceKey
 from fhir_server.kernel.json import Json
+from fhir_server.search.language import Language
 from fhir_server.search.match import Candidate, matches
 from fhir_server.search.parse import parse
 from fhir_server.search.tree import Query
@@ -51,10 +52,10 @@ class Planned:
 
 
 class Planning:
-    """`base` is the FHIR base; `delete_several` whether a conditional delete may delete more than one."""
+    """`delete_several`: a conditional delete may delete more than one."""
 
-    def __init__(self, engine: Engine, new_id: NewId, clock: Clock, base: str, *, delete_several: bool) -> None:
-        self._engine, self._new_id, self._clock, self._base = engine, new_id, clock, base
+    def __init__(self, engine: Engine, new_id: NewId, clock: Clock, *, delete_several: bool) -> None:
+        self._engine, self._new_id, self._clock = engine, new_id, clock
         self._delete_several = delete_several
 
     async def plan(self, call: Call, found: Sequence[Entry]) -> list[Planned]:
@@ -117,7 +118,7 @@ class Planning:
         return matched.only.key
 
     async def _matched(self, call: Call, type: str, criteria: str) -> Matched:
-        query = _query(type, criteria, self._base)
+        query = _query(type, criteria, self._engine.language)
         return await matching(self._engine, replace(call, type=type), query)
 
     async def _referred(self, call: Call, text: str, planned: Sequence[Planned]) -> str:
@@ -126,7 +127,7 @@ class Planning:
         if type not in served_types():
             raise UnprocessableError("A conditional reference names no type that is served here.")
         stored = {found.key for found in (await self._matched(call, type, criteria)).found}
-        query = _query(type, criteria, self._base)
+        query = _query(type, criteria, self._engine.language)
         brought = {one.key for one in planned if self._brings(one, query)}
         [*keys] = stored | brought
         if len(keys) != 1:
@@ -150,8 +151,8 @@ def _referred_to(resource: Json | None) -> Iterable[str]:
     return conditional_references(resource)
 
 
-def _query(type: str, criteria: str, base: str) -> Query:
-    return parse(type, parse_qsl(criteria.partition("?")[2] or criteria, keep_blank_values=True), base=base)
+def _query(type: str, criteria: str, language: Language) -> Query:
+    return parse(type, parse_qsl(criteria.partition("?")[2] or criteria, keep_blank_values=True), language)
 
 
 def _refuse_repeats(planned: Sequence[Planned]) -> None:

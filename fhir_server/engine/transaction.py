@@ -37,8 +37,8 @@ Drawn: TypeAlias = tuple[list[Change], Stored | None]
 class Transactions:
     """`most_entries` bounds what one Bundle may ask for."""
 
-    def __init__(self, engine: Engine, planning: Planning, most_entries: int, base: str) -> None:
-        self._engine, self._planning, self._most_entries, self._base = engine, planning, most_entries, base
+    def __init__(self, engine: Engine, planning: Planning, most_entries: int) -> None:
+        self._engine, self._planning, self._most_entries = engine, planning, most_entries
 
     async def process(self, call: Call, bundle: Json) -> list[Answer]:
         """The answers in the order of the entries; reads see what was written."""
@@ -57,15 +57,14 @@ class Transactions:
                 raise ConflictError("Others kept writing what the transaction touches; try again.")
         await self._record_unwritten(call, found, written)
         return [
-            written[entry.index] if entry.method != "GET" else await got(self._engine, call, entry, self._base)
-            for entry in found
+            written[entry.index] if entry.method != "GET" else await got(self._engine, call, entry) for entry in found
         ]
 
     def _require_search(self, entry: Entry) -> None:
         """A search that cannot be understood fails the transaction before anything is written, like a bad write."""
         try:
             if entry.method == "GET" and not entry.id:
-                search_of(entry, self._base)
+                search_of(entry, self._engine.language)
         except FhirError as error:
             raise at_entry(error, entry.index) from None
 

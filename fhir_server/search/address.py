@@ -28,7 +28,7 @@ def address(query: Query) -> Address:
     low, high = BEGINNING, END
     for condition in query.conditions():
         match condition:
-            case IdIn(asked):
+            case IdIn(asked, False):
                 ids = asked if ids is None else ids & asked
             case InCompartment(compartment):
                 compartments.append(compartment)

@@ -65,8 +65,8 @@ def _holds(condition: Condition, candidate: Candidate, values: SearchValues) -> 
             return any(predicate.matches(value) for value in found for predicate in any_of) is not negated
         case Missing(parameter, missing):
             return (parameter not in values) is missing
-        case IdIn(ids):
-            return candidate.id in ids
+        case IdIn(ids, negated):
+            return (candidate.id in ids) is not negated
         case Updated(any_of):
             instant = _instant(candidate.last_updated)
             return any(predicate.matches(instant) for predicate in any_of)

@@ -37,6 +37,7 @@ _SORTS: Mapping[str, Sort] = {
     "_id": Sort("_id"),
 }
 _MOST_DIGITS = 9
+_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,11 @@ def _summary(shape: Shape, value: str) -> Shape:
     if value not in {"count", "false"}:
         raise not_supported("_summary takes count or false.")
     return replace(shape, counting=True) if value == "count" else shape
+
+
+def shown(name: str) -> str:
+    """What a client sent as a name, fit to be sent back."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:_SHOWN])
 
 
 def not_supported(diagnostics: str) -> InvalidRequestError:

@@ -35,7 +35,10 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class IdIn:
+    """`negated` (`:not`): it has none of these ids."""
+
     ids: frozenset[str]
+    negated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

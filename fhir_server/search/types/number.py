@@ -7,13 +7,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
+from fractions import Fraction
+from typing import NamedTuple, TypeAlias
 
 from fhir_server.kernel.errors import InvalidRequestError
 from fhir_server.kernel.json import Json
 from fhir_server.search.types import bounds, magnitudes
 from fhir_server.search.types.escapes import unescape
 from fhir_server.search.types.kind import MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Value, by_type
+from fhir_server.search.types.units import Unit
 
 _WRITTEN = re.compile(
     r"(?P<prefix>eq|ne|gt|lt|ge|le|sa|eb|ap)?(?P<number>[+-]?[0-9]{1,18}(?:\.[0-9]{1,9})?(?:[eE][+-]?[0-9]{1,3})?)",
@@ -21,6 +23,9 @@ _WRITTEN = re.compile(
 )
 _MOST_KEYWORDS = 100
 _LOWEST, _HIGHEST = Decimal("-Infinity"), Decimal("Infinity")
+
+Exact: TypeAlias = Decimal | Fraction
+"""A Fraction where a number was converted to another unit; Python compares the two exactly."""
 
 
 class NumberValue(NamedTuple):
@@ -38,11 +43,15 @@ class NumberValue(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NumberIs:
-    """A prefix, the number as written, and half of its last digit: what `eq`, `ne` allow on either side."""
+    """A prefix and the number as written.
+
+    On either side of it `eq` and `ne` allow `margin`, half of its last digit, and `ap` allows `around`, a tenth of it.
+    """
 
     prefix: str
-    number: Decimal
-    margin: Decimal
+    number: Exact
+    margin: Exact
+    around: Exact
 
     @property
     def breadth(self) -> int:
@@ -51,16 +60,25 @@ class NumberIs:
     def matches(self, value: Value) -> bool:
         return isinstance(value, NumberValue) and _HOLDS[self.prefix](self, value)
 
-    def about(self) -> tuple[Decimal, Decimal]:
-        """`ap`: a tenth more or less."""
-        tenth = abs(self.number) / 10
-        return self.number - tenth, self.number + tenth
+    def within(self, margin: Exact) -> tuple[Exact, Exact]:
+        """So much less and so much more."""
+        if isinstance(self.number, Decimal) and isinstance(margin, Decimal):
+            return self.number - margin, self.number + margin
+        return Fraction(self.number) - Fraction(margin), Fraction(self.number) + Fraction(margin)
+
+    def scaled(self, unit: Unit, other: Unit) -> "NumberIs":
+        """The same written in another unit of the same dimension."""
+        if unit is other:
+            return self
+        ratio = unit.factor / other.factor
+        number = other.own(unit.normal(self.number))
+        return NumberIs(self.prefix, number, Fraction(self.margin) * ratio, Fraction(self.around) * ratio)
 
     def cover(self, most: int = MOST_KEYWORDS) -> Cover:
         most = min(most, _MOST_KEYWORDS)
         match self.prefix:
             case "eq":
-                groups = [_begins(self.number - self.margin, self.number + self.margin, most)]
+                groups = [_begins(*self.within(self.margin), most)]
             case "gt" | "ge":
                 groups = [_ends(self.number, None, most)]
             case "lt" | "le":
@@ -70,24 +88,30 @@ class NumberIs:
             case "eb":
                 groups = [_ends(None, self.number, most)]
             case "ap":
-                low, high = self.about()
+                low, high = self.within(self.around)
                 groups = [_begins(None, high, most), _ends(low, None, most)]
             case _:
                 groups = []
         return tuple(group for group in groups if group is not None)
 
 
-def _begins(first: Decimal | None, last: Decimal | None, most: int) -> tuple[str, ...] | None:
+def _begins(first: Exact | None, last: Exact | None, most: int) -> tuple[str, ...] | None:
     return bounds.begins(magnitudes.cover(first, last, most - (first is None)), openly=first is None)
 
 
-def _ends(first: Decimal | None, last: Decimal | None, most: int) -> tuple[str, ...] | None:
+def _ends(first: Exact | None, last: Exact | None, most: int) -> tuple[str, ...] | None:
     return bounds.ends(magnitudes.cover(first, last, (most - (last is None)) // 2), openly=last is None)
 
 
 def _inside(asked: NumberIs, value: NumberValue) -> bool:
     """R4 excludes the upper end of what rounds to a number."""
-    return asked.number - asked.margin <= value.low and value.high < asked.number + asked.margin
+    low, high = asked.within(asked.margin)
+    return value.low >= low and value.high < high
+
+
+def _about(asked: NumberIs, value: NumberValue) -> bool:
+    low, high = asked.within(asked.around)
+    return value.low <= high and value.high >= low
 
 
 _HOLDS: Mapping[str, Callable[[NumberIs, NumberValue], bool]] = {
@@ -99,7 +123,7 @@ _HOLDS: Mapping[str, Callable[[NumberIs, NumberValue], bool]] = {
     "le": lambda asked, value: value.low <= asked.number,
     "sa": lambda asked, value: value.low > asked.number,
     "eb": lambda asked, value: value.high < asked.number,
-    "ap": lambda asked, value: value.low <= asked.about()[1] and value.high >= asked.about()[0],
+    "ap": _about,
 }
 
 
@@ -117,7 +141,7 @@ def predicate(parameter: str, text: str) -> NumberIs:
     number = Decimal(written["number"])
     exponent = number.as_tuple().exponent
     margin = Decimal(5).scaleb(exponent - 1) if isinstance(exponent, int) else Decimal(0)
-    return NumberIs(written["prefix"] or "eq", number, margin)
+    return NumberIs(written["prefix"] or "eq", number, margin, abs(number) / 10)
 
 
 def decimal(item: object) -> Decimal | None:

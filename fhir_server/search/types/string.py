@@ -13,7 +13,7 @@ from fhir_server.kernel.errors import InvalidRequestError
 from fhir_server.kernel.json import Json
 from fhir_server.search.types.escapes import unescape
 from fhir_server.search.types.folding import fold
-from fhir_server.search.types.kind import MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Reader, Value
+from fhir_server.search.types.kind import ANY_TYPE, MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Reader, Value
 
 _PREFIXES = (6, 4, 3, 2)
 _WORD = re.compile(r"[\s\-]+")
@@ -137,4 +137,4 @@ def _reader(type_name: str, owner: str) -> Reader | None:
     return _name if owner == "HumanName" else _plain
 
 
-STRING = Kind("string", _reader, parse, frozenset({"exact", "contains"}))
+STRING = Kind("string", _reader, parse, {"exact": ANY_TYPE, "contains": ANY_TYPE})

@@ -12,10 +12,12 @@ from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.engine.conditional import Conditional
 from fhir_server.engine.drafts import Drafts
 from fhir_server.engine.interactions import Engine
+from fhir_server.engine.limits import Limits
 from fhir_server.engine.pipeline import Pipeline, Step
 from fhir_server.engine.transaction import Transactions
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
+from fhir_server.search.language import Language
 from tests.fakes.clinic import BASE, FakeClinic
 from tests.fakes.clock import NOW
 
@@ -46,10 +48,10 @@ def running(*steps: Step, most_candidates: int = 2000, most_entries: int = 50) -
         return f"id{next(numbers)}"
 
     drafts = Drafts(clinic.resources, pipeline, new_id, BASE)
-    engine = Engine(clinic.resources, pipeline, drafts, most_candidates)
-    planning = Planning(engine, new_id, clinic.clock, BASE, delete_several=False)
-    batches = Batches(engine, Conditional(engine, delete_several=False), most_entries, BASE)
-    bundles = Bundles(engine, Transactions(engine, planning, most_entries, BASE), batches)
+    engine = Engine(clinic.resources, pipeline, drafts, Language(BASE), Limits(most_candidates))
+    planning = Planning(engine, new_id, clinic.clock, delete_several=False)
+    batches = Batches(engine, Conditional(engine, delete_several=False), most_entries)
+    bundles = Bundles(engine, Transactions(engine, planning, most_entries), batches)
     return Running(clinic, engine, drafts, bundles)
 
 

@@ -78,6 +78,12 @@ def test_r_fhir_054_id_tag_and_change() -> None:
     assert not finds(patient(id="Ab"), "_id=ab"), "ids are case-sensitive"
 
 
+def test_all_but_some_ids_is_decided_on_the_address() -> None:
+    assert finds(ADA, "_id:not=6,8")
+    assert not finds(ADA, "_id:not=7")
+    assert address(parsed("Patient", "_id:not=7")).ids is None
+
+
 def test_r_fhir_062_missing_and_present() -> None:
     assert finds(ADA, "birthdate:missing=true", "gender:missing=false")
     assert not finds(ADA, "gender:missing=true")

@@ -3,7 +3,8 @@
 import pytest
 
 from fhir_server.kernel.errors import InvalidRequestError, TooCostlyError
-from fhir_server.search.parse import MOST_ALTERNATIVES, MOST_CHARACTERS, MOST_PAIRS, parse
+from fhir_server.search.conditions import MOST_ALTERNATIVES
+from fhir_server.search.parse import MOST_CHARACTERS, MOST_PAIRS, parse
 from fhir_server.search.tree import IdIn, Missing, Query, Sort, ValueIn
 
 
@@ -47,7 +48,7 @@ def test_r_fhir_064_an_operator_is_only_an_unknown_parameter(name: str) -> None:
         "name:text=x",
         "gender:above=x",
         "birthdate:not=2013",
-        "_id:not=x",
+        "_id:missing=true",
         "_lastUpdated:missing=true",
         "name:=x",
         "code:in=x",
@@ -58,6 +59,16 @@ def test_r_fhir_044_an_unsupported_modifier_is_refused_also_to_lenient_clients(a
     type_name = "Observation" if asked.startswith("code") else "Patient"
 
     assert refusal(type_name, asked, lenient=lenient)[0] == "not-supported"
+
+
+def test_r_fhir_044_a_refused_modifier_comes_with_those_that_there_are() -> None:
+    assert refusal("Patient", "name:text=x")[1].endswith("It has: contains, exact, missing.")
+    assert refusal("Patient", "identifier:in=x")[1].endswith("It has: missing, not, of-type, text.")
+    assert refusal("Patient", "gender:text=x")[1].endswith("It has: missing, not.")
+    assert refusal("Patient", "general-practitioner:above=x")[1].endswith(
+        "It has: Organization, Practitioner, PractitionerRole, identifier, missing."
+    )
+    assert refusal("Patient", "_lastUpdated:missing=true")[1].endswith("It has: none.")
 
 
 @pytest.mark.parametrize(
@@ -83,10 +94,6 @@ def test_what_comes_later_is_refused_and_never_ignored(asked: str, *, lenient: b
     assert refusal("Patient", asked, lenient=lenient)[0] == "not-supported"
 
 
-def test_a_special_parameter_is_refused_by_name() -> None:
-    assert refusal("Location", "near=1|2|3") == ("not-supported", "Searching Location by near is not supported.")
-
-
 @pytest.mark.parametrize("asked", ["name=", "name=,", "_count=", "_id=", "birthdate=,,", "gender:not="])
 def test_r_fhir_045_an_empty_value_is_no_criterion(asked: str) -> None:
     query = parsed("Patient", asked)
@@ -106,6 +113,14 @@ def test_r_fhir_045_an_empty_value_is_no_criterion(asked: str) -> None:
         "_id=a/b",
         "gender:missing=maybe",
         "_lastUpdated=x",
+        "active=perhaps",
+        "general-practitioner=a b",
+        "general-practitioner=practitioner/7",
+        "link:Patient=Group/7",
+        "identifier:of-type=urn:x|MR",
+        "identifier:of-type=urn:x||12",
+        "identifier:text=-",
+        "_profile=|1",
     ],
 )
 def test_r_fhir_045_a_bad_value_is_refused(asked: str) -> None:
@@ -149,6 +164,8 @@ def test_r_fhir_054_ids_are_taken_as_they_are() -> None:
     (only,) = parsed("Patient", "_id=a,B").filters
 
     assert only.condition == IdIn(frozenset({"a", "B"}))
+    (other,) = parsed("Patient", "_id:not=a").filters
+    assert other.condition == IdIn(frozenset({"a"}), negated=True)
 
 
 def test_r_fhir_062_missing_is_a_criterion_of_its_own() -> None:

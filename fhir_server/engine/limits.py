@@ -1,0 +1,13 @@
+"""How much one search may cost before it is refused: a partial answer would look whole.
+
+https://hl7.org/fhir/R4/search.html#errors; a client learns of it as `too-costly`.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`candidates`: how many resources one search may open."""
+
+    candidates: int = 2000
