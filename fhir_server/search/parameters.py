@@ -111,7 +111,7 @@ def _composite(definition: SearchParameter, type_name: str, components: tuple[Pa
         composite_sources(definition.code, compile_path(definition.expression, type_name), parts),
         indexed_as=(),
         single=False,
-        modifiers=frozenset(),
+        modifiers=frozenset({"missing"}),
         components=components,
     )
 

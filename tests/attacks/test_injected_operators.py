@@ -96,7 +96,7 @@ async def test_no_parameter_takes_an_operator(mallory: Caller, somebody: Json, w
         "name:",
         ":exact",
         "",
-        "_id:not",
+        "_id:missing",
         "name\x00",
     ],
 )
