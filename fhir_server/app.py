@@ -107,7 +107,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             )
         )
         drafts = Drafts(store.resources, steps, random_id, base)
-        engine = Engine(store.resources, steps, drafts, _language(base, settings), Limits(settings.search_candidates))
+        engine = Engine(store.resources, steps, drafts, _language(base, settings), _limits(settings))
         tokens = Tokens(await keyring.named("access-token", KeyClass.SIGNING), settings.base_url, base, random_id)
         paging = Paging(await keyring.named("page-links", KeyClass.CURSOR), timedelta(seconds=settings.page_lifetime))
         several = settings.conditional_delete_several
@@ -176,9 +176,14 @@ async def _scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) -
 def _language(base: str, settings: Settings) -> Language:
     """Raises SettingsError for a time zone that this machine does not know."""
     try:
-        return Language(base, None if settings.time_zone == "UTC" else ZoneInfo(settings.time_zone))
+        zone = None if settings.time_zone == "UTC" else ZoneInfo(settings.time_zone)
     except (ZoneInfoNotFoundError, ValueError):
         raise SettingsError(f"{PREFIX}TIME_ZONE names no time zone that is known here.") from None
+    return Language(base, zone, settings.chain_depth)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.search_candidates, settings.chain_resources, settings.search_seconds)
 
 
 def _capability(base: str, clock: Clock, *, delete_several: bool) -> bytes:

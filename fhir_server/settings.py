@@ -87,6 +87,9 @@ class Settings:
     page_lifetime: Annotated[int, "Seconds a link to a further page is good for.", Within(60, 86_400)] = 900
     time_zone: Annotated[str, "Where dates without a time zone are meant, as `Europe/London`.", _ZONE] = "UTC"
     search_candidates: Annotated[int, "The most resources opened for one order or total.", Within(20, 100_000)] = 2000
+    search_seconds: Annotated[float, "Seconds that one search may take.", Within(0.1, 300)] = 10.0
+    chain_depth: Annotated[int, "How many resources a chained search may lead through.", Within(1, 8)] = 3
+    chain_resources: Annotated[int, "The most resources in one step of a chain.", Within(1, 10_000)] = 1000
     worker_interval: Annotated[float, "Seconds between two looks for background work.", Within(0.05, 3600)] = 1.0
 
     def __post_init__(self) -> None:

@@ -126,9 +126,11 @@ class Planning:
         type, _, criteria = text.partition("?")
         if type not in served_types():
             raise UnprocessableError("A conditional reference names no type that is served here.")
-        stored = {found.key for found in (await self._matched(call, type, criteria)).found}
-        query = _query(type, criteria, self._engine.language)
-        brought = {one.key for one in planned if self._brings(one, query)}
+        matched = await self._matched(call, type, criteria)
+        stored = {found.key for found in matched.found}
+        # What is not stored yet lies in no compartment; whether it may be written is asked when it is.
+        asked = replace(matched.query, mandates=())
+        brought = {one.key for one in planned if self._brings(one, asked)}
         [*keys] = stored | brought
         if len(keys) != 1:
             raise MultipleMatchesError("A conditional reference must match exactly one resource.")

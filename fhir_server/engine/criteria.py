@@ -47,8 +47,7 @@ async def matching(engine: Engine, call: Call, query: Query) -> Matched:
     if not query.filters:
         raise InvalidRequestError("A condition needs at least one search parameter.")
     search = replace(call, interaction=Interaction.SEARCH_TYPE, id=None)
-    await engine.steps.admit(search)
-    narrowed = replace(await engine.steps.narrow(search, query), count=_MOST_MATCHES)
+    narrowed = replace(await engine.searching.narrowed(search, query), count=_MOST_MATCHES)
     found = await _all(engine, narrowed)
     seen = [one for stored in found if (one := await visible(engine.steps, search, narrowed, stored))]
     return Matched(narrowed, tuple(seen), frozenset(stored.key for stored in found))

@@ -38,7 +38,7 @@ class Engine:
         limits: Limits | None = None,
     ) -> None:
         self.steps, self.store, self.drafts, self.language = steps, store, drafts, language
-        self.searching = Searching(store, steps, limits or Limits())
+        self.searching = Searching(store, steps, language, limits or Limits())
 
     async def create(self, call: Call, resource: object) -> Stored:
         """A new resource under a fresh id."""

@@ -8,6 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`candidates`: how many resources one search may open."""
+    """`candidates`: how many resources one search may open. `linked`: how many one step of a chain may lead through.
+
+    `seconds`: how long it may take.
+    """
 
     candidates: int = 2000
+    linked: int = 1000
+    seconds: float = 10.0

@@ -3,10 +3,13 @@
 https://hl7.org/fhir/R4/http.html#search
 """
 
+import asyncio
 from dataclasses import replace
 
 from fhir_server.engine.call import Call
+from fhir_server.engine.chains import Chains
 from fhir_server.engine.limits import Limits
+from fhir_server.engine.lookup import Lookup
 from fhir_server.engine.page import Page
 from fhir_server.engine.pipeline import Step
 from fhir_server.engine.ports import ResourceStore
@@ -14,17 +17,30 @@ from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored
 from fhir_server.engine.visible import visible
 from fhir_server.kernel.errors import TooCostlyError
+from fhir_server.search.language import Language
 from fhir_server.search.tree import Query
 
 
 class Searching:
-    def __init__(self, store: ResourceStore, steps: Step, limits: Limits) -> None:
+    def __init__(self, store: ResourceStore, steps: Step, language: Language, limits: Limits) -> None:
         self._store, self._steps, self._limits = store, steps, limits
+        self._chains = Chains(Lookup(store, steps, limits), language)
+
+    async def narrowed(self, call: Call, query: Query) -> Query:
+        """Admitted, with the caller's mandates, and with ids in the place of what other resources decide."""
+        await self._steps.admit(call)
+        return await self._chains.resolved(call, await self._steps.narrow(call, query))
 
     async def answer(self, call: Call, query: Query, after: Position | None) -> Page:
-        """Admitted, narrowed, found, disclosed; what is disclosed is for the caller to have recorded."""
-        await self._steps.admit(call)
-        narrowed = await self._steps.narrow(call, query)
+        """Narrowed, found, disclosed; what is disclosed is for the caller to have recorded."""
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                return await self._answer(call, query, after)
+        except TimeoutError:
+            raise TooCostlyError(f"A search takes at most {self._limits.seconds:g} seconds; narrow it.") from None
+
+    async def _answer(self, call: Call, query: Query, after: Position | None) -> Page:
+        narrowed = await self.narrowed(call, query)
         if query.counting or query.total == "accurate":
             return await self._counted(call, narrowed, after)
         return await self._page(call, narrowed, after, query.count)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from fhir_server.fhir.definitions import SearchParameter, search_parameters
 from fhir_server.fhir.fhirpath import Lane, compile_path
+from fhir_server.search.hierarchies import hierarchies
 from fhir_server.search.kinds import KINDS
 from fhir_server.search.language import Language
 from fhir_server.search.sharing import served_by
@@ -123,7 +124,8 @@ def _modifiers(definition: SearchParameter, kind: Kind, types: frozenset[str]) -
     negated = {"not"} if kind.negatable else set()
     # R4 lists every type where a reference may name any; only a Reference says which one it names.
     targets = definition.targets if kind.name == "reference" else frozenset()
-    return frozenset({"missing"} | own | negated | targets)
+    sides = {"above", "below"} if "Reference" in types and hierarchies(targets) else set()
+    return frozenset({"missing"} | own | negated | sides | targets)
 
 
 def _by_property(sources: Iterable[Source]) -> Mapping[str, tuple[Source, ...]]:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from fhir_server.kernel.errors import TooCostlyError
 from fhir_server.search import results
-from fhir_server.search.conditions import UnknownParameterError, condition_of
+from fhir_server.search.conditions import condition_of
 from fhir_server.search.language import PLAIN, Language
-from fhir_server.search.results import Shape, shown
+from fhir_server.search.results import Shape, UnknownParameterError, shown
 from fhir_server.search.tree import Filter, Query
 
 MOST_PAIRS = 64

@@ -20,9 +20,7 @@ UNSUPPORTED = frozenset(
         "_content",
         "_elements",
         "_filter",
-        "_has",
         "_include",
-        "_list",
         "_query",
         "_revinclude",
         "_text",
@@ -98,6 +96,10 @@ def _summary(shape: Shape, value: str) -> Shape:
     if value not in {"count", "false"}:
         raise not_supported("_summary takes count or false.")
     return replace(shape, counting=True) if value == "count" else shape
+
+
+class UnknownParameterError(InvalidRequestError):
+    """A name that is none. A lenient client has the parameter left out; any other is told the known ones."""
 
 
 def shown(name: str) -> str:

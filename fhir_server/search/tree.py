@@ -62,7 +62,51 @@ class AnyOf:
     options: "tuple[tuple[Condition, ...], ...]"
 
 
-Condition: TypeAlias = ValueIn | Missing | IdIn | Updated | InCompartment | AnyOf
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """`subject:Patient.name=…`: what the parameter refers to is of one of these types and meets its condition.
+
+    `named`: the client said which type it means, so a type that may not be searched is an error and not left out.
+    """
+
+    parameter: str
+    hops: "tuple[tuple[str, Condition], ...]"
+    named: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """`_has:Observation:patient:code=…`: a resource of that type meets the condition and refers here by a parameter."""
+
+    type: str
+    parameter: str
+    condition: "Condition"
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """`location:below=…`: the parameter refers to this one, or to one that lies under it (above it) in its hierarchy.
+
+    `types`: those that may be meant; each is a hierarchy of its own.
+    """
+
+    parameter: str
+    side: Literal["above", "below"]
+    types: tuple[str, ...]
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """`_list`: an entry of one of these Lists."""
+
+    lists: tuple[str, ...]
+
+
+Link: TypeAlias = Chain | Has | Lineage | Listed
+"""What other resources decide. The engine looks these up and puts ids in their place, before a store sees the query."""
+
+Condition: TypeAlias = ValueIn | Missing | IdIn | Updated | InCompartment | AnyOf | Link
 
 
 @dataclass(frozen=True, slots=True)

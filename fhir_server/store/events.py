@@ -21,6 +21,7 @@ from fhir_server.search.extract import index_keywords
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import Documents, moment
+from fhir_server.store.fetching import fetch
 from fhir_server.store.query_compiler import Compiled, compartment_keyword
 
 _AT_ONCE = 500
@@ -50,8 +51,7 @@ class Events:
         """Index rows in order, and their events. Indexes first, so that a search finds all that was recorded before."""
         await self.index()
         with seam():
-            cursor = self._index.find(compiled.filter, hint=compiled.hint).sort(list(compiled.sort)).limit(batch)
-            rows = await cursor.to_list(batch)
+            rows = await fetch(self._index, compiled, batch)
             found = await self._events.find({"_id": {"$in": [_place(row["id"]) for row in rows]}}).to_list(batch)
         events = {event.key.id: event for event in await self._opened(found)}
         return rows, [events[row["id"]] for row in rows if row["id"] in events]

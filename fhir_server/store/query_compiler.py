@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.engine.position import Position
-from fhir_server.search.address import address
+from fhir_server.search.address import Address, address
 from fhir_server.search.extract import type_keyword
 from fhir_server.search.plan import plan
 from fhir_server.search.tree import Query
+from fhir_server.search.types.kind import MOST_KEYWORDS
 from fhir_server.search.types.moment import BEGINNING, END
 from fhir_server.store.connection import Document
 
@@ -20,9 +21,9 @@ _MOST_LOCKS = 20
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """`direction` is 1 or -1; `hint` names the one index that serves it."""
+    """`filters`: what any of them finds is a candidate. `direction` is 1 or -1; `hint` names the index that serves."""
 
-    filter: Document
+    filters: Sequence[Document]
     sort: Sequence[tuple[str, int]]
     hint: str
     direction: int
@@ -35,8 +36,8 @@ def compartment_keyword(type: str, compartment: str) -> tuple[str, str]:
 
 def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) -> Compiled:
     """Every value becomes a number or an id that was checked: nothing of a request reaches MongoDB as an operator."""
-    conditions = list(_conditions(query, tokenizer))
-    by_id = any("_id" in condition for condition in conditions)
+    known = address(query)
+    conditions = list(_address_conditions(query.type, known))
     order = query.sort[0] if query.sort else None
     direction = -1 if order and order.descending else 1
     beyond = "$gte" if direction > 0 else "$lte"
@@ -51,7 +52,12 @@ def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) ->
             conditions.append({"seq": {beyond: after.seq}})
             conditions.append({"$or": [{"seq": {past: after.seq}}, {"_id": {past: after.id}}]})
         sort = [("seq", direction), ("_id", direction)]
-    return Compiled({"$and": conditions}, sort, "_id_" if by_id else "tokens", direction)
+    lead, *others = _token_groups(query, known, tokenizer)
+    conditions += [_any_of(group) for group in others]
+    # Ids name the rows by themselves: the tokens are only looked at, however many they are.
+    size = len(lead) if known.ids is not None else MOST_KEYWORDS
+    filters = [{"$and": [*conditions, _any_of(lead[at : at + size])]} for at in range(0, len(lead), size)]
+    return Compiled(filters, sort, "tokens" if known.ids is None else "_id_", direction)
 
 
 def lock_tokens(query: Query, tokenizer: Tokenizer) -> tuple[int, ...]:
@@ -63,17 +69,21 @@ def lock_tokens(query: Query, tokenizer: Tokenizer) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _conditions(query: Query, tokenizer: Tokenizer) -> Iterator[Document]:
-    yield {"type": query.type, "deleted": False}
-    known = address(query)
+def _address_conditions(type: str, known: Address) -> Iterator[Document]:
+    yield {"type": type, "deleted": False}
     if known.ids is not None:
-        yield {"_id": {"$in": sorted(f"{query.type}/{id}" for id in known.ids)}}
+        yield {"_id": {"$in": sorted(f"{type}/{id}" for id in known.ids)}}
     if known.updated.low > BEGINNING:
         yield {"seq": {"$gte": known.updated.low}}
     if known.updated.high < END:
         yield {"seq": {"$lt": known.updated.high}}
-    for compartment in known.compartments:
-        yield {"tokens": tokenizer.token(*compartment_keyword(query.type, compartment))}
-    for group in plan(query):
-        found: list[int] = tokenizer.tokens(group.any_of)
-        yield {"tokens": found[0] if len(found) == 1 else {"$in": found}}
+
+
+def _token_groups(query: Query, known: Address, tokenizer: Tokenizer) -> list[list[int]]:
+    """The first of them is looked up in the index, the others on what that brings up."""
+    compartments = [[tokenizer.token(*compartment_keyword(query.type, each))] for each in known.compartments]
+    return [*compartments, *(tokenizer.tokens(group.any_of) for group in plan(query))]
+
+
+def _any_of(tokens: list[int]) -> Document:
+    return {"tokens": tokens[0] if len(tokens) == 1 else {"$in": tokens}}

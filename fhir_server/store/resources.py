@@ -18,6 +18,7 @@ from fhir_server.store.commit import Committer
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import UNSEARCHED
 from fhir_server.store.events import Events
+from fhir_server.store.fetching import fetch
 from fhir_server.store.history import History
 from fhir_server.store.indexing import Indexing
 from fhir_server.store.opening import Opening
@@ -93,12 +94,7 @@ class Resources:
         if type == "AuditEvent":
             return await self._events.candidates(compiled, batch)
         with seam():
-            cursor = (
-                self._to.resources.find(compiled.filter, UNSEARCHED, hint=compiled.hint)
-                .sort(list(compiled.sort))
-                .limit(batch)
-            )
-            found = await cursor.to_list(batch)
+            found = await fetch(self._to.resources, compiled, batch, UNSEARCHED)
         return found, await self._opening.rows(found)
 
 

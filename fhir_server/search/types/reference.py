@@ -85,6 +85,33 @@ class ReferenceTo:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferenceAmong:
+    """One of many resources of this server that were looked up: by `Type/id`, or by canonical URL and version."""
+
+    keys: frozenset[str]
+    urls: frozenset[tuple[str, str]]
+    base: str
+
+    @property
+    def breadth(self) -> int:
+        return min(7, 1 + len(self.keys) // 100)
+
+    def cover(self, most: int = MOST_KEYWORDS) -> Cover:
+        """One group however large: a store asks in several pieces."""
+        group = tuple(sorted(self.keys | {url for url, _ in self.urls}))
+        return (group,) if group else ()
+
+    def matches(self, value: Value) -> bool:
+        if not isinstance(value, ReferenceValue):
+            return False
+        if value.type and value.base in {"", self.base} and f"{value.type}/{value.id}" in self.keys:
+            return True
+        return bool(self.urls) and any(
+            url == value.url and value.version in {"", version} for url, version in self.urls
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ReferenceUrl:
     """Something elsewhere, or something without an id: its URL, and a version if one was asked for.
 

@@ -39,7 +39,7 @@ class Running:
         return [(event["subtype"][0]["code"], event["outcome"]) for event in self.events()]
 
 
-def running(*steps: Step, most_candidates: int = 2000, most_entries: int = 50) -> Running:
+def running(*steps: Step, most_candidates: int = 2000, most_entries: int = 50, limits: Limits | None = None) -> Running:
     clinic = FakeClinic()
     numbers = count(1)
     pipeline = Pipeline((*steps, Recorder(clinic.audit, BASE)))
@@ -48,7 +48,7 @@ def running(*steps: Step, most_candidates: int = 2000, most_entries: int = 50) -
         return f"id{next(numbers)}"
 
     drafts = Drafts(clinic.resources, pipeline, new_id, BASE)
-    engine = Engine(clinic.resources, pipeline, drafts, Language(BASE), Limits(most_candidates))
+    engine = Engine(clinic.resources, pipeline, drafts, Language(BASE), limits or Limits(most_candidates))
     planning = Planning(engine, new_id, clinic.clock, delete_several=False)
     batches = Batches(engine, Conditional(engine, delete_several=False), most_entries)
     bundles = Bundles(engine, Transactions(engine, planning, most_entries), batches)
