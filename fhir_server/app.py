@@ -183,7 +183,7 @@ def _language(base: str, settings: Settings) -> Language:
 
 
 def _limits(settings: Settings) -> Limits:
-    return Limits(settings.search_candidates, settings.chain_resources, settings.search_seconds)
+    return Limits(settings.search_candidates, settings.chain_resources, settings.search_seconds, settings.most_included)
 
 
 def _capability(base: str, clock: Clock, *, delete_several: bool) -> bytes:

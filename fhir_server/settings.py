@@ -90,6 +90,7 @@ class Settings:
     search_seconds: Annotated[float, "Seconds that one search may take.", Within(0.1, 300)] = 10.0
     chain_depth: Annotated[int, "How many resources a chained search may lead through.", Within(1, 8)] = 3
     chain_resources: Annotated[int, "The most resources in one step of a chain.", Within(1, 10_000)] = 1000
+    most_included: Annotated[int, "The most included resources on one page.", Within(1, 10_000)] = 1000
     worker_interval: Annotated[float, "Seconds between two looks for background work.", Within(0.05, 3600)] = 1.0
 
     def __post_init__(self) -> None:

@@ -78,12 +78,16 @@ def searchset(page: Page, base: str, self_link: str, next_link: str | None) -> R
         links.append({"relation": "next", "url": next_link})
     head = b'{"resourceType":"Bundle","type":"searchset",'
     total = b"" if page.total is None else f'"total":{page.total},'.encode()
-    entries = [
-        f'{{"fullUrl":"{base}/{stored.key}","resource":'.encode() + stored.wire + b',"search":{"mode":"match"}}'
-        for stored in page.matches
-    ]
+    entries = [_found(stored, base, b"match") for stored in page.matches]
+    entries += [_found(stored, base, b"include") for stored in page.included]
     tail = b',"entry":[' + b",".join(entries) + b"]}" if entries else b"}"
     return Response(b"".join((head, total, b'"link":', json.encode(links), tail)), _OK, media_type=FHIR_JSON)
+
+
+def _found(stored: Stored, base: str, mode: bytes) -> bytes:
+    return (
+        f'{{"fullUrl":"{base}/{stored.key}","resource":'.encode() + stored.wire + b',"search":{"mode":"' + mode + b'"}}'
+    )
 
 
 def history_bundle(page: Page, base: str, self_link: str, next_link: str | None) -> Response:

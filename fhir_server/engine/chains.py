@@ -67,7 +67,7 @@ class Chains:
     def _among(self, parameter: str, found: Sequence[Stored]) -> Condition:
         """The parameter refers to one of these, by id or by canonical URL."""
         keys = frozenset(str(stored.key) for stored in found)
-        urls = frozenset(each for stored in found if (each := _canonical(stored)))
+        urls = frozenset(each for stored in found if (each := canonical(stored)))
         if not keys:
             return NOTHING
         return ValueIn(parameter, (ReferenceAmong(keys, urls, self._base),))
@@ -140,7 +140,7 @@ class Chains:
         return IdIn(frozenset(ids))
 
 
-def _canonical(stored: Stored) -> tuple[str, str] | None:
+def canonical(stored: Stored) -> tuple[str, str] | None:
     """URL and version of what is referred to so; a patient has none."""
     url, version = stored.resource.get("url"), stored.resource.get("version")
     return (url, version if isinstance(version, str) else "") if isinstance(url, str) else None

@@ -100,7 +100,7 @@ class Engine:
 
         async def once(attempt: Attempt) -> Page:
             page = await self.searching.answer(call, query, after)
-            attempt.disclosed.extend(page.matches)
+            attempt.disclosed.extend((*page.matches, *page.included))
             return page
 
         return await disclosing(self.steps, call, once)

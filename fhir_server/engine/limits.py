@@ -10,9 +10,10 @@ from dataclasses import dataclass
 class Limits:
     """`candidates`: how many resources one search may open. `linked`: how many one step of a chain may lead through.
 
-    `seconds`: how long it may take.
+    `seconds`: how long it may take. `included`: how many resources may come with the matches of one page.
     """
 
     candidates: int = 2000
     linked: int = 1000
     seconds: float = 10.0
+    included: int = 1000

@@ -31,12 +31,18 @@ class Lookup:
     limits: Limits
 
     async def found(
-        self, call: Call, type: str, conditions: tuple[Condition, ...], resolve: Resolve, most: int
+        self,
+        call: Call,
+        type: str,
+        conditions: tuple[Condition, ...],
+        resolve: Resolve,
+        most: int,
+        beyond: TooCostlyError | None = None,
     ) -> list[Stored]:
         """Every resource of a type that meets the conditions, if there are not more than `most`.
 
-        Raises ForbiddenError where the caller may not search that type, TooCostlyError where there are more than may
-        be looked at: what is left out would be missing from the answer.
+        Raises ForbiddenError where the caller may not search that type, TooCostlyError (`beyond`) where there are more
+        than may be looked at: what is left out would be missing from the answer.
         """
         asking = replace(call, interaction=Interaction.SEARCH_TYPE, type=type, id=None)
         await self.steps.admit(asking)
@@ -51,7 +57,7 @@ class Lookup:
             looked += page.looked
             position = page.position
             if len(seen) > most:
-                raise too_many(type, most)
+                raise beyond or too_many(type, most)
             if position is None:
                 return seen
             if looked > self.limits.candidates:

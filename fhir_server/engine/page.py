@@ -11,8 +11,12 @@ from fhir_server.engine.stored import Stored
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Matches in order; `next` where there is more; `total` where it is known exactly."""
+    """Matches in order; `next` where there is more; `total` where it is known exactly.
+
+    `included`: what comes with the matches.
+    """
 
     matches: tuple[Stored, ...]
     next: Position | None = None
     total: int | None = None
+    included: tuple[Stored, ...] = ()

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from fhir_server.engine.call import Call
 from fhir_server.engine.chains import Chains
+from fhir_server.engine.includes import Includes
 from fhir_server.engine.limits import Limits
 from fhir_server.engine.lookup import Lookup
 from fhir_server.engine.page import Page
@@ -24,7 +25,9 @@ from fhir_server.search.tree import Query
 class Searching:
     def __init__(self, store: ResourceStore, steps: Step, language: Language, limits: Limits) -> None:
         self._store, self._steps, self._limits = store, steps, limits
-        self._chains = Chains(Lookup(store, steps, limits), language)
+        lookup = Lookup(store, steps, limits)
+        self._chains = Chains(lookup, language)
+        self._includes = Includes(lookup, self._chains, language.base)
 
     async def narrowed(self, call: Call, query: Query) -> Query:
         """Admitted, with the caller's mandates, and with ids in the place of what other resources decide."""
@@ -42,8 +45,12 @@ class Searching:
     async def _answer(self, call: Call, query: Query, after: Position | None) -> Page:
         narrowed = await self.narrowed(call, query)
         if query.counting or query.total == "accurate":
-            return await self._counted(call, narrowed, after)
-        return await self._page(call, narrowed, after, query.count)
+            page = await self._counted(call, narrowed, after)
+        else:
+            page = await self._page(call, narrowed, after, query.count)
+        if not query.includes:
+            return page
+        return replace(page, included=await self._includes.of(call, query.includes, page.matches))
 
     async def _page(self, call: Call, query: Query, after: Position | None, count: int) -> Page:
         """The first `count` matches after a position; one more is looked for, to know whether a page follows."""

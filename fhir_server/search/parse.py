@@ -5,13 +5,15 @@ https://hl7.org/fhir/R4/search.html#errors
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from fhir_server.kernel.errors import TooCostlyError
 from fhir_server.search import results
 from fhir_server.search.conditions import condition_of
+from fhir_server.search.inclusions import include, is_include
 from fhir_server.search.language import PLAIN, Language
 from fhir_server.search.results import Shape, UnknownParameterError, shown
-from fhir_server.search.tree import Filter, Query
+from fhir_server.search.tree import Filter, Include, Query
 
 MOST_PAIRS = 64
 MOST_CHARACTERS = 8_192
@@ -25,28 +27,64 @@ def parse(type: str, pairs: Sequence[tuple[str, str]], language: Language = PLAI
     """
     if len(pairs) > MOST_PAIRS:
         raise TooCostlyError(f"A search has at most {MOST_PAIRS} parameters.")
-    filters: list[Filter] = []
-    used: list[tuple[str, str]] = []
-    ignored: list[str] = []
-    shape = Shape()
+    reading = _Reading(type, language, lenient)
     for name, value in pairs:
-        if name in results.FORMATTING:
-            continue
+        if name not in results.FORMATTING:
+            reading.take(name, value)
+    return reading.query()
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What was understood so far."""
+
+    type: str
+    language: Language
+    lenient: bool
+    filters: list[Filter] = field(default_factory=list)
+    includes: list[Include] = field(default_factory=list)
+    used: list[tuple[str, str]] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    shape: Shape = field(default_factory=Shape)
+
+    def take(self, name: str, value: str) -> None:
         if len(value) > MOST_CHARACTERS:
             raise TooCostlyError(f"The value of a search parameter has at most {MOST_CHARACTERS} characters.")
-        if results.is_result_parameter(name):
-            if value:
-                shape, understood = results.shaped(shape, name, value)
-                used.append((name, understood))
-            continue
         try:
-            condition = condition_of(type, name, value, language)
+            understood = self._understood(name, value)
         except UnknownParameterError:
-            if not lenient:
+            if not self.lenient:
                 raise
-            ignored.append(shown(name))
-            continue
-        if condition is not None:
-            filters.append(Filter(condition, (name, value)))
-            used.append((name, value))
-    return shape.of(Query(type, tuple(filters), used=tuple(used), ignored=tuple(ignored)))
+            self.ignored.append(shown(name))
+            return
+        if understood is not None:
+            self.used.append((name, understood))
+
+    def _understood(self, name: str, value: str) -> str | None:
+        """The value as it was understood; None where it has no effect."""
+        if results.is_result_parameter(name):
+            if not value:
+                return None
+            self.shape, understood = results.shaped(self.shape, name, value)
+            return understood
+        if is_include(name):
+            if not value:
+                return None
+            self.includes.append(include(frozenset({self.type}), name, value))
+            return value
+        condition = condition_of(self.type, name, value, self.language)
+        if condition is None:
+            return None
+        self.filters.append(Filter(condition, (name, value)))
+        return value
+
+    def query(self) -> Query:
+        return self.shape.of(
+            Query(
+                self.type,
+                tuple(self.filters),
+                includes=tuple(self.includes),
+                used=tuple(self.used),
+                ignored=tuple(self.ignored),
+            )
+        )

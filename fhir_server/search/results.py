@@ -20,9 +20,7 @@ UNSUPPORTED = frozenset(
         "_content",
         "_elements",
         "_filter",
-        "_include",
         "_query",
-        "_revinclude",
         "_text",
         "_type",
     }

@@ -132,11 +132,25 @@ class Sort:
 
 
 @dataclass(frozen=True, slots=True)
+class Include:
+    """`source` refers to `target` by `parameter`; each "" means any.
+
+    `reverse`: the matches are the targets. `iterate`: what comes with them brings more in the same way.
+    """
+
+    source: str
+    parameter: str
+    target: str
+    reverse: bool
+    iterate: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """One search of one type.
 
-    `counting`: only the total is wanted. `total` is the client's hint. `used` are the parameters as understood, in
-    order; `ignored` the names that lenient handling left out.
+    `counting`: only the total is wanted. `total` is the client's hint. `includes`: what is to come with it. `used` are
+    the parameters as understood, in order; `ignored` the names that lenient handling left out.
     """
 
     type: str
@@ -146,6 +160,7 @@ class Query:
     count: int = MATCHES_PER_PAGE
     counting: bool = False
     total: Literal["none", "estimate", "accurate"] | None = None
+    includes: tuple[Include, ...] = ()
     used: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
 

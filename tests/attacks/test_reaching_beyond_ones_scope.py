@@ -97,8 +97,6 @@ async def test_a_compartment_search_stays_inside(victim: Victim, path: str) -> N
 @pytest.mark.parametrize(
     "path",
     [
-        "Observation?_include=Observation:subject",
-        "Patient?_revinclude=Observation:subject",
         "Observation?_filter=code eq x",
         "Observation?_query=everything",
         "Patient?_elements=name",

@@ -29,7 +29,7 @@ class Two:
         crooked = {"focus": [{"reference": f"Patient/{self.victim}"}], "hasMember": [self._to(self.theirs)]}
         self.pointing = (await self.doctor.store(observation(self.foe, **crooked)))["id"]
         member = [{"entity": {"reference": f"Patient/{each}"}} for each in (self.victim, self.foe)]
-        group = {"resourceType": "Group", "type": "person", "actual": True, "name": MARK, "member": member}
+        group = {"resourceType": "Group", "type": "person", "actual": True, "name": "Club", "member": member}
         self.group = (await self.doctor.store(group))["id"]
         self.caller = self.clinic.caller("patient/*.cruds", patient=self.foe)
         return self
@@ -97,3 +97,37 @@ async def test_a_list_without_a_scope_lists_nothing(two: Two) -> None:
     assert ids(read(await two.doctor.get(path))) == {two.mine}
     assert not ids(read(await two.clinic.caller("system/Observation.rs").get(path)))
     assert not ids(read(await two.caller.get(path))), "the list names no patient and lies in no compartment"
+
+
+def brought(bundle: Json) -> set[str]:
+    return {entry["resource"]["id"] for entry in bundle.get("entry", []) if entry["search"]["mode"] == "include"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "Observation?_include=Observation:focus",
+        "Observation?_include=Observation:has-member",
+        "Observation?_include=*&_include:iterate=*",
+        "Patient?_revinclude=*&_include:iterate=*",
+        "Patient?_revinclude=Group:member&_include:iterate=Group:member",
+        "Group?_include=Group:member",
+    ],
+)
+async def test_r_smart_052_an_include_brings_ones_own_alone(two: Two, path: str) -> None:
+    answer = await two.caller.get(f"/fhir/{path}")
+    mine, everybodys = read(answer), read(await two.doctor.get(f"/fhir/{path}"))
+
+    assert answer.status_code == 200
+    assert not {two.victim, two.theirs} & (brought(mine) | ids(mine))
+    assert MARK not in answer.text
+    assert {two.victim, two.theirs} & (brought(everybodys) | ids(everybodys))
+
+
+async def test_an_include_without_a_scope_brings_nothing(two: Two) -> None:
+    nurse = two.clinic.caller("system/Observation.rs")
+
+    page = read(await nurse.get(f"/fhir/Observation?_id={two.mine}&_include=*&_revinclude=*"))
+
+    assert ids(page) == {two.mine}
+    assert brought(page) == set()

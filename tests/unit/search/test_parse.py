@@ -74,9 +74,6 @@ def test_r_fhir_044_a_refused_modifier_comes_with_those_that_there_are() -> None
 @pytest.mark.parametrize(
     "asked",
     [
-        "_include=Patient:organization",
-        "_include:iterate=Patient:organization",
-        "_revinclude=Provenance:target",
         "_elements=name",
         "_text=x",
         "_content=x",
