@@ -34,6 +34,7 @@ class Paging:
     def link(self, base: str, continued: Continued, principal: Principal, now: datetime) -> str:
         """The URL of the next page for this principal."""
         state = [continued.type, [list(pair) for pair in continued.pairs], continued.after.seq, continued.after.id]
+        state.append(list(continued.after.keys))
         sealed = seal_cursor(self._key, json.encode(state), _bound(principal), now + self._lifetime)
         return f"{base}/{continued.type}?{PARAMETER}={sealed}"
 
@@ -43,7 +44,7 @@ class Paging:
         if state[0] != type:
             raise InvalidRequestError("The page link is not for this type.")
         pairs = tuple((str(name), str(value)) for name, value in state[1])
-        return Continued(type, pairs, Position(state[2], state[3]))
+        return Continued(type, pairs, Position(state[2], state[3], tuple(state[4])))
 
 
 def _bound(principal: Principal) -> bytes:

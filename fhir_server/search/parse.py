@@ -13,7 +13,8 @@ from fhir_server.search.conditions import condition_of
 from fhir_server.search.inclusions import include, is_include
 from fhir_server.search.language import PLAIN, Language
 from fhir_server.search.results import Shape, UnknownParameterError, shown
-from fhir_server.search.tree import Filter, Include, Query
+from fhir_server.search.sorts import sorts
+from fhir_server.search.tree import Filter, Include, Query, Sort
 
 MOST_PAIRS = 64
 MOST_CHARACTERS = 8_192
@@ -34,6 +35,10 @@ def parse(type: str, pairs: Sequence[tuple[str, str]], language: Language = PLAI
     return reading.query()
 
 
+def _shapes(name: str) -> bool:
+    return results.is_result_parameter(name) or name == "_sort" or is_include(name)
+
+
 @dataclass(slots=True)
 class _Reading:
     """What was understood so far."""
@@ -45,6 +50,7 @@ class _Reading:
     includes: list[Include] = field(default_factory=list)
     used: list[tuple[str, str]] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
+    sort: tuple[Sort, ...] = ()
     shape: Shape = field(default_factory=Shape)
 
     def take(self, name: str, value: str) -> None:
@@ -62,16 +68,20 @@ class _Reading:
 
     def _understood(self, name: str, value: str) -> str | None:
         """The value as it was understood; None where it has no effect."""
+        if not value:
+            # An empty value is no criterion; the name is still to be one.
+            return None if _shapes(name) else self._filter(name, value)
         if results.is_result_parameter(name):
-            if not value:
-                return None
-            self.shape, understood = results.shaped(self.shape, name, value)
-            return understood
-        if is_include(name):
-            if not value:
-                return None
+            self.shape, value = results.shaped(self.shape, name, value)
+        elif name == "_sort":
+            self.sort = sorts((self.type,), value, self.language)
+        elif is_include(name):
             self.includes.append(include(frozenset({self.type}), name, value))
-            return value
+        else:
+            return self._filter(name, value)
+        return value
+
+    def _filter(self, name: str, value: str) -> str | None:
         condition = condition_of(self.type, name, value, self.language)
         if condition is None:
             return None
@@ -83,6 +93,7 @@ class _Reading:
             Query(
                 self.type,
                 tuple(self.filters),
+                sort=self.sort,
                 includes=tuple(self.includes),
                 used=tuple(self.used),
                 ignored=tuple(self.ignored),

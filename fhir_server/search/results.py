@@ -1,14 +1,13 @@
-"""The parameters that shape a result and filter nothing: page size, order, totals.
+"""The parameters that shape a result and filter nothing: page size, totals.
 
 https://hl7.org/fhir/R4/search.html#return
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from fhir_server.kernel.errors import InvalidRequestError, Issue
-from fhir_server.search.tree import MATCHES_PER_PAGE, MOST_MATCHES_PER_PAGE, Query, Sort
+from fhir_server.search.tree import MATCHES_PER_PAGE, MOST_MATCHES_PER_PAGE, Query
 
 FORMATTING = frozenset({"_format", "_pretty"})
 """About the representation: read by the API, no part of the query and of its self link."""
@@ -27,11 +26,6 @@ UNSUPPORTED = frozenset(
 )
 """R4 has them, this server does not speak them yet. Never ignored: each would change which resources come back."""
 
-_SORTS: Mapping[str, Sort] = {
-    "_lastUpdated": Sort("_lastUpdated"),
-    "-_lastUpdated": Sort("_lastUpdated", descending=True),
-    "_id": Sort("_id"),
-}
 _MOST_DIGITS = 9
 _SHOWN = 60
 
@@ -40,17 +34,16 @@ _SHOWN = 60
 class Shape:
     """What the result parameters of one request ask for."""
 
-    sort: tuple[Sort, ...] = ()
     count: int = MATCHES_PER_PAGE
     counting: bool = False
     total: Literal["none", "estimate", "accurate"] | None = None
 
     def of(self, query: Query) -> Query:
-        return replace(query, sort=self.sort, count=self.count, counting=self.counting, total=self.total)
+        return replace(query, count=self.count, counting=self.counting, total=self.total)
 
 
 def is_result_parameter(name: str) -> bool:
-    return name in {"_count", "_sort", "_total", "_summary"}
+    return name in {"_count", "_total", "_summary"}
 
 
 def shaped(shape: Shape, name: str, value: str) -> tuple[Shape, str]:
@@ -58,8 +51,6 @@ def shaped(shape: Shape, name: str, value: str) -> tuple[Shape, str]:
     match name:
         case "_count":
             return _count(shape, value)
-        case "_sort":
-            return replace(shape, sort=_sort(value)), value
         case "_total":
             return _total(shape, value), value
         case _:
@@ -73,13 +64,6 @@ def _count(shape: Shape, value: str) -> tuple[Shape, str]:
     if count == 0:
         return replace(shape, counting=True), "0"
     return replace(shape, count=count), str(count)
-
-
-def _sort(value: str) -> tuple[Sort, ...]:
-    keys = value.split(",")
-    if not all(key in _SORTS for key in keys):
-        raise not_supported("_sort takes _lastUpdated, -_lastUpdated or _id.")
-    return tuple(_SORTS[key] for key in dict.fromkeys(keys))
 
 
 def _total(shape: Shape, value: str) -> Shape:

@@ -7,6 +7,7 @@ https://hl7.org/fhir/R4/search.html
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from typing import Literal, TypeAlias
 
 from fhir_server.search.types.date import DateIs
@@ -127,8 +128,11 @@ class Mandate:
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    by: Literal["_lastUpdated", "_id"]
+    """`by` is the code of a parameter, `zone` where its dates without a time zone are meant; None for UTC."""
+
+    by: str
     descending: bool = False
+    zone: tzinfo | None = None
 
 
 @dataclass(frozen=True, slots=True)

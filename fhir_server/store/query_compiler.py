@@ -41,7 +41,11 @@ def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) ->
     order = query.sort[0] if query.sort else None
     direction = -1 if order and order.descending else 1
     beyond = "$gte" if direction > 0 else "$lte"
+    by_id = known.ids is not None
     if order and order.by == "_id":
+        by_id = True
+        # All of a type, and nothing that begins alike: "0" is the character after "/".
+        conditions.append({"_id": {"$gte": f"{query.type}/", "$lt": f"{query.type}0"}})
         if after:
             conditions.append({"_id": {"$gt" if direction > 0 else "$lt": after.id}})
         sort = [("_id", direction)]
@@ -54,10 +58,10 @@ def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) ->
         sort = [("seq", direction), ("_id", direction)]
     lead, *others = _token_groups(query, known, tokenizer)
     conditions += [_any_of(group) for group in others]
-    # Ids name the rows by themselves: the tokens are only looked at, however many they are.
-    size = len(lead) if known.ids is not None else MOST_KEYWORDS
+    # Where rows are found by id the tokens are only looked at, however many they are.
+    size = len(lead) if by_id else MOST_KEYWORDS
     filters = [{"$and": [*conditions, _any_of(lead[at : at + size])]} for at in range(0, len(lead), size)]
-    return Compiled(filters, sort, "tokens" if known.ids is None else "_id_", direction)
+    return Compiled(filters, sort, "_id_" if by_id else "tokens", direction)
 
 
 def lock_tokens(query: Query, tokenizer: Tokenizer) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """Real patients: chains, `_has` and includes over HTTP agree with a look at the same data."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -21,8 +21,12 @@ def records(loaded: Sequence[Loaded]) -> dict[str, Json]:
     return {key: resource for one in loaded for key, resource in one.resources.items()}
 
 
-def those(records: dict[str, Json], type: str, wanted: Callable[[Json], bool]) -> list[str]:
-    return sorted(key for key, each in records.items() if each["resourceType"] == type and wanted(each))
+def those(records: dict[str, Json], type: str) -> list[str]:
+    return sorted(key for key, each in records.items() if each["resourceType"] == type)
+
+
+def subject(resource: Json) -> str:
+    return str((resource.get("subject") or resource["patient"])["reference"])
 
 
 async def found(clerk: Caller, path: str) -> list[str]:
@@ -31,8 +35,8 @@ async def found(clerk: Caller, path: str) -> list[str]:
 
 async def test_r_fhir_048_observations_of_the_people_of_a_name(clerk: Caller, records: dict[str, Json]) -> None:
     for family in sorted({each["name"][0]["family"] for each in records.values() if each["resourceType"] == "Patient"}):
-        people = those(records, "Patient", lambda each, family=family: each["name"][0]["family"] == family)
-        expected = those(records, "Observation", lambda each, people=people: each["subject"]["reference"] in people)
+        people = {key for key in those(records, "Patient") if records[key]["name"][0]["family"] == family}
+        expected = [key for key in those(records, "Observation") if subject(records[key]) in people]
 
         assert await found(clerk, f"Observation?subject:Patient.family:exact={family}&_count=200") == expected
         assert await found(clerk, f"Observation?patient.family:exact={family}&_count=200") == expected
@@ -75,11 +79,7 @@ async def test_r_fhir_058_a_file_comes_with_a_patient(clerk: Caller, records: di
     types = ("Observation", "Condition", "Encounter", "Immunization")
     path = f"Patient?_id={patient.removeprefix('Patient/')}" + "".join(f"&_revinclude={type}:patient" for type in types)
 
-    expected = [
-        key
-        for type in types
-        for key in those(records, type, lambda e: (e.get("subject") or e.get("patient"))["reference"] == patient)
-    ]
+    expected = [key for type in types for key in those(records, type) if subject(records[key]) == patient]
     assert await found(clerk, path) == sorted([patient, *expected])
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from fhir_server.kernel.errors import InvalidRequestError
 from fhir_server.kernel.json import Json
-from fhir_server.search.types import bounds, days
+from fhir_server.search.types import bounds, days, ranks
 from fhir_server.search.types.escapes import unescape
 from fhir_server.search.types.kind import MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Value, by_type
 from fhir_server.search.types.moment import BEGINNING, DAY, END, Stretch, stretch
@@ -38,6 +38,9 @@ class DateValue(NamedTuple):
         lower = None if self.low == BEGINNING else days.keywords(days.day_of(self.low))
         upper = None if self.high == END else days.keywords(days.day_of(self.high - 1))
         return bounds.keywords(lower, upper)
+
+    def rank(self, zone: tzinfo | None = None) -> str | None:
+        return ranks.whole((self.within(zone) if zone is not None and self.floating else self).low)
 
     def within(self, zone: tzinfo) -> "DateValue":
         """What it means on the clocks of that zone."""

@@ -22,6 +22,13 @@ class Value(Protocol):
         """What is turned into tokens and stored. Never shown, logged or stored as text."""
         ...
 
+    def rank(self, zone: tzinfo | None = None) -> str | None:
+        """Its place among others, as a text with the same order; None where there is none.
+
+        `zone`: where a date without a time zone is meant.
+        """
+        ...
+
 
 class Predicate(Protocol):
     """One value of a query, parsed."""

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/location.html#positional
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from itertools import islice
 from typing import NamedTuple
 
@@ -41,6 +42,9 @@ class PlaceValue(NamedTuple):
     def keywords(self) -> Sequence[str]:
         """The square degree in which it lies."""
         return (_cell(math.floor(self.latitude), math.floor(self.longitude)),)
+
+    def rank(self, zone: tzinfo | None = None) -> str | None:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

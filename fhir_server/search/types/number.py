@@ -6,13 +6,14 @@ https://hl7.org/fhir/R4/search.html#number
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
 from fhir_server.kernel.errors import InvalidRequestError
 from fhir_server.kernel.json import Json
-from fhir_server.search.types import bounds, magnitudes
+from fhir_server.search.types import bounds, magnitudes, ranks
 from fhir_server.search.types.escapes import unescape
 from fhir_server.search.types.kind import MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Value, by_type
 from fhir_server.search.types.units import Unit
@@ -39,6 +40,9 @@ class NumberValue(NamedTuple):
         if self.low == self.high and lower is not None:
             return lower
         return bounds.keywords(lower, None if self.high == _HIGHEST else magnitudes.keywords(self.high))
+
+    def rank(self, zone: tzinfo | None = None) -> str | None:
+        return ranks.decimal(self.low)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,20 @@ https://hl7.org/fhir/R4/search.html#quantity
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from datetime import tzinfo
+from decimal import Decimal, localcontext
 from typing import NamedTuple
 
 from fhir_server.kernel.errors import InvalidRequestError
 from fhir_server.kernel.json import Json
-from fhir_server.search.types import number
+from fhir_server.search.types import number, ranks
 from fhir_server.search.types.escapes import split, unescape
 from fhir_server.search.types.kind import MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Value, by_type
 from fhir_server.search.types.units import ALIKE, UCUM, UNITS, Unit
 
 _CURRENCIES = "urn:iso:std:iso:4217"
 _PARTS = 3
+_MOST_DIGITS = 40
 
 
 class QuantityValue(NamedTuple):
@@ -28,6 +30,9 @@ class QuantityValue(NamedTuple):
     def keywords(self) -> Sequence[str]:
         """Those of the number as it is written. The unit hardly narrows a search that names a code."""
         return self.number.keywords()
+
+    def rank(self, zone: tzinfo | None = None) -> str | None:
+        return ranks.decimal(_normal(self.number.low, self.code) if self.system == UCUM else self.number.low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,16 @@ class QuantityIs:
         if self.system:
             return value.system == self.system and value.code == self.code
         return not self.code or self.code in {value.code, value.unit}
+
+
+def _normal(number: Decimal, code: str) -> Decimal:
+    """In the unit to which others of its dimension convert; what no clinic measures stays as it is."""
+    unit = UNITS.get(code)
+    if unit is None or not number.is_finite() or abs(number.adjusted()) > _MOST_DIGITS:
+        return number
+    found = unit.normal(number)
+    with localcontext(prec=_MOST_DIGITS):
+        return Decimal(found.numerator) / Decimal(found.denominator)
 
 
 def _united(covers: Sequence[Cover]) -> Iterable[tuple[str, ...]]:

@@ -6,12 +6,13 @@ https://hl7.org/fhir/R4/search.html#reference
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import NamedTuple
 
 from fhir_server.kernel.errors import InvalidRequestError
 from fhir_server.kernel.identity import is_id
 from fhir_server.kernel.json import Json
-from fhir_server.search.types import token, token_values
+from fhir_server.search.types import ranks, token, token_values
 from fhir_server.search.types.escapes import unescape
 from fhir_server.search.types.kind import MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Value, by_type
 
@@ -44,6 +45,9 @@ class ReferenceValue(NamedTuple):
         if not self.identifiers:
             return own
         return (*own, *(_IDENTIFIER + keyword for value in self.identifiers for keyword in value.keywords()))
+
+    def rank(self, zone: tzinfo | None = None) -> str | None:
+        return ranks.text(_keyword(self)) if self.url else None
 
 
 def _keyword(value: ReferenceValue) -> str:

@@ -6,11 +6,13 @@ https://hl7.org/fhir/R4/search.html#string
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from functools import partial
 from typing import NamedTuple
 
 from fhir_server.kernel.errors import InvalidRequestError
 from fhir_server.kernel.json import Json
+from fhir_server.search.types import ranks
 from fhir_server.search.types.escapes import unescape
 from fhir_server.search.types.folding import fold
 from fhir_server.search.types.kind import ANY_TYPE, MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Reader, Value
@@ -35,6 +37,9 @@ class StringValue(NamedTuple):
         for start in self.starts:
             found.extend([start[:length] for length in _PREFIXES if len(start) >= length])
         return found
+
+    def rank(self, zone: tzinfo | None = None) -> str | None:
+        return ranks.text(self.starts[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/search.html#token: the search parameter is processed as 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import NamedTuple
 
 from fhir_server.kernel.errors import InvalidRequestError
@@ -24,6 +25,9 @@ class TextValue(NamedTuple):
     def keywords(self) -> Sequence[str]:
         """None: one opens what the other criteria leave."""
         return ()
+
+    def rank(self, zone: tzinfo | None = None) -> str | None:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,11 @@ https://hl7.org/fhir/R4/search.html#token
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import tzinfo
 from typing import NamedTuple
 
 from fhir_server.kernel.json import Json
+from fhir_server.search.types import ranks
 from fhir_server.search.types.kind import Reader, Value
 from fhir_server.search.types.token_text import TextValue, texts
 
@@ -37,6 +39,9 @@ class TokenValue(NamedTuple):
         if self.identifier and self.system:
             return (self.code, f"{self.system}|") if self.code else (f"{self.system}|",)
         return (self.code,) if self.code else ()
+
+    def rank(self, zone: tzinfo | None = None) -> str | None:
+        return ranks.text(f"{self.code}\n{self.system}")
 
 
 def telephone(text: str) -> str | None:

@@ -6,10 +6,12 @@ https://hl7.org/fhir/R4/search.html#uri
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from itertools import islice
 from typing import Literal, NamedTuple
 
 from fhir_server.kernel.errors import InvalidRequestError
+from fhir_server.search.types import ranks
 from fhir_server.search.types.escapes import unescape
 from fhir_server.search.types.kind import ANY_TYPE, MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Value, by_type
 
@@ -32,6 +34,9 @@ class UriValue(NamedTuple):
             if self.branch
             else (self.uri,)
         )
+
+    def rank(self, zone: tzinfo | None = None) -> str | None:
+        return ranks.text(f"{self.uri}|{self.version}")
 
 
 @dataclass(frozen=True, slots=True)

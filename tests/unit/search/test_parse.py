@@ -78,8 +78,6 @@ def test_r_fhir_044_a_refused_modifier_comes_with_those_that_there_are() -> None
         "_text=x",
         "_content=x",
         "_filter=name eq x",
-        "_sort=name",
-        "_sort=-_id",
         "_summary=true",
     ],
 )
@@ -152,6 +150,27 @@ def test_r_fhir_060_the_order_and_the_hint_about_the_total() -> None:
 
     assert query.sort == (Sort("_lastUpdated", descending=True), Sort("_id"))
     assert query.total == "accurate"
+
+
+def test_r_fhir_060_any_parameter_with_an_order_is_a_key() -> None:
+    assert parsed("Patient", "_sort=family,-birthdate").sort == (Sort("family"), Sort("birthdate", descending=True))
+    assert parsed("Patient", "_sort=-_id").sort == (Sort("_id", descending=True),)
+    assert parsed("Patient", "_sort=name,-name").sort == (Sort("name"),), "the first mention counts"
+
+
+@pytest.mark.parametrize("key", ["nmae", "name:exact", "--name", "-", " name", "name,"])
+def test_r_fhir_060_what_has_no_order_is_refused_with_what_has(key: str) -> None:
+    code, diagnostics = refusal("Patient", f"_sort={key}")
+
+    assert code == "invalid"
+    assert diagnostics.endswith("phone, phonetic, telecom.")
+    assert parsed("Patient", f"_sort={key}", lenient=True).ignored == ("_sort",)
+
+
+def test_r_fhir_060_composites_and_distances_have_no_order_and_keys_are_few() -> None:
+    assert refusal("Observation", "_sort=code-value-quantity")[0] == "invalid"
+    assert refusal("Location", "_sort=near")[0] == "invalid"
+    assert refusal("Patient", "_sort=name,given,family,birthdate,gender")[0] == "not-supported"
 
 
 def test_r_fhir_054_ids_are_taken_as_they_are() -> None:
