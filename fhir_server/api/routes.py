@@ -26,7 +26,11 @@ _ELSEWHERE = "/fhir/elsewhere/than/any/address/of/ours"
 """No address of ours: 404, and recorded like any other refusal."""
 
 _TABLE: Mapping[str, Methods] = {
-    "/fhir": {"POST": (Interaction.TRANSACTION, systems.bundle)},
+    "/fhir": {
+        "GET": (Interaction.SEARCH_SYSTEM, searches.search),
+        "POST": (Interaction.TRANSACTION, systems.bundle),
+    },
+    "/fhir/_search": {"POST": (Interaction.SEARCH_SYSTEM, searches.search_by_post)},
     "/fhir/_history": {"GET": (Interaction.HISTORY_SYSTEM, histories.history)},
     "/fhir/metadata": {"GET": (Interaction.CAPABILITIES, systems.capabilities)},
     "/fhir/{type}/_search": {"POST": (Interaction.SEARCH_TYPE, searches.search_by_post)},
@@ -40,6 +44,8 @@ _TABLE: Mapping[str, Methods] = {
     "/fhir/{type}/_history": {"GET": (Interaction.HISTORY_TYPE, histories.history)},
     "/fhir/{type}/{id}/_history": {"GET": (Interaction.HISTORY_INSTANCE, histories.history)},
     "/fhir/{type}/{id}/_history/{version}": {"GET": (Interaction.VREAD, instances.read)},
+    "/fhir/{type}/{id}/{member}": {"GET": (Interaction.SEARCH_TYPE, searches.search)},
+    "/fhir/{type}/{id}/{member}/_search": {"POST": (Interaction.SEARCH_TYPE, searches.search_by_post)},
     "/fhir/{type}/{id}": {
         "GET": (Interaction.READ, instances.read),
         "PUT": (Interaction.UPDATE, instances.update),

@@ -1,10 +1,10 @@
-"""Search over HTTP: by GET, by POST with a form, and by a page link.
+"""Search over HTTP: of a type, a compartment, the system; by GET, by POST with a form, and by a page link.
 
 https://hl7.org/fhir/R4/http.html#search
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 from urllib.parse import urlencode
 
@@ -15,11 +15,13 @@ from fhir_server.api import outgoing
 from fhir_server.api.body import form_body, query_pairs
 from fhir_server.api.paging import PARAMETER, Continued
 from fhir_server.api.surface import Surface
-from fhir_server.engine.call import Call
+from fhir_server.engine.call import Call, Interaction
 from fhir_server.engine.position import Position
-from fhir_server.kernel.errors import InvalidRequestError, TooCostlyError
-from fhir_server.search.parse import parse
-from fhir_server.search.tree import Query
+from fhir_server.fhir.definitions import compartment_types, served_types
+from fhir_server.kernel.errors import InvalidRequestError, NotFoundError, TooCostlyError
+from fhir_server.search.language import Language
+from fhir_server.search.parse import parse_all
+from fhir_server.search.several import ANY, Several, compartment, everywhere
 
 Do: TypeAlias = Callable[[], Awaitable[Response]]
 Pairs: TypeAlias = Sequence[tuple[str, str]]
@@ -29,45 +31,81 @@ _MOST_BYTES = 8_192
 """What fits into a page link, which carries the search."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What is searched, by its address after the base: `Patient`, nothing, or `Patient/7/Observation`.
+
+    `inside`: of the last one the three parts.
+    """
+
+    path: str
+    call: Call
+    inside: tuple[str, str, str] | None = None
+
+    def understood(self, pairs: Pairs, language: Language, *, lenient: bool) -> Several:
+        if self.inside:
+            return compartment(*self.inside, pairs, language, lenient=lenient)
+        if self.path:
+            return Several(parse_all((self.path,), pairs, language, lenient=lenient), named=True)
+        return everywhere(pairs, language, lenient=lenient)
+
+
 async def search(surface: Surface, request: Request, call: Call) -> Do:
-    """`GET [type]?…`, or the next page of an earlier search."""
+    """`GET [type]?…`, `GET ?…`, `GET Patient/7/[type]?…`, or the next page of an earlier search."""
+    place = _place(request, call)
     pairs = query_pairs(request)
-    asked = replace(call, request=f"{request.method} {request.url.path}?{request.url.query}")
+    asked = replace(place, call=replace(place.call, request=f"{request.method} {request.url.path}?{request.url.query}"))
     links = [value for name, value in pairs if name == PARAMETER]
     if not links:
         return _searching(surface, request, asked, pairs, None)
     if len(pairs) > 1:
         raise InvalidRequestError(f"{PARAMETER} stands alone: it holds all the other parameters.")
-    continued = surface.paging.resume(links[0], str(call.type), call.principal, call.instant)
+    continued = surface.paging.resume(links[0], place.path, call.principal, call.instant)
     return _searching(surface, request, asked, continued.pairs, continued.after)
 
 
 async def search_by_post(surface: Surface, request: Request, call: Call) -> Do:
-    """`POST [type]/_search`: the way for names, which then stand in no URL."""
+    """The same by POST to `_search` below it: the way for names, which then stand in no URL."""
+    place = _place(request, call)
     form, text = await form_body(request, _MOST_FORM_BYTES)
-    asked = replace(call, request=f"POST {request.url.path}?{request.url.query}\n\n{text}")
-    return _searching(surface, request, asked, [*query_pairs(request), *form], None)
+    asked = replace(place.call, request=f"POST {request.url.path}?{request.url.query}\n\n{text}")
+    return _searching(surface, request, replace(place, call=asked), [*query_pairs(request), *form], None)
 
 
-def _searching(surface: Surface, request: Request, call: Call, pairs: Pairs, after: Position | None) -> Do:
-    type = str(call.type)
+def _place(request: Request, call: Call) -> _Place:
+    """Raises NotFoundError where the address names no compartment, or nothing that is searched in one."""
+    member = request.path_params.get("member")
+    if member is None:
+        return _Place(call.type or "", call)
+    focus, id = str(call.type), str(call.id)
+    if focus not in compartment_types() or (member != ANY and member not in served_types()):
+        raise NotFoundError("There is nothing at this address.")
+    if member == ANY:
+        searching = replace(call, interaction=Interaction.SEARCH_SYSTEM, type=None, id=None)
+    else:
+        searching = replace(call, type=member, id=None)
+    return _Place(f"{focus}/{id}/{member}", searching, (focus, id, member))
+
+
+def _searching(surface: Surface, request: Request, place: _Place, pairs: Pairs, after: Position | None) -> Do:
     if sum(len(name.encode()) + len(value.encode()) for name, value in pairs) > _MOST_BYTES:
         raise TooCostlyError(f"The parameters of a search have at most {_MOST_BYTES} bytes together.")
     lenient = "handling=lenient" in request.headers.get("prefer", "").replace(" ", "")
-    query = parse(type, pairs, surface.engine.language, lenient=lenient)
+    asked, call = place.understood(pairs, surface.engine.language, lenient=lenient), place.call
 
     async def do() -> Response:
-        page = await surface.engine.search(call, query, after)
+        page = await surface.engine.search(call, asked.queries, after, named=asked.named)
         following = None
         if page.next:
-            continued = Continued(type, tuple(pairs), page.next)
+            continued = Continued(place.path, tuple(pairs), page.next)
             following = surface.paging.link(surface.base, continued, call.principal, call.instant)
-        return outgoing.searchset(page, surface.base, _self_link(surface.base, query), following)
+        here = _self_link(surface.base, place.path, asked.queries[0].self_parameters())
+        return outgoing.searchset(page, surface.base, here, following)
 
     return do
 
 
-def _self_link(base: str, query: Query) -> str:
+def _self_link(base: str, path: str, used: Pairs) -> str:
     """Exactly the parameters that were used (R-FHIR-042)."""
-    used = urlencode(query.self_parameters(), safe=":|,$")
-    return f"{base}/{query.type}?{used}" if used else f"{base}/{query.type}"
+    here = f"{base}/{path}" if path else base
+    return f"{here}?{urlencode(used, safe=':|,$')}" if used else here

@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/http.html
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from fhir_server.engine.attempts import Attempt, attempted, disclosing, writing
@@ -95,11 +95,14 @@ class Engine:
 
         return await disclosing(self.steps, call, once)
 
-    async def search(self, call: Call, query: Query, after: Position | None = None) -> Page:
-        """One page of what matches and the caller may see."""
+    async def search(
+        self, call: Call, query: Query | Sequence[Query], after: Position | None = None, *, named: bool = True
+    ) -> Page:
+        """One page of what matches and the caller may see, of one type or of several."""
+        queries = (query,) if isinstance(query, Query) else query
 
         async def once(attempt: Attempt) -> Page:
-            page = await self.searching.answer(call, query, after)
+            page = await self.searching.answer(call, queries, after, named=named)
             attempt.disclosed.extend((*page.matches, *page.included))
             return page
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from fhir_server.engine.call import Call
+from fhir_server.engine.call import Call, Interaction
 from fhir_server.engine.chains import Chains
 from fhir_server.engine.includes import Includes
 from fhir_server.engine.limits import Limits
@@ -20,7 +20,7 @@ from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored
 from fhir_server.engine.visible import candidate
-from fhir_server.kernel.errors import TooCostlyError
+from fhir_server.kernel.errors import ForbiddenError, TooCostlyError
 from fhir_server.search.language import Language
 from fhir_server.search.order import in_index_order, keys_of, place
 from fhir_server.search.tree import Query
@@ -42,16 +42,33 @@ class Searching:
         await self._steps.admit(call)
         return await self._chains.resolved(call, await self._steps.narrow(call, query))
 
-    async def answer(self, call: Call, query: Query, after: Position | None) -> Page:
-        """Narrowed, found, disclosed; what is disclosed is for the caller to have recorded."""
+    async def answer(self, call: Call, queries: Sequence[Query], after: Position | None, *, named: bool = True) -> Page:
+        """Narrowed, found, disclosed; what is disclosed is for the caller to have recorded.
+
+        Types that nobody named are left out where the caller may not search them.
+        """
         try:
             async with asyncio.timeout(self._limits.seconds):
-                page = await self._page([(call, await self.narrowed(call, query))], after)
-                if not query.includes:
+                page = await self._page(await self._asked(call, queries, named=named), after)
+                includes = queries[0].includes
+                if not includes or not page.matches:
                     return page
-                return replace(page, included=await self._includes.of(call, query.includes, page.matches))
+                return replace(page, included=await self._includes.of(call, includes, page.matches))
         except TimeoutError:
             raise TooCostlyError(f"A search takes at most {self._limits.seconds:g} seconds; narrow it.") from None
+
+    async def _asked(self, call: Call, queries: Sequence[Query], *, named: bool) -> Asked:
+        asked: list[tuple[Call, Query]] = []
+        refused: list[ForbiddenError] = []
+        for query in queries:
+            mine = replace(call, interaction=Interaction.SEARCH_TYPE, type=query.type, id=None)
+            try:
+                asked.append((mine, await self.narrowed(mine, query)))
+            except ForbiddenError as error:
+                refused.append(error)
+        if refused and (named or not asked):
+            raise refused[0]
+        return asked
 
     async def _page(self, asked: Asked, after: Position | None) -> Page:
         _, query = asked[0]

@@ -56,7 +56,12 @@ def capability_statement(offer: Offer) -> Json:
                 "mode": "server",
                 "security": {"description": "A bearer token with SMART v2 scopes (RFC 6750) on every call but this."},
                 "resource": [_resource(offer, type) for type in sorted(offer.types)],
-                "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
+                "interaction": [
+                    {"code": "transaction"},
+                    {"code": "batch"},
+                    {"code": "history-system"},
+                    {"code": "search-system"},
+                ],
             }
         ],
     }

@@ -5,7 +5,8 @@ https://hl7.org/fhir/R4/search.html#errors
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 from fhir_server.kernel.errors import TooCostlyError
 from fhir_server.search import results
@@ -16,86 +17,83 @@ from fhir_server.search.results import Shape, UnknownParameterError, shown
 from fhir_server.search.sorts import sorts
 from fhir_server.search.tree import Filter, Include, Query, Sort
 
+Pairs: TypeAlias = Sequence[tuple[str, str]]
+
 MOST_PAIRS = 64
 MOST_CHARACTERS = 8_192
 
 
-def parse(type: str, pairs: Sequence[tuple[str, str]], language: Language = PLAIN, *, lenient: bool = False) -> Query:
+def parse(type: str, pairs: Pairs, language: Language = PLAIN, *, lenient: bool = False) -> Query:
     """The query that the pairs of a query string (or form body) ask for.
 
     Raises InvalidRequestError for an unknown parameter (with `lenient` it is left out and named in `ignored`), for a
     modifier that the parameter does not have, and for a value that is none.
     """
+    (query,) = parse_all((type,), pairs, language, lenient=lenient)
+    return query
+
+
+def parse_all(
+    types: Sequence[str], pairs: Pairs, language: Language = PLAIN, *, lenient: bool = False
+) -> tuple[Query, ...]:
+    """The same of several types at once: a query of each, of parameters that all of them have."""
     if len(pairs) > MOST_PAIRS:
         raise TooCostlyError(f"A search has at most {MOST_PAIRS} parameters.")
-    reading = _Reading(type, language, lenient)
+    readings = [_Reading(type, types, language) for type in types]
+    ignored: list[str] = []
     for name, value in pairs:
-        if name not in results.FORMATTING:
-            reading.take(name, value)
-    return reading.query()
+        if name in results.FORMATTING:
+            continue
+        if len(value) > MOST_CHARACTERS:
+            raise TooCostlyError(f"The value of a search parameter has at most {MOST_CHARACTERS} characters.")
+        try:
+            taken = [reading.taking(name, value) for reading in readings]
+        except UnknownParameterError:
+            if not lenient:
+                raise
+            ignored.append(shown(name))
+        else:
+            readings = taken
+    return tuple(reading.query(tuple(ignored)) for reading in readings)
 
 
 def _shapes(name: str) -> bool:
     return results.is_result_parameter(name) or name == "_sort" or is_include(name)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Reading:
-    """What was understood so far."""
+    """What was understood so far, for one of the types."""
 
     type: str
+    types: Sequence[str]
     language: Language
-    lenient: bool
-    filters: list[Filter] = field(default_factory=list)
-    includes: list[Include] = field(default_factory=list)
-    used: list[tuple[str, str]] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
+    filters: tuple[Filter, ...] = ()
+    includes: tuple[Include, ...] = ()
+    used: tuple[tuple[str, str], ...] = ()
     sort: tuple[Sort, ...] = ()
     shape: Shape = field(default_factory=Shape)
 
-    def take(self, name: str, value: str) -> None:
-        if len(value) > MOST_CHARACTERS:
-            raise TooCostlyError(f"The value of a search parameter has at most {MOST_CHARACTERS} characters.")
-        try:
-            understood = self._understood(name, value)
-        except UnknownParameterError:
-            if not self.lenient:
-                raise
-            self.ignored.append(shown(name))
-            return
-        if understood is not None:
-            self.used.append((name, understood))
-
-    def _understood(self, name: str, value: str) -> str | None:
-        """The value as it was understood; None where it has no effect."""
+    def taking(self, name: str, value: str) -> "_Reading":
+        """With one more parameter. An empty value is no criterion; the name is still to be one."""
+        if not _shapes(name):
+            condition = condition_of(self.type, name, value, self.language)
+            if condition is None:
+                return self
+            return self._using(name, value, filters=(*self.filters, Filter(condition, (name, value))))
         if not value:
-            # An empty value is no criterion; the name is still to be one.
-            return None if _shapes(name) else self._filter(name, value)
+            return self
         if results.is_result_parameter(name):
-            self.shape, value = results.shaped(self.shape, name, value)
-        elif name == "_sort":
-            self.sort = sorts((self.type,), value, self.language)
-        elif is_include(name):
-            self.includes.append(include(frozenset({self.type}), name, value))
-        else:
-            return self._filter(name, value)
-        return value
+            shape, understood = results.shaped(self.shape, name, value)
+            return self._using(name, understood, shape=shape)
+        if name == "_sort":
+            return self._using(name, value, sort=sorts(self.types, value, self.language))
+        found = include(frozenset(self.types), name, value)
+        return self._using(name, value, includes=(*self.includes, found))
 
-    def _filter(self, name: str, value: str) -> str | None:
-        condition = condition_of(self.type, name, value, self.language)
-        if condition is None:
-            return None
-        self.filters.append(Filter(condition, (name, value)))
-        return value
+    def _using(self, name: str, value: str, **changes: Any) -> "_Reading":  # noqa: ANN401  whatever field it changes
+        return replace(self, used=(*self.used, (name, value)), **changes)
 
-    def query(self) -> Query:
-        return self.shape.of(
-            Query(
-                self.type,
-                tuple(self.filters),
-                sort=self.sort,
-                includes=tuple(self.includes),
-                used=tuple(self.used),
-                ignored=tuple(self.ignored),
-            )
-        )
+    def query(self, ignored: tuple[str, ...]) -> Query:
+        found = Query(self.type, self.filters, sort=self.sort, includes=self.includes, used=self.used, ignored=ignored)
+        return self.shape.of(found)

@@ -17,12 +17,12 @@ from fhir_server.fhir.compartments import memberships, subjects
 from fhir_server.kernel import json
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
-from fhir_server.search.extract import index_keywords
+from fhir_server.search.extract import compartment_keyword, index_keywords
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import Documents, moment
 from fhir_server.store.fetching import fetch
-from fhir_server.store.query_compiler import Compiled, compartment_keyword
+from fhir_server.store.query_compiler import Compiled
 
 _AT_ONCE = 500
 _DUPLICATE_KEY = 11000

@@ -29,11 +29,6 @@ class Compiled:
     direction: int
 
 
-def compartment_keyword(type: str, compartment: str) -> tuple[str, str]:
-    """The keyword by which a resource is found as lying in a patient's compartment."""
-    return (f"{type}._compartment", compartment)
-
-
 def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) -> Compiled:
     """Every value becomes a number or an id that was checked: nothing of a request reaches MongoDB as an operator."""
     known = address(query)
@@ -56,7 +51,8 @@ def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) ->
             conditions.append({"seq": {beyond: after.seq}})
             conditions.append({"$or": [{"seq": {past: after.seq}}, {"_id": {past: after.id}}]})
         sort = [("seq", direction), ("_id", direction)]
-    lead, *others = _token_groups(query, known, tokenizer)
+    # The first group is looked up in the index, the others on what that brings up.
+    lead, *others = [tokenizer.tokens(group.any_of) for group in plan(query)]
     conditions += [_any_of(group) for group in others]
     # Where rows are found by id the tokens are only looked at, however many they are.
     size = len(lead) if by_id else MOST_KEYWORDS
@@ -81,12 +77,6 @@ def _address_conditions(type: str, known: Address) -> Iterator[Document]:
         yield {"seq": {"$gte": known.updated.low}}
     if known.updated.high < END:
         yield {"seq": {"$lt": known.updated.high}}
-
-
-def _token_groups(query: Query, known: Address, tokenizer: Tokenizer) -> list[list[int]]:
-    """The first of them is looked up in the index, the others on what that brings up."""
-    compartments = [[tokenizer.token(*compartment_keyword(query.type, each))] for each in known.compartments]
-    return [*compartments, *(tokenizer.tokens(group.any_of) for group in plan(query))]
 
 
 def _any_of(tokens: list[int]) -> Document:

@@ -166,7 +166,7 @@ async def test_an_operator_in_a_text_is_a_text(mallory: Caller, clinic: InProces
         "_count=99999999999999999999",
         "_count=1e9",
         "_count=٣",
-        "_sort=name",
+        "_sort=nmae",
         "_sort=$where",
         "_total=everything",
         "_summary=true",

@@ -101,13 +101,12 @@ async def test_a_compartment_search_stays_inside(victim: Victim, path: str) -> N
         "Observation?_query=everything",
         "Patient?_elements=name",
         "Patient?_contained=true",
-        "?_type=Patient",
     ],
 )
 async def test_a_way_round_by_another_type_is_refused_while_it_is_not_built(
     victim: Victim, watch: Watch, path: str
 ) -> None:
-    answer = await victim.foe.get(f"/fhir/{path}" if path[0] != "?" else f"/fhir{path}")
+    answer = await victim.foe.get(f"/fhir/{path}")
 
     watch.refused(answer, answer.status_code)
     assert answer.status_code in {400, 403, 404, 405}

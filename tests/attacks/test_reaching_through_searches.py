@@ -106,17 +106,26 @@ def brought(bundle: Json) -> set[str]:
 @pytest.mark.parametrize(
     "path",
     [
-        "Observation?_include=Observation:focus",
-        "Observation?_include=Observation:has-member",
-        "Observation?_include=*&_include:iterate=*",
-        "Patient?_revinclude=*&_include:iterate=*",
-        "Patient?_revinclude=Group:member&_include:iterate=Group:member",
-        "Group?_include=Group:member",
+        "Observation?patient={foe}&_include=Observation:focus",
+        "Observation?patient={foe}&_include=Observation:has-member",
+        "Observation?patient={foe}&_include=*&_include:iterate=*",
+        "Patient?_id={foe}&_revinclude=*&_include:iterate=*",
+        "Patient?_id={foe}&_revinclude=Group:member&_include:iterate=Group:member",
+        "Group?member={foe}&_include=Group:member",
+        "Observation?subject={foe},{victim}",
+        "Patient/{victim}/Observation?status:missing=false",
+        "Patient/{victim}/*?_lastUpdated=ge2000",
+        "Patient/{victim}/*?_type=Patient,Observation&_sort=_id",
+        "?_type=Patient,Observation&_id={victim},{foe}",
+        "?_id={victim},{theirs}&_total=accurate",
+        "?_type=Observation&patient={victim},{foe}",
     ],
 )
 async def test_r_smart_052_an_include_brings_ones_own_alone(two: Two, path: str) -> None:
-    answer = await two.caller.get(f"/fhir/{path}")
-    mine, everybodys = read(answer), read(await two.doctor.get(f"/fhir/{path}"))
+    path = path.format(victim=two.victim, foe=two.foe, theirs=two.theirs)
+    path = path if path[0] == "?" else f"/{path}"
+    answer = await two.caller.get(f"/fhir{path}")
+    mine, everybodys = read(answer), read(await two.doctor.get(f"/fhir{path}"))
 
     assert answer.status_code == 200
     assert not {two.victim, two.theirs} & (brought(mine) | ids(mine))

@@ -119,6 +119,21 @@ def test_what_the_index_cannot_say_leaves_the_type() -> None:
     ]
 
 
+def test_a_compartment_is_looked_up_by_its_keyword_or_by_the_references_into_it() -> None:
+    def inside(type_name: str, compartment: str) -> list[set[str]]:
+        query = Query(type_name).must(Mandate(InCompartment(compartment), "smart.compartment"))
+        return [{f"{name} {keyword}".strip() for name, keyword in group.any_of} for group in plan(query)]
+
+    assert inside("Observation", "Patient/7") == [{"Observation._compartment Patient/7"}]
+    assert inside("Observation", "Encounter/9") == [{"Observation.encounter Encounter/9"}]
+    assert inside("Encounter", "Practitioner/3") == [{"Encounter.participant Practitioner/3"}], (
+        "practitioner is served by participant"
+    )
+    assert inside("Encounter", "Encounter/9") == [{"Encounter._type"}], "found by its id"
+    own = Query("Encounter").must(Mandate(InCompartment("Encounter/9"), "smart.compartment"))
+    assert address(own).ids == frozenset({"9"})
+
+
 def test_a_day_in_the_calendar_is_one_narrow_look_up() -> None:
     (group,) = sought("Appointment", "date=ge2024-05-01", "date=lt2024-05-02")
 
