@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check format fix lint types imports cover bench clean
+.PHONY: help run test check format fix lint types imports cover snapshots bench clean
 PORT ?= 8000
 DATA_DIR ?= .data
 PYTHON ?= python3
@@ -44,6 +44,9 @@ cover: .venv/installed ## All tests, with the coverage that may only rise
 	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --include='fhir_server/crypto/*' --fail-under=100
+
+snapshots: .venv/installed ## Write the snapshots of tests/snapshots anew, to be read in the diff
+	RENEW_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/snapshots
 
 bench: .venv/installed ## Measure the main paths beside floors in the same run
 	$(BIN)/python -m benchmarks

@@ -54,6 +54,7 @@ FIGURES = (
         INSERT,
         Budget(1.2, 0.4, 641),
     ),
+    Figure("update", "PUT a Patient of about 1.7 kB; the version before goes to the history", INSERT),
     Figure("read", "GET a Patient, its access recorded before the answer", FIND, Budget(0.8, 0.3, 1254)),
     Figure("search", "GET Patient?name= with 20 hits, each recorded", FIND, Budget(2.5, 0.9, 399)),
     Figure(
@@ -80,6 +81,13 @@ def targets(deployment: Deployment, patients: list[str]) -> dict[str, Target]:
             for n in count()
         )
 
+    def updates() -> Iterator[bytes]:
+        numbers = (number * 7 % len(patients) for number in count())
+        return (
+            request("PUT", f"/fhir/Patient/{patients[n]}", token, payloads.known_patient(patients[n], n))
+            for n in numbers
+        )
+
     def searches() -> Iterator[bytes]:
         return (
             request("GET", f"/fhir/Patient?name={payloads.family(number * 7 % groups)}", token) for number in count()
@@ -92,6 +100,7 @@ def targets(deployment: Deployment, patients: list[str]) -> dict[str, Target]:
             server, (request("POST", "/fhir/Patient", token, payloads.other_patient(n)) for n in count()), 201
         ),
         "create, known patient": Target(server, observations(), 201),
+        "update": Target(server, updates(), 200),
         "read": Target(server, reads(), 200),
         "search": Target(server, searches(), 200),
         "transaction": Target(server, (request("POST", "/fhir", token, payloads.transaction(n)) for n in count()), 200),

@@ -34,6 +34,11 @@ def searched_patient(number: int) -> bytes:
     return _filled(_PATIENT, number, number // SAME_NAME)
 
 
+def known_patient(id: str, number: int) -> bytes:
+    """A searched patient who is stored under this id."""
+    return json.encode(json.decode(searched_patient(number)) | {"id": id})
+
+
 def other_patient(number: int) -> bytes:
     """A patient whom no search of the benchmark finds."""
     return _filled(_PATIENT, number, _SEARCHED + number)

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from fhir_server.api.error_handlers import fhir_error, http_exception
 from fhir_server.api.health import health
 from fhir_server.api.middleware import Envelope
+from fhir_server.api.offered import operations, system_interactions, type_interactions
 from fhir_server.api.paging import Paging
 from fhir_server.api.routes import Dispatch
 from fhir_server.api.surface import Surface
@@ -39,10 +40,10 @@ from fhir_server.engine.interactions import Engine
 from fhir_server.engine.limits import Limits
 from fhir_server.engine.pipeline import Pipeline
 from fhir_server.engine.transaction import Transactions
-from fhir_server.fhir.capability import Offer, capability_statement
+from fhir_server.engine.validation import Validation
+from fhir_server.fhir.capability import Offer, statements
 from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.shapes import shapes
-from fhir_server.kernel import json
 from fhir_server.kernel.clock import Clock, SystemClock, instant
 from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import random_id
@@ -52,7 +53,7 @@ from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
 from fhir_server.privacy.worker import Worker
-from fhir_server.search.kinds import KINDS
+from fhir_server.search.described import described
 from fhir_server.search.language import Language
 from fhir_server.settings import PREFIX, Settings, SettingsError, transport
 from fhir_server.smart.access import Access, reads_type
@@ -122,13 +123,14 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             ),
             conditional=conditional,
             histories=Histories(engine, settings.search_candidates),
+            validation=Validation(engine),
             delivery=Delivery(engine, store.photos, clock, reads_type),
             bearer=Bearer(tokens),
             paging=paging,
             clock=clock,
             base=base,
             most_body=settings.max_body_bytes,
-            capability=_capability(base, clock, delete_several=several),
+            capability=statements(_offer(base, clock, delete_several=several)),
         )
         receipt_key = await keyring.named("receipts", KeyClass.SIGNING)
         public = Signer(receipt_key).public
@@ -186,14 +188,15 @@ def _limits(settings: Settings) -> Limits:
     return Limits(settings.search_candidates, settings.chain_resources, settings.search_seconds, settings.most_included)
 
 
-def _capability(base: str, clock: Clock, *, delete_several: bool) -> bytes:
-    offer = Offer(
+def _offer(base: str, clock: Clock, *, delete_several: bool) -> Offer:
+    return Offer(
         base,
         version("aesthetic-fhir-server"),
         instant(clock.now()),
         served_types(),
-        KINDS,
-        {"Consent": ("withdraw",)},
+        described,
+        type_interactions(),
+        system_interactions(),
+        operations(),
         delete_several,
     )
-    return json.encode(capability_statement(offer))

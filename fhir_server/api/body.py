@@ -1,12 +1,15 @@
-"""The request body: its declared type, its size, its JSON; and a search's form.
+"""The request body: its declared type and coding, its size, its JSON; and a search's form.
 
-RFC 9110 sections 8.3, 15.5.14; https://hl7.org/fhir/R4/http.html#mime-type
+RFC 9110 sections 8.3, 8.4, 15.5.14; https://hl7.org/fhir/R4/http.html#mime-type
 """
 
+import asyncio
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 
+from fhir_server.api.content_coding import Unpacking, is_packed
+from fhir_server.api.formats import names_this_version
 from fhir_server.engine.interactions import Edit
 from fhir_server.engine.patch.bodies import JSON_PATCH
 from fhir_server.engine.patch.fhirpath_patch import fhirpath_patch
@@ -77,25 +80,42 @@ def query_pairs(request: Request) -> list[tuple[str, str]]:
 
 def _require_type(request: Request, allowed: frozenset[str]) -> None:
     declared = request.headers.get("content-type", "")
+    if declared in allowed:
+        return
     kind, _, parameters = declared.partition(";")
     charset = [part.partition("=")[2].strip(' "') for part in parameters.split(";") if "charset" in part.casefold()]
     if kind.strip().casefold() not in allowed or any(one.casefold() not in {"utf-8", "utf8"} for one in charset):
         raise UnsupportedMediaTypeError(f"The Content-Type must be {' or '.join(sorted(allowed))}, in UTF-8.")
+    if not names_this_version(declared):
+        raise UnsupportedMediaTypeError("The fhirVersion in the Content-Type must be 4.0.")
 
 
 async def _read(request: Request, most: int) -> bytes:
-    """Read at most `most` bytes. More is read to its end (within reason) and dropped, so that the answer arrives."""
-    parts: list[bytes] = []
-    size = 0
+    """At most `most` bytes, unpacked where they come as gzip; 413 for more.
+
+    What is too large is read to its end (within reason) and dropped, so that the answer arrives.
+    """
+    packing = Unpacking() if is_packed(request) else None
+    found: list[bytes] = []
+    size = sent = 0
     try:
         async for part in request.stream():
-            size += len(part)
-            if size <= most:
-                parts.append(part)
-            elif size > 2 * most:
+            sent += len(part)
+            if sent > 2 * most:
                 break
+            if size > most:
+                continue
+            for piece in packing.pieces(part) if packing else (part,):
+                size += len(piece)
+                if size > most:
+                    break
+                found.append(piece)
+                if packing:
+                    await asyncio.sleep(0)
     except ClientDisconnect:
         raise MalformedError("The body ended before its declared length.") from None
-    if size > most:
-        raise TooLargeError(f"A request body has at most {most} bytes.")
-    return b"".join(parts)
+    if max(size, sent) > most:
+        raise TooLargeError(f"A request body has at most {most} bytes, as it is sent and unpacked.")
+    if packing and sent:
+        packing.require_end()
+    return b"".join(found)

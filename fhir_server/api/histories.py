@@ -13,29 +13,34 @@ from starlette.responses import Response
 from fhir_server.api import outgoing
 from fhir_server.api.body import query_pairs
 from fhir_server.api.paging import PARAMETER, Continued
+from fhir_server.api.presentation import remember_pretty
 from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call
 from fhir_server.engine.position import Position
 from fhir_server.engine.window import Window
+from fhir_server.fhir.view import PARAMETERS, view_of
 from fhir_server.kernel.errors import InvalidRequestError
+from fhir_server.search.results import FORMATTING
 from fhir_server.search.types.moment import stretch
 
 Do: TypeAlias = Callable[[], Awaitable[Response]]
 Pairs: TypeAlias = Sequence[tuple[str, str]]
 
 _DEFAULT_COUNT, _MOST_COUNT = 20, 1000
-_IGNORED = frozenset({"_format", "_pretty"})
+_SHOWING = FORMATTING | PARAMETERS
 
 
 async def history(surface: Surface, request: Request, call: Call) -> Do:
     path = "/".join(part for part in (call.type, call.id, "_history") if part)
-    pairs = [pair for pair in query_pairs(request) if pair[0] not in _IGNORED]
+    pairs = query_pairs(request)
     before: Position | None = None
     links = [value for name, value in pairs if name == PARAMETER]
     if links:
         continued = surface.paging.resume(links[0], path, call.principal, call.instant)
         pairs, before = list(continued.pairs), continued.after
-    window, count = _asked(pairs)
+        remember_pretty(request, pairs)
+    view = view_of(pairs)
+    window, count = _asked([pair for pair in pairs if pair[0] not in _SHOWING])
 
     async def do() -> Response:
         page = await surface.histories.page(call, window, before, count)
@@ -43,8 +48,9 @@ async def history(surface: Surface, request: Request, call: Call) -> Do:
         if page.next:
             continued = Continued(path, tuple(pairs), page.next)
             following = surface.paging.link(surface.base, continued, call.principal, call.instant)
-        here = f"{surface.base}/{path}" + (f"?{urlencode(pairs)}" if pairs else "")
-        return outgoing.history_bundle(page, surface.base, here, following)
+        used = urlencode([pair for pair in pairs if pair[0] not in FORMATTING])
+        here = f"{surface.base}/{path}" + (f"?{used}" if used else "")
+        return outgoing.history_bundle(page.seen_through(view), surface.base, here, following)
 
     return do
 

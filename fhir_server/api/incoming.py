@@ -9,17 +9,16 @@ from datetime import datetime
 
 from starlette.requests import Request
 
+from fhir_server.api.formats import JSON_NAMES
 from fhir_server.engine.call import ANONYMOUS, Call, Interaction, Principal
 from fhir_server.fhir.definitions import served_types
 from fhir_server.kernel.clock import Clock
-from fhir_server.kernel.errors import InvalidRequestError, NotAcceptableError, NotFoundError, UnauthenticatedError
+from fhir_server.kernel.errors import NotFoundError, UnauthenticatedError
 from fhir_server.kernel.identity import is_id, is_version, random_id
 
 Authenticate = Callable[[str | None, datetime], Principal]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}", re.ASCII)
-_JSON = frozenset({"json", "application/json", "application/fhir+json", "text/json", "application/fhir json"})
-_ANYTHING = frozenset({"*/*", "application/*", ""})
 
 
 def call_of(request: Request, interaction: Interaction, clock: Clock, principal: Principal = ANONYMOUS) -> Call:
@@ -62,30 +61,7 @@ def authenticated(request: Request, authenticate: Authenticate, clock: Clock) ->
     return authenticate(values[0] if values else None, clock.now())
 
 
-def require_json_answer(request: Request) -> None:
-    """406 unless the client takes JSON; `_format` beats Accept. A raw `+` in a query arrives as a space."""
-    wanted = request.query_params.get("_format")
-    if wanted:
-        if wanted.partition(";")[0].strip().casefold() not in _JSON:
-            raise NotAcceptableError("Only JSON is spoken here: application/fhir+json.")
-        return
-    accepted = [part.partition(";")[0].strip().casefold() for part in request.headers.get("accept", "*/*").split(",")]
-    if not any(one in _JSON or one in _ANYTHING for one in accepted):
-        raise NotAcceptableError("Only JSON is spoken here: application/fhir+json.")
-
-
 def accepts_fhir(request: Request) -> bool:
     """Does it ask for a Binary as a FHIR resource, rather than for the bytes?"""
     wanted = request.query_params.get("_format", "") or request.headers.get("accept", "")
-    return any(one.partition(";")[0].strip().casefold() in _JSON for one in wanted.split(","))
-
-
-def if_match(request: Request) -> int | None:
-    """`If-Match: W/"3"` -> 3; None without the header, 400 where it is not one of our tags."""
-    tag = request.headers.get("if-match")
-    if tag is None:
-        return None
-    number = tag.strip().removeprefix("W/").strip('"')
-    if not is_version(number):
-        raise InvalidRequestError('If-Match must name one version: W/"3".')
-    return int(number)
+    return any(one.partition(";")[0].strip().casefold() in JSON_NAMES for one in wanted.split(","))

@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from fhir_server.api import conditions, outgoing
 from fhir_server.api.body import json_body, patch_body
-from fhir_server.api.incoming import if_match
+from fhir_server.api.preconditions import if_match, is_known, only_new, refuse_conditions
+from fhir_server.api.preferences import preferences_of
 from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call
 from fhir_server.smart.access import may_read
@@ -20,54 +21,60 @@ Do: TypeAlias = Callable[[], Awaitable[Response]]
 
 
 async def create(surface: Surface, request: Request, call: Call) -> Do:
+    refuse_conditions(request, b"if-none-exist")
+    asked = preferences_of(request)
     body = await json_body(request, surface.most_body)
     if "if-none-exist" in request.headers:
         return conditions.create(surface, request, call, body)
 
     async def do() -> Response:
         stored = await surface.engine.create(call, body)
-        prefer = request.headers.get("prefer")
-        return outgoing.written(stored, surface.base, prefer, readable=may_read(call, stored))
+        return outgoing.written(stored, surface.base, asked, readable=may_read(call, stored))
 
     return do
 
 
 async def read(surface: Surface, request: Request, call: Call) -> Do:
+    view = preferences_of(request).view
+
     async def do() -> Response:
-        return outgoing.resource(await surface.engine.read(call), request.headers.get("if-none-match"))
+        stored = await surface.engine.read(call)
+        return (
+            outgoing.unmodified(stored) if is_known(request, stored) else outgoing.resource(stored.seen_through(view))
+        )
 
     return do
 
 
 async def update(surface: Surface, request: Request, call: Call) -> Do:
-    match = if_match(request)
+    refuse_conditions(request, b"if-match", b"if-none-match")
+    match, is_first, asked = if_match(request), only_new(request), preferences_of(request)
     body = await json_body(request, surface.most_body)
 
     async def do() -> Response:
-        only_new = request.headers.get("if-none-match", "").strip() == "*"
-        stored = await surface.engine.update(call, body, match, only_new=only_new)
-        prefer = request.headers.get("prefer")
-        return outgoing.written(stored, surface.base, prefer, readable=may_read(call, stored))
+        stored = await surface.engine.update(call, body, match, only_new=is_first)
+        return outgoing.written(stored, surface.base, asked, readable=may_read(call, stored))
 
     return do
 
 
 async def patch(surface: Surface, request: Request, call: Call) -> Do:
-    match = if_match(request)
+    refuse_conditions(request, b"if-match")
+    match, asked = if_match(request), preferences_of(request)
     edit = await patch_body(request, surface.most_body)
 
     async def do() -> Response:
         stored = await surface.engine.amend(call, edit, match)
-        prefer = request.headers.get("prefer")
-        return outgoing.existing(stored, surface.base, prefer, readable=may_read(call, stored))
+        return outgoing.existing(stored, surface.base, asked, readable=may_read(call, stored))
 
     return do
 
 
 async def delete(surface: Surface, request: Request, call: Call) -> Do:
-    match = if_match(request)
+    refuse_conditions(request, b"if-match")
+    match, asked = if_match(request), preferences_of(request)
 
     async def do() -> Response:
-        return outgoing.deleted(await surface.engine.delete(call, match))
+        return outgoing.deleted(await surface.engine.delete(call, match), asked.returns)
 
     return do

@@ -9,8 +9,9 @@ from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fhir_server.api.error_handlers import unexpected
+from fhir_server.api import outgoing
 from fhir_server.api.incoming import request_id_of
+from fhir_server.kernel.unexpected import unexpected
 
 _log = logging.getLogger("fhir_server.requests")
 
@@ -63,7 +64,7 @@ class Envelope:
                 # A stream that was cut: the connection ends without its last byte, which the client notices.
                 _log.info("cut %s: %s", request_id, type(error).__name__)
                 return
-            await unexpected(error)(scope, receive, sending)
+            await outgoing.outcome(unexpected(error))(scope, receive, sending)
 
 
 def _header(scope: Scope, wanted: bytes) -> str | None:

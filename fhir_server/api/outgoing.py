@@ -3,11 +3,12 @@
 https://hl7.org/fhir/R4/http.html#versioning, #transaction-response, https://hl7.org/fhir/R4/search.html#errors
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email.utils import format_datetime
 
 from starlette.responses import Response
 
+from fhir_server.api.preferences import Preferences, Return
 from fhir_server.engine.answers import Answer
 from fhir_server.engine.page import Page
 from fhir_server.engine.stored import Stored
@@ -15,9 +16,11 @@ from fhir_server.fhir.outcome import operation_outcome
 from fhir_server.kernel import json
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.errors import FhirError, Issue
+from fhir_server.kernel.json import Json
 
 FHIR_JSON = "application/fhir+json"
 _CREATED, _OK, _NO_CONTENT, _NOT_MODIFIED = 201, 200, 204, 304
+_STORED, _DELETED = "The resource was stored.", "The resource is deleted."
 
 
 def _headers(stored: Stored) -> dict[str, str]:
@@ -28,51 +31,53 @@ def location(stored: Stored, base: str) -> str:
     return f"{base}/{stored.key}/_history/{stored.version}"
 
 
-def resource(stored: Stored, if_none_match: str | None = None) -> Response:
-    """200 with the resource, or 304 where the client has that version."""
-    if if_none_match and stored.etag in {tag.strip() for tag in if_none_match.split(",")}:
-        return Response(status_code=_NOT_MODIFIED, headers=_headers(stored))
+def resource(stored: Stored) -> Response:
+    """200 with the resource."""
     return Response(stored.wire, _OK, _headers(stored), FHIR_JSON)
 
 
-def written(stored: Stored, base: str, prefer: str | None, *, readable: bool) -> Response:
+def unmodified(stored: Stored) -> Response:
+    """304 for who has that version."""
+    return Response(status_code=_NOT_MODIFIED, headers=_headers(stored))
+
+
+def written(stored: Stored, base: str, asked: Preferences, *, readable: bool) -> Response:
     """201 or 200 after a write, with the resource only if the token may read it (R-SMART-048)."""
-    return _told(_CREATED if stored.version == 1 else _OK, stored, base, prefer, readable=readable)
+    return _told(_CREATED if stored.version == 1 else _OK, stored, base, asked, readable=readable)
 
 
-def existing(stored: Stored, base: str, prefer: str | None, *, readable: bool) -> Response:
+def existing(stored: Stored, base: str, asked: Preferences, *, readable: bool) -> Response:
     """200 for what a conditional create found in place."""
-    return _told(_OK, stored, base, prefer, readable=readable)
+    return _told(_OK, stored, base, asked, readable=readable)
 
 
-def _told(status: int, stored: Stored, base: str, prefer: str | None, *, readable: bool) -> Response:
+def _told(status: int, stored: Stored, base: str, asked: Preferences, *, readable: bool) -> Response:
     headers = {**_headers(stored), "Location": location(stored, base)}
-    wanted = _preferred(prefer)
-    if wanted == "OperationOutcome":
-        body = json.encode(
-            operation_outcome([Issue("informational", "The resource was stored.", severity="information")])
-        )
-        return Response(body, status, headers, FHIR_JSON)
-    if not readable or wanted == "minimal":
+    if asked.returns == "OperationOutcome":
+        return Response(json.encode(_done(_STORED)), status, headers, FHIR_JSON)
+    if not readable or asked.returns == "minimal":
         return Response(status_code=status, headers=headers)
-    return Response(stored.wire, status, headers, FHIR_JSON)
+    return Response(stored.seen_through(asked.view).wire, status, headers, FHIR_JSON)
 
 
-def _preferred(prefer: str | None) -> str:
-    for part in (prefer or "").replace(";", ",").split(","):
-        name, _, value = part.strip().partition("=")
-        if name.casefold() == "return":
-            return value.strip('"')
-    return "representation"
+def deleted(stored: Stored | None, returns: Return | None) -> Response:
+    """204, whether there was something to delete or not; 200 with an outcome for who prefers to be told."""
+    headers = {"ETag": stored.etag} if stored else {}
+    if returns == "OperationOutcome":
+        return Response(json.encode(_done(_DELETED)), _OK, headers, FHIR_JSON)
+    return Response(status_code=_NO_CONTENT, headers=headers)
 
 
-def deleted(stored: Stored | None) -> Response:
-    """204, whether there was something to delete or not."""
-    return Response(status_code=_NO_CONTENT, headers={"ETag": stored.etag} if stored else {})
+def _done(says: str) -> Json:
+    return operation_outcome([Issue("informational", says, severity="information")])
 
 
-def searchset(page: Page, base: str, self_link: str, next_link: str | None) -> Response:
-    """A Bundle put together from the bytes of its entries."""
+def json_answer(value: Json) -> Response:
+    return Response(json.encode(value), _OK, media_type=FHIR_JSON)
+
+
+def searchset(page: Page, base: str, self_link: str, next_link: str | None, ignored: Sequence[str] = ()) -> Response:
+    """A Bundle put together from the bytes of its entries. `ignored`: names of parameters that nobody knew."""
     links = [{"relation": "self", "url": self_link}]
     if next_link:
         links.append({"relation": "next", "url": next_link})
@@ -80,8 +85,20 @@ def searchset(page: Page, base: str, self_link: str, next_link: str | None) -> R
     total = b"" if page.total is None else f'"total":{page.total},'.encode()
     entries = [_found(stored, base, b"match") for stored in page.matches]
     entries += [_found(stored, base, b"include") for stored in page.included]
+    if ignored:
+        entries.append(b'{"resource":' + json.encode(_ignoring(ignored)) + b',"search":{"mode":"outcome"}}')
     tail = b',"entry":[' + b",".join(entries) + b"]}" if entries else b"}"
     return Response(b"".join((head, total, b'"link":', json.encode(links), tail)), _OK, media_type=FHIR_JSON)
+
+
+def _ignoring(names: Sequence[str]) -> Json:
+    """R-FHIR-043: a lenient client is told what had no effect."""
+    return operation_outcome(
+        [
+            Issue("not-supported", f"The parameter {name} is not known here; it was ignored.", severity="warning")
+            for name in names
+        ]
+    )
 
 
 def _found(stored: Stored, base: str, mode: bytes) -> bytes:
@@ -113,34 +130,54 @@ def _version(stored: Stored, base: str) -> bytes:
     return f'{{"fullUrl":"{base}/{stored.key}",'.encode() + resource + json.encode(told)[1:]
 
 
-def bundle_response(kind: str, answers: Sequence[Answer], base: str, readable: Sequence[bool]) -> Response:
-    """`transaction-response` or `batch-response`, entries in the order of the request."""
-    entries = [_entry(answer, base, readable=may) for answer, may in zip(answers, readable, strict=True)]
+def bundle_response(
+    kind: str,
+    answers: Sequence[Answer],
+    base: str,
+    readable: Sequence[bool],
+    links: Mapping[int, tuple[str, str | None]],
+    returns: Return | None,
+) -> Response:
+    """`transaction-response` or `batch-response`, entries in the order of the request.
+
+    `links`: those of the entries that are searches. Writes are answered without their resource unless it is asked for.
+    """
+    entries = [
+        _entry(answer, base, links.get(index, (base, None)), returns, readable=readable[index])
+        for index, answer in enumerate(answers)
+    ]
     head = f'{{"resourceType":"Bundle","type":"{kind}-response"'.encode()
     tail = b',"entry":[' + b",".join(entries) + b"]}" if entries else b"}"
     return Response(head + tail, _OK, media_type=FHIR_JSON)
 
 
-def _entry(answer: Answer, base: str, *, readable: bool) -> bytes:
+def _entry(
+    answer: Answer, base: str, links: tuple[str, str | None], returns: Return | None, *, readable: bool
+) -> bytes:
     if answer.failure is not None:
         outcome = operation_outcome(answer.failure.issues)
         return json.encode({"response": {"status": str(answer.failure.status), "outcome": outcome}})
     if answer.page is not None:
-        found = bytes(searchset(answer.page, base, base, None).body)
+        found = bytes(searchset(answer.page, base, *links).body)
         return b'{"resource":' + found + b',"response":{"status":"200"}}'
     stored = answer.stored
+    is_told = returns == "OperationOutcome" and answer.method != "GET"
     if stored is None or stored.deleted:
-        return b'{"response":{"status":"204"}}'
+        return json.encode(
+            {"response": {"status": str(_NO_CONTENT), **({"outcome": _done(_DELETED)} if is_told else {})}}
+        )
     status = _CREATED if answer.written and stored.version == 1 else _OK
     response = json.encode(
         {
-            "status": str(status),
+            "status": str(_NOT_MODIFIED if answer.is_known else status),
             "location": location(stored, base),
             "etag": stored.etag,
             "lastModified": instant(stored.last_updated),
+            **({"outcome": _done(_STORED)} if is_told else {}),
         }
     )
-    body = b'"resource":' + stored.wire + b"," if readable and answer.method == "GET" else b""
+    is_shown = not answer.is_known if answer.method == "GET" else returns == "representation"
+    body = b'"resource":' + stored.wire + b"," if readable and is_shown else b""
     return f'{{"fullUrl":"{base}/{stored.key}",'.encode() + body + b'"response":' + response + b"}"
 
 

@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/http.html
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
@@ -11,9 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from fhir_server.api import conditions, histories, instances, photos, searches, systems
+from fhir_server.api import conditions, histories, instances, photos, searches, systems, validate
 from fhir_server.api.error_handlers import fhir_error
-from fhir_server.api.incoming import authenticated, call_of, require_json_answer, require_target
+from fhir_server.api.formats import require_json_answer
+from fhir_server.api.incoming import authenticated, call_of, require_target
+from fhir_server.api.presentation import presented
 from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call, Interaction
 from fhir_server.kernel.errors import FhirError, MethodNotAllowedError, NotFoundError
@@ -22,10 +25,7 @@ Do: TypeAlias = Callable[[], Awaitable[Response]]
 Understand: TypeAlias = Callable[[Surface, Request, Call], Awaitable[Do]]
 Methods: TypeAlias = Mapping[str, tuple[Interaction, Understand]]
 
-_ELSEWHERE = "/fhir/elsewhere/than/any/address/of/ours"
-"""No address of ours: 404, and recorded like any other refusal."""
-
-_TABLE: Mapping[str, Methods] = {
+TABLE: Mapping[str, Methods] = {
     "/fhir": {
         "GET": (Interaction.SEARCH_SYSTEM, searches.search),
         "POST": (Interaction.TRANSACTION, systems.bundle),
@@ -34,6 +34,11 @@ _TABLE: Mapping[str, Methods] = {
     "/fhir/_history": {"GET": (Interaction.HISTORY_SYSTEM, histories.history)},
     "/fhir/metadata": {"GET": (Interaction.CAPABILITIES, systems.capabilities)},
     "/fhir/{type}/_search": {"POST": (Interaction.SEARCH_TYPE, searches.search_by_post)},
+    "/fhir/{type}/$validate": {"POST": (Interaction.OPERATION, validate.validate)},
+    "/fhir/{type}/{id}/$validate": {
+        "GET": (Interaction.OPERATION, validate.validate_stored),
+        "POST": (Interaction.OPERATION, validate.validate),
+    },
     "/fhir/Consent/{id}/$withdraw": {"POST": (Interaction.OPERATION, systems.withdraw_consent)},
     "/fhir/Binary/{id}": {
         "GET": (Interaction.READ, photos.read_binary),
@@ -59,8 +64,9 @@ _TABLE: Mapping[str, Methods] = {
         "PATCH": (Interaction.PATCH, conditions.patch),
         "DELETE": (Interaction.DELETE, conditions.delete),
     },
-    _ELSEWHERE: {"GET": (Interaction.READ, instances.read)},
 }
+"""Rows whose parts are literal stand before those with a name in braces in the same place."""
+
 _TRIED: Mapping[str, Interaction] = {
     "POST": Interaction.CREATE,
     "PUT": Interaction.UPDATE,
@@ -73,7 +79,46 @@ _OPEN = frozenset({Interaction.CAPABILITIES})
 """What is answered without a token: a description of the server, nothing of the clinic (R-SMART-010)."""
 
 _NATIVE = frozenset({photos.read_binary})
-"""What may answer in another format than JSON."""
+"""What may answer in another format than JSON; and its bytes, being pictures, would only grow if they were packed."""
+
+
+_MEMBER = re.compile(r"[A-Z*]")
+"""What may be searched in a compartment begins like a type, or is all of it."""
+
+
+class _Place:
+    """A row of the table, taken apart once. What an address says literally is told like what stands in its braces."""
+
+    def __init__(self, path: str, methods: Methods) -> None:
+        parts = path.split("/")[2:]
+        self.methods = methods
+        self.length = len(parts)
+        self._literal = [(index, part) for index, part in enumerate(parts) if part[0] != "{"]
+        self._named = [(index, part[1:-1]) for index, part in enumerate(parts) if part[0] == "{"]
+        self._said = {"type": parts[0]} if parts and parts[0][0].isupper() else {}
+        if parts and parts[-1][0] == "$":
+            self._said["operation"] = parts[-1][1:]
+        with_head = {"HEAD"} if "GET" in methods else set[str]()
+        self.allowed = tuple(sorted({*methods, *with_head, "OPTIONS"}))
+
+    def parameters(self, parts: Sequence[str]) -> dict[str, str] | None:
+        """What an address of this length says here; None where it does not fit."""
+        for index, literal in self._literal:
+            if parts[index] != literal:
+                return None
+        found = dict(self._said)
+        for index, name in self._named:
+            found[name] = parts[index]
+        if not all(found.values()) or not _MEMBER.match(found.get("member", "*")):
+            return None
+        return found
+
+    def served(self, method: str) -> tuple[Interaction, Understand] | None:
+        return self.methods.get("GET" if method == "HEAD" else method)
+
+
+_NOWHERE = _Place("/fhir/no/address", {"GET": (Interaction.READ, instances.read)})
+"""404, and recorded like any other refusal."""
 
 
 class Dispatch:
@@ -81,43 +126,41 @@ class Dispatch:
 
     def __init__(self, surface: Surface) -> None:
         self._surface = surface
-        self._by_length: dict[int, list[tuple[tuple[str, ...], str]]] = {}
-        for path in _TABLE:
-            parts = tuple(path.split("/")[2:])
-            self._by_length.setdefault(len(parts), []).append((parts, path))
+        self._by_length: dict[int, list[_Place]] = {}
+        for path, methods in TABLE.items():
+            place = _Place(path, methods)
+            self._by_length.setdefault(place.length, []).append(place)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path, parameters = self._place(scope["path"].split("/")[2:])
-        scope["path_params"] = parameters
+        place, scope["path_params"] = self._place(scope["path"].split("/")[2:])
         request = Request(scope, receive)
         try:
-            response = await _answer(self._surface, request, path, _TABLE[path])
+            response = await _answer(self._surface, request, place)
         except FhirError as failure:
             response = await fhir_error(request, failure)
+        served = place.served(request.method)
+        response = await presented(request, response, may_pack=served is None or served[1] not in _NATIVE)
         await response(scope, receive, send)
 
-    def _place(self, parts: Sequence[str]) -> tuple[str, dict[str, str]]:
-        """The row of the table that fits, and what stands in its braces. Rows without braces come before those with."""
-        for pattern, path in self._by_length.get(len(parts), ()):
-            if all(wanted == part or (wanted[0] == "{" and part) for wanted, part in zip(pattern, parts, strict=True)):
-                found = zip(pattern, parts, strict=True)
-                return path, {wanted[1:-1]: part for wanted, part in found if wanted[0] == "{"}
-        return _ELSEWHERE, {}
+    def _place(self, parts: Sequence[str]) -> tuple[_Place, dict[str, str]]:
+        for place in self._by_length.get(len(parts), ()):
+            if (found := place.parameters(parts)) is not None:
+                return place, found
+        return _NOWHERE, {}
 
 
-async def _answer(surface: Surface, request: Request, path: str, methods: Methods) -> Response:
-    found = methods.get("GET" if request.method == "HEAD" else request.method)
-    interaction, understand = found or (_TRIED.get(request.method, Interaction.READ), next(iter(methods.values()))[1])
+async def _answer(surface: Surface, request: Request, place: _Place) -> Response:
+    found = place.served(request.method)
+    interaction, understand = found or (_TRIED.get(request.method, Interaction.READ), instances.read)
     call = call_of(request, interaction, surface.clock)
-    if path.startswith("/fhir/Consent/"):
-        call = replace(call, type="Consent", operation="withdraw")
-    elif path.startswith("/fhir/Binary/"):
-        call = replace(call, type="Binary")
     try:
+        if request.method == "OPTIONS" and place is not _NOWHERE:
+            require_target(request, call)
+            return Response(status_code=204, headers={"Allow": ", ".join(place.allowed)})
         if interaction not in _OPEN:
             call = replace(call, principal=authenticated(request, surface.bearer.authenticate, surface.clock))
         require_target(request, call)
-        _require_served(path, request.method, methods)
+        _require_served(request.method, place, is_served=found is not None)
         if understand not in _NATIVE:
             require_json_answer(request)
         do = await understand(surface, request, call)
@@ -127,8 +170,8 @@ async def _answer(surface: Surface, request: Request, path: str, methods: Method
     return await do()
 
 
-def _require_served(path: str, method: str, methods: Methods) -> None:
-    if path == _ELSEWHERE:
+def _require_served(method: str, place: _Place, *, is_served: bool) -> None:
+    if place is _NOWHERE:
         raise NotFoundError("There is nothing at this address.")
-    if method not in methods and (method != "HEAD" or "GET" not in methods):
-        raise MethodNotAllowedError(f"{method} is not served at this address.", allow=sorted(methods))
+    if not is_served:
+        raise MethodNotAllowedError(f"{method} is not served at this address.", allow=place.allowed)

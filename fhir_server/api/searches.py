@@ -13,14 +13,19 @@ from starlette.responses import Response
 
 from fhir_server.api import outgoing
 from fhir_server.api.body import form_body, query_pairs
+from fhir_server.api.formats import require_json_format
 from fhir_server.api.paging import PARAMETER, Continued
+from fhir_server.api.preferences import is_lenient
+from fhir_server.api.presentation import remember_pretty
 from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call, Interaction
+from fhir_server.engine.page import Page
 from fhir_server.engine.position import Position
 from fhir_server.fhir.definitions import compartment_types, served_types
 from fhir_server.kernel.errors import InvalidRequestError, NotFoundError, TooCostlyError
 from fhir_server.search.language import Language
 from fhir_server.search.parse import parse_all
+from fhir_server.search.results import FORMATTING
 from fhir_server.search.several import ANY, Several, compartment, everywhere
 
 Do: TypeAlias = Callable[[], Awaitable[Response]]
@@ -90,19 +95,27 @@ def _place(request: Request, call: Call) -> _Place:
 def _searching(surface: Surface, request: Request, place: _Place, pairs: Pairs, after: Position | None) -> Do:
     if sum(len(name.encode()) + len(value.encode()) for name, value in pairs) > _MOST_BYTES:
         raise TooCostlyError(f"The parameters of a search have at most {_MOST_BYTES} bytes together.")
-    lenient = "handling=lenient" in request.headers.get("prefer", "").replace(" ", "")
-    asked, call = place.understood(pairs, surface.engine.language, lenient=lenient), place.call
+    require_json_format([value for name, value in pairs if name == "_format"])
+    remember_pretty(request, pairs)
+    asked, call = place.understood(pairs, surface.engine.language, lenient=is_lenient(request)), place.call
+    [query, *_] = asked.queries
+    shaping = [pair for pair in pairs if pair[0] in FORMATTING]
 
     async def do() -> Response:
         page = await surface.engine.search(call, asked.queries, after, named=asked.named)
-        following = None
-        if page.next:
-            continued = Continued(place.path, tuple(pairs), page.next)
-            following = surface.paging.link(surface.base, continued, call.principal, call.instant)
-        here = _self_link(surface.base, place.path, asked.queries[0].self_parameters())
-        return outgoing.searchset(page, surface.base, here, following)
+        here, following = links(surface, call, place.path, [*query.used, *shaping], page)
+        return outgoing.searchset(page.seen_through(query.view), surface.base, here, following, query.ignored)
 
     return do
+
+
+def links(surface: Surface, call: Call, path: str, used: Pairs, page: Page) -> tuple[str, str | None]:
+    """To the page itself, and to the next one if there is one. What was ignored once is not asked for again."""
+    following = None
+    if page.next:
+        continued = Continued(path, tuple(used), page.next)
+        following = surface.paging.link(surface.base, continued, call.principal, call.instant)
+    return _self_link(surface.base, path, [pair for pair in used if pair[0] not in FORMATTING]), following
 
 
 def _self_link(base: str, path: str, used: Pairs) -> str:

@@ -1,5 +1,6 @@
 """What the routes work with: the services of one clinic, as the composition root wired them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fhir_server.api.paging import Paging
@@ -7,6 +8,7 @@ from fhir_server.engine.bundles import Bundles
 from fhir_server.engine.conditional import Conditional
 from fhir_server.engine.history import Histories
 from fhir_server.engine.interactions import Engine
+from fhir_server.engine.validation import Validation
 from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
 from fhir_server.smart.bearer import Bearer
@@ -14,16 +16,20 @@ from fhir_server.smart.bearer import Bearer
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """`base` is the external FHIR base without a final slash; `most_body` bytes bound a request's body."""
+    """`base` is the external FHIR base without a final slash; `most_body` bytes bound a request's body.
+
+    `capability`: what `metadata` says, by mode.
+    """
 
     engine: Engine
     bundles: Bundles
     conditional: Conditional
     histories: Histories
+    validation: Validation
     delivery: Delivery
     bearer: Bearer
     paging: Paging
     clock: Clock
     base: str
     most_body: int
-    capability: bytes
+    capability: Mapping[str, bytes]

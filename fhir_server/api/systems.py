@@ -1,4 +1,4 @@
-"""What is asked of the server as a whole, and the operations: bundles, the CapabilityStatement, $withdraw.
+"""What is asked of the server as a whole, and operations of ours: bundles, the CapabilityStatement, $withdraw.
 
 https://hl7.org/fhir/R4/http.html#transaction, #capabilities, https://hl7.org/fhir/R4/operations.html
 """
@@ -12,8 +12,12 @@ from starlette.responses import Response
 
 from fhir_server.api import outgoing
 from fhir_server.api.body import json_body, optional_json_body
+from fhir_server.api.preconditions import refuse_conditions
+from fhir_server.api.preferences import preferences_of
+from fhir_server.api.searches import links
 from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call, Interaction
+from fhir_server.kernel import json
 from fhir_server.kernel.errors import InvalidRequestError
 from fhir_server.privacy.withdrawal import withdraw
 from fhir_server.smart.access import may_read
@@ -24,36 +28,54 @@ _MOST_OPERATION_BYTES = 64 * 1024
 
 
 async def bundle(surface: Surface, request: Request, call: Call) -> Do:
+    """A batch or transaction. Its conditions are those of its entries."""
+    refuse_conditions(request)
     body = await json_body(request, surface.most_body)
     if not isinstance(body, dict):
         raise InvalidRequestError("The base takes a Bundle of type batch or transaction.")
     is_batch = body.get("type") == "batch"
     asked = replace(call, interaction=Interaction.BATCH) if is_batch else call
+    returns = preferences_of(request).returns
 
     async def do() -> Response:
         answers = await surface.bundles.process(asked, body)
         readable = [answer.stored is not None and may_read(asked, answer.stored) for answer in answers]
-        return outgoing.bundle_response("batch" if is_batch else "transaction", answers, surface.base, readable)
+        pages = {
+            index: links(surface, asked, answer.query.type, answer.query.used, answer.page)
+            for index, answer in enumerate(answers)
+            if answer.page is not None and answer.query is not None
+        }
+        kind = "batch" if is_batch else "transaction"
+        return outgoing.bundle_response(kind, answers, surface.base, readable, pages, returns)
 
     return do
 
 
 async def capabilities(surface: Surface, request: Request, call: Call) -> Do:
+    """`GET metadata`, of one of its modes."""
+    mode, view = request.query_params.get("mode") or "full", preferences_of(request).view
+    statement = surface.capability.get(mode)
+    if statement is None:
+        raise InvalidRequestError(f"metadata has the modes {', '.join(sorted(surface.capability))}.")
+
     async def do() -> Response:
         await surface.engine.described(call)
-        return Response(surface.capability, media_type=outgoing.FHIR_JSON)
+        shown = statement if view.is_whole else json.encode(view.of(json.decode_trusted(statement)))
+        return Response(shown, media_type=outgoing.FHIR_JSON)
 
     return do
 
 
 async def withdraw_consent(surface: Surface, request: Request, call: Call) -> Do:
     """`POST Consent/[id]/$withdraw`, with an empty body or Parameters that nothing is read from."""
+    refuse_conditions(request)
+    view = preferences_of(request).view
     await optional_json_body(request, _MOST_OPERATION_BYTES)
 
     async def do() -> Response:
         stored = await withdraw(surface.engine, call)
         if may_read(call, stored):
-            return outgoing.resource(stored)
+            return outgoing.resource(stored.seen_through(view))
         return Response(status_code=204)
 
     return do

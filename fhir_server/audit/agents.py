@@ -8,7 +8,7 @@ from functools import lru_cache
 from urllib.parse import quote
 
 from fhir_server.audit.balp import PARTICIPATION, USER_AGENTS, Pattern, concept, members
-from fhir_server.engine.call import Call, Principal
+from fhir_server.engine.call import Principal
 from fhir_server.kernel.json import encode
 
 _ACT_REASON = b'{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActReason","code":'
@@ -25,9 +25,9 @@ def text(value: str) -> bytes:
         return encode(value.encode("utf-8", "replace").decode())
 
 
-def purpose(call: Call) -> bytes:
-    """The purpose that the call states, as a CodeableConcept."""
-    return _ACT_REASON + text(call.purpose) + b"}]}"
+def purpose(code: str) -> bytes:
+    """The purpose that a call states, as a CodeableConcept."""
+    return _ACT_REASON + text(code) + b"}]}"
 
 
 @lru_cache(maxsize=16)
@@ -36,9 +36,8 @@ def observer(server: str) -> bytes:
     return b'{"identifier":{"system":"urn:ietf:rfc:3986","value":' + text(server) + b"}}"
 
 
-def client(call: Call, opening: bytes) -> bytes:
+def client(principal: Principal, address: str, opening: bytes) -> bytes:
     """The client application and the address it came from; it is the requestor where nobody stands behind it."""
-    principal = call.principal
     alone = b"false" if principal.fhir_user or principal.token_id else b"true"
     parts = (
         opening,
@@ -46,7 +45,7 @@ def client(call: Call, opening: bytes) -> bytes:
         b'}},"requestor":',
         alone,
         b',"network":',
-        _network(call.client_address),
+        _network(address),
         b"}",
     )
     return b"".join(parts)
@@ -70,7 +69,6 @@ def user(principal: Principal, stated: bytes, opening: bytes = _RECIPIENT) -> by
     return opening + text(principal.fhir_user or "") + b"}" + name + b',"purposeOfUse":[' + stated + b"]}"
 
 
-@lru_cache(maxsize=1024)
 def token(principal: Principal) -> bytes:
     """The token's subject and id. Empty where no token was used."""
     if not principal.token_id:

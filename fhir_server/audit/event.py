@@ -4,13 +4,14 @@ IHE BALP 1.1, R-BALP-001 to 010 and 016; https://hl7.org/fhir/R4/auditevent.html
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from fhir_server.audit import agents, entities
 from fhir_server.audit.agents import text
 from fhir_server.audit.balp import CONSENT_PROFILE, DCM, PATTERNS, QUERY, Pattern, coding, concept, members
-from fhir_server.engine.call import Call
+from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.identity import ResourceKey
 
@@ -32,8 +33,7 @@ _AUTHORIZES = b"{" + members({"type": concept(_AUTHORIZER), "requestor": False})
 _SOURCE_TYPE = members({"type": [coding("http://terminology.hl7.org/CodeSystem/security-source-type", "4")]})
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(NamedTuple):
     """One thing to be recorded.
 
     `outcome` is a code of http://hl7.org/fhir/R4/valueset-audit-event-outcome.html: `0`, or by weight `4`, `8`, `12`.
@@ -54,8 +54,7 @@ class Happening:
     issue: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """An AuditEvent that lacks only its id and the instant at which it is recorded; both are known at the commit."""
 
     rest: bytes
@@ -86,8 +85,8 @@ def page_drafts(happening: Happening, seen: Mapping[str, str | None], *, server:
     patient and basis. What the events share is built once.
     """
     if not seen:
-        return (draft(replace(happening, patient=None, basis=None), server=server),)
-    before, after = _around(replace(happening, patient=next(iter(seen))), server)
+        return (draft(happening._replace(patient=None, basis=None), server=server),)
+    before, after = _around(happening._replace(patient=next(iter(seen))), server)
     return tuple(Draft(_joined(before, patient, basis, after)) for patient, basis in seen.items())
 
 
@@ -105,13 +104,6 @@ def _around(happening: Happening, server: str) -> tuple[bytes, bytes]:
     """Everything before the entities, and the entities other than patient and basis."""
     call = happening.call
     pattern = PATTERNS[call.interaction]
-    observer = agents.observer(server)
-    stated = agents.purpose(call)
-    took_part = [agents.client(call, pattern.client), agents.server_agent(pattern, server, observer)]
-    if call.principal.fhir_user:
-        took_part.append(agents.user(call.principal, stated, pattern.user))
-    if token := agents.token(call.principal):
-        took_part.append(token)
     before = (
         _claim(happening, pattern),
         pattern.what,
@@ -119,6 +111,23 @@ def _around(happening: Happening, server: str) -> tuple[bytes, bytes]:
         happening.outcome.encode(),
         b'"',
         b',"outcomeDesc":' + text(happening.description) if happening.description else b"",
+        _took_part(call.interaction, call.principal, call.purpose, call.client_address, server),
+    )
+    return b"".join(before), _touched(happening, pattern, server)
+
+
+@lru_cache(maxsize=1024)
+def _took_part(interaction: Interaction, principal: Principal, purpose: str, address: str, server: str) -> bytes:
+    """Who, why and through whom: the same for all that one client does under one token."""
+    pattern = PATTERNS[interaction]
+    observer = agents.observer(server)
+    stated = agents.purpose(purpose)
+    took_part = [agents.client(principal, address, pattern.client), agents.server_agent(pattern, server, observer)]
+    if principal.fhir_user:
+        took_part.append(agents.user(principal, stated, pattern.user))
+    if token := agents.token(principal):
+        took_part.append(token)
+    parts = (
         b',"purposeOfEvent":[',
         stated,
         b'],"agent":[',
@@ -129,7 +138,7 @@ def _around(happening: Happening, server: str) -> tuple[bytes, bytes]:
         _SOURCE_TYPE,
         b"}",
     )
-    return b"".join(before), _touched(happening, pattern, server)
+    return b"".join(parts)
 
 
 def _claim(happening: Happening, pattern: Pattern) -> bytes:
@@ -172,7 +181,7 @@ def _is_consent_refusal(happening: Happening) -> bool:
 def _refusal(happening: Happening, server: str) -> bytes:
     call = happening.call
     observer = agents.observer(server)
-    stated = agents.purpose(call)
+    stated = agents.purpose(call.purpose)
     found = [entities.patient(happening.patient or ""), entities.basis(happening.basis or "")]
     if happening.key is not None:
         found.append(entities.data(happening.key, happening.version))
@@ -183,7 +192,7 @@ def _refusal(happening: Happening, server: str) -> bytes:
         b',"outcome":"8"',
         b',"outcomeDesc":' + text(happening.description) if happening.description else b"",
         b',"purposeOfEvent":[' + stated + b'],"agent":[',
-        agents.client(call, _APPLICATION),
+        agents.client(call.principal, call.client_address, _APPLICATION),
         b"," + agents.user(call.principal, stated),
         b"," + _ORGANISATION + text(happening.organization or "") + b"}}",
         b"," + _AUTHORIZES + observer + b'}],"source":{"observer":' + observer + b"," + _SOURCE_TYPE,

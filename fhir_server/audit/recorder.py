@@ -4,8 +4,8 @@ IHE BALP: one AuditEvent per interaction and per patient touched; EHDS Annex II 
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from fhir_server.audit.event import SUCCESS, Draft, Happening, draft, page_drafts
 from fhir_server.engine.call import Call, Interaction
@@ -25,8 +25,7 @@ _LISTS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """An event that waits for its number, and the bases that must still hold when it is written."""
 
     draft: Draft
@@ -58,8 +57,7 @@ class Recorder(Step):
     def _failed(self, call: Call, failure: FhirError) -> list[Entry]:
         """One event per patient that something was decided about; one without where it did not come to that."""
         outcome = SERIOUS_FAILURE if failure.status >= _SERVER_FAULT else MINOR_FAILURE
-        happening = replace(
-            _happening(call, call.key, call.version),
+        happening = _happening(call, call.key, call.version)._replace(
             outcome=outcome,
             description=f"{failure.status}: {failure.issues[0].diagnostics}",
             issue=failure.issues[0].code,
@@ -87,7 +85,7 @@ class Recorder(Step):
         ]
 
     def _entry(self, happening: Happening, patient: str | None, basis: LegalBasis | None = None) -> Entry:
-        stated = replace(happening, patient=patient, basis=str(basis) if basis else happening.basis)
+        stated = happening._replace(patient=patient, basis=str(basis) if basis else happening.basis)
         return Entry(draft(stated, server=self._server), (basis,) if basis else ())
 
 

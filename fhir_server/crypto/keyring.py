@@ -4,7 +4,7 @@ Architecture section 5, GDPR Art. 17. What is remembered only saves work: `forge
 process destroyed. A rendition's key is never remembered, so that each opening of a photo asks the store.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -54,10 +54,15 @@ class Keyring:
         self._forgettings = 0
         self.rekeying = Rekeying(store, provider, self._chain)
 
-    async def data_keys(self, requests: Collection[tuple[tuple[str, ...], KeyClass]]) -> Mapping[KeyRequest, DataKey]:
-        """The key of each (owners, class), made and durable where there was none. No owners: the clinic's own key."""
+    async def data_keys(
+        self, requests: Collection[tuple[tuple[str, ...], KeyClass]], new: Container[str] = ()
+    ) -> Mapping[KeyRequest, DataKey]:
+        """The key of each (owners, class), made and durable where there was none. No owners: the clinic's own key.
+
+        `new`: patients who probably have no keys yet. It saves a round trip where that is so.
+        """
         asked = {KeyRequest(*request): rows.data(*request) for request in requests}
-        keys = await self._take(list(asked.values()))
+        keys = await self._take(list(asked.values()), new)
         return {request: keys[place.name] for request, place in asked.items()}
 
     async def rendition_key(self, owners: tuple[str, ...], photo_id: str) -> DataKey:
@@ -127,7 +132,7 @@ class Keyring:
     async def status(self) -> KeyStatus:
         return await key_status(self._store, self._provider)
 
-    async def _take(self, places: Collection[Wanted]) -> Mapping[str, DataKey]:
+    async def _take(self, places: Collection[Wanted], new: Container[str] = ()) -> Mapping[str, DataKey]:
         found: dict[str, DataKey] = {}
         left = []
         for place in places:
@@ -139,7 +144,7 @@ class Keyring:
                 found[place.name] = key
         if left:
             began = self._forgettings
-            taken = await self._maker.take(left)
+            taken = await self._maker.take(left, new)
             for place in left:
                 row = taken[place.name]
                 if row.owners != place.owners:

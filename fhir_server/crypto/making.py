@@ -6,15 +6,19 @@ under the old generation after it was carried over would be lost. So:
 
 1. Read the rows of all keys wanted and of all wrappers above them.
 2. Store what is missing, wrappers first; bring what stands under an old generation under the newest.
-3. Read again. Only when nothing differs from what was read or stored before, and every row stands under the newest
-   generation, were all of them so at one instant between the two readings. From then on whoever makes a further
+3. Read their revisions. Only when none differs from what was read or stored before, and every row stands under the
+   newest generation, were all of them so at one instant between the two readings. From then on whoever makes a further
    generation does it later, finds these rows and carries them along. Now the keys may be used.
+
+A revision only rises, and a row made anew begins at a random one, so equal revisions are the same row all the time in
+between, however long that was. So the reading of step 1 may be an old one: keys of patients who are said to be new are
+stored under the bucket as it was last seen, and step 3 tells whether that was right.
 
 A row whose generation is gone, seen in such a pair of equal readings, is an orphan: stored too late by a process that
 died before its step 3, never given out by anyone. It is replaced.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from fhir_server.crypto.chain import Chain, Rows
 from fhir_server.crypto.errors import WrapperGoneError
@@ -29,14 +33,17 @@ _ROUNDS = 50
 class Maker:
     def __init__(self, store: KeyStore, provider: RootKeyProvider, chain: Chain) -> None:
         self._store, self._provider, self._chain = store, provider, chain
+        self._buckets: dict[str, KeyRow] = {}  # as last read; there are 256
 
-    async def take(self, wanted: Iterable[Wanted]) -> Rows:
-        """The rows wanted and their wrappers, safe to use. Two round trips, three when something was made."""
+    async def take(self, wanted: Iterable[Wanted], new: Container[str] = ()) -> Rows:
+        """The rows wanted and their wrappers, safe to use. Two round trips, three when something was made.
+
+        Two as well for patients named in `new`, as having no keys yet: if they have some, it takes longer.
+        """
         places = _wrappers_first(wanted)
-        before: Rows = {}
+        before: Rows = await self._guessed(places, new)
         for _ in range(_ROUNDS):
-            now = {row.name: row for row in await self._store.fetch(names=list(places))}
-            steady = now == before
+            now, steady = await self._read(places, before)
             changed, whole = await self._changed(places, now, steady=steady)
             if changed:
                 refused = await self._store.replace(changed)
@@ -44,10 +51,30 @@ class Maker:
                 continue
             missing = await self._missing(places, now) if whole else []
             if steady and not missing:
+                self._buckets.update({name: row for name, row in now.items() if row.kind is WrapperKind.BUCKET})
                 return now
-            added = await self._store.insert(missing) if missing else 0
-            before = {**now, **{row.name: row for row in missing[:added]}}
+            before = await self._added(now, missing)
         raise UnavailableError("Keys are being changed by others all the time; nothing was done.")
+
+    async def _guessed(self, places: dict[str, Wanted], new: Container[str]) -> Rows:
+        """What there is after storing keys for new patients without a look first; empty where that is no good guess."""
+        buckets = {name: self._buckets.get(name) for name, place in places.items() if place.kind is WrapperKind.BUCKET}
+        seen = {name: row for name, row in buckets.items() if row is not None}
+        if len(seen) < len(buckets) or not all(_new(place, new) for name, place in places.items() if name not in seen):
+            return {}
+        return await self._added(seen, await self._missing(places, seen))
+
+    async def _added(self, rows: Rows, missing: list[KeyRow]) -> Rows:
+        added = await self._store.insert(missing) if missing else 0
+        return {**rows, **{row.name: row for row in missing[:added]}}
+
+    async def _read(self, places: dict[str, Wanted], before: Rows) -> tuple[Rows, bool]:
+        """The rows as they are, and whether they are as before."""
+        if before:
+            revisions = await self._store.revisions(list(places))
+            if revisions == {name: row.revision for name, row in before.items()}:
+                return before, True
+        return {row.name: row for row in await self._store.fetch(names=list(places))}, False
 
     async def _changed(self, places: dict[str, Wanted], now: Rows, *, steady: bool) -> tuple[list[KeyRow], bool]:
         """What has to be brought under the newest wrappers, and whether each row has its wrapper among these."""
@@ -72,6 +99,10 @@ class Maker:
             if name not in rows:
                 rows[name] = await self._chain.fresh(place, rows)
         return [row for name, row in rows.items() if name not in now]
+
+
+def _new(place: Wanted, patients: Container[str]) -> bool:
+    return place.kind is not WrapperKind.BUCKET and bool(place.owners) and all(one in patients for one in place.owners)
 
 
 def _wrappers_first(wanted: Iterable[Wanted]) -> dict[str, Wanted]:

@@ -7,6 +7,7 @@ they do not end it; the threat model says so.
 
 import struct
 import threading
+from pathlib import Path
 
 import zstandard
 
@@ -14,24 +15,34 @@ from fhir_server.crypto.errors import OpeningError
 from fhir_server.kernel.errors import TooLargeError
 
 MOST_PLAIN = 64 << 20
-LEVEL = 1
-"""Measured on a Patient of 1.8 kB: level 3 takes a third longer for the same size, level 5 thrice for 3 % less."""
+LEVEL = 2
+"""Measured with the dictionary on a Patient of 1.7 kB: level 1 takes as long and leaves 4 % more, level 5 thrice as
+long and 6 % less."""
+
+NO_DICTIONARY, DICTIONARY = 0, 1
+"""What new seals are packed with is the second; seals made without stay readable. An AuditEvent of 2.3 kB leaves 240
+bytes instead of 900, in half the time. `conformance/dictionaries` says what it was trained on."""
 
 _SMALLEST = 64
 _DOUBLING_UP_TO = 256
 _LENGTHS = struct.Struct(">II")
+_FORMAT = zstandard.FORMAT_ZSTD1_MAGICLESS
+_PARAMETERS = zstandard.ZstdCompressionParameters.from_level(
+    LEVEL, write_content_size=0, write_checksum=0, write_dict_id=0, format=_FORMAT
+)
+_SHARED = zstandard.ZstdCompressionDict((Path(__file__).parent / "data" / "1.zdict").read_bytes())
+_SHARED.precompute_compress(compression_params=_PARAMETERS)
 
 
 class _Contexts(threading.local):
-    """zstd's contexts are costly to make and must not be shared between threads: one pair for each."""
+    """zstd's contexts are costly to make and must not be shared between threads: one of each kind for each."""
 
     def __init__(self) -> None:
-        self.compressor = zstandard.ZstdCompressor(
-            compression_params=zstandard.ZstdCompressionParameters.from_level(
-                LEVEL, write_content_size=0, write_checksum=0, format=zstandard.FORMAT_ZSTD1_MAGICLESS
-            )
-        )
-        self.decompressor = zstandard.ZstdDecompressor(format=zstandard.FORMAT_ZSTD1_MAGICLESS)
+        self.compressor = zstandard.ZstdCompressor(dict_data=_SHARED, compression_params=_PARAMETERS)
+        self.decompressors = {
+            NO_DICTIONARY: zstandard.ZstdDecompressor(format=_FORMAT),
+            DICTIONARY: zstandard.ZstdDecompressor(dict_data=_SHARED, format=_FORMAT),
+        }
 
 
 _contexts = _Contexts()
@@ -57,7 +68,7 @@ def pack(plain: bytes, most: int) -> bytes:
     return (_LENGTHS.pack(len(squeezed), len(plain)) + squeezed).ljust(min(bucket(size), most), b"\0")
 
 
-def unpack(packed: bytes) -> bytes:
+def unpack(packed: bytes, dictionary: int = DICTIONARY) -> bytes:
     """The plain bytes. Never makes more than the stated and bounded length, whatever the frame says."""
     if len(packed) < _LENGTHS.size:
         raise OpeningError("The packed bytes are too short.")
@@ -68,7 +79,7 @@ def unpack(packed: bytes) -> bytes:
     if not length:
         return b""
     try:
-        plain = _contexts.decompressor.decompress(packed[_LENGTHS.size : end], max_output_size=length)
+        plain = _contexts.decompressors[dictionary].decompress(packed[_LENGTHS.size : end], max_output_size=length)
     except zstandard.ZstdError:
         raise OpeningError("The packed bytes do not decompress.") from None
     if len(plain) != length:

@@ -21,6 +21,10 @@ class KeyStore(Protocol):
         """
         ...
 
+    async def revisions(self, names: Collection[str]) -> Mapping[str, int]:
+        """The revision of each row that has one of these names. As with `fetch`, each is of an instant of its own."""
+        ...
+
     async def insert(self, rows: Sequence[KeyRow]) -> int:
         """Add rows in the order given, up to the first whose name is taken; how many were added.
 

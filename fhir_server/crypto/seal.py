@@ -6,8 +6,7 @@ own place only. The key is chosen by the id in the header and never by trying: G
 """
 
 import struct
-from dataclasses import dataclass
-from datetime import datetime
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -15,17 +14,17 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fhir_server.crypto.errors import OpeningError
 from fhir_server.crypto.framing import frame
 from fhir_server.crypto.keys import DataKey, KeyId
-from fhir_server.crypto.packing import pack, unpack
-from fhir_server.kernel.clock import microseconds
+from fhir_server.crypto.packing import DICTIONARY, NO_DICTIONARY, pack, unpack
 
 NONCE_BYTES = 12
 MOST_SEALED = 12 << 20
 """A BSON document ends at 16 MiB and has to hold tokens and clear values too."""
 
-_FORMAT, _AES_256_GCM, _NO_DICTIONARY = 1, 1, 0
+_FORMAT, _AES_256_GCM = 1, 1
 _FRONT = bytes([_FORMAT, _AES_256_GCM])
 _KEY = slice(2, 20)
-_DICTIONARY = 20
+_DICTIONARY_AT = 20
+_DICTIONARIES = (NO_DICTIONARY, DICTIONARY)
 _NONCE = slice(21, 33)
 _HEADER = 33
 _TAG = 16
@@ -33,11 +32,10 @@ _MOST_PACKED = MOST_SEALED - _HEADER - _TAG
 _FIXED = struct.Struct(">qqq?HH")
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """Where a resource version lies and whom it concerns: all that the store knows of it in clear.
 
-    `access` and `subjects` count in the order in which they are stored. `last_updated` counts in whole milliseconds,
+    `access` and `subjects` count in the order in which they are stored. `last_updated` is in milliseconds since 1970,
     as FHIR's instant is written and as the database keeps it.
     """
 
@@ -46,15 +44,15 @@ class Address:
     id: str
     version: int
     seq: int
-    last_updated: datetime
+    last_updated: int
     access: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
     deleted: bool = False
 
     def encode(self) -> bytes:
         """Canonical: two addresses give the same bytes only if they are the same address."""
-        milliseconds = microseconds(self.last_updated) // 1000
-        fixed = _FIXED.pack(self.version, self.seq, milliseconds, self.deleted, len(self.access), len(self.subjects))
+        counts = (len(self.access), len(self.subjects))
+        fixed = _FIXED.pack(self.version, self.seq, self.last_updated, self.deleted, *counts)
         texts = (self.clinic, self.type, self.id, *self.access, *self.subjects)
         return fixed + frame([text.encode() for text in texts])
 
@@ -64,7 +62,7 @@ def seal(plain: bytes, address_bytes: bytes, key: DataKey, nonce: bytes) -> byte
 
     Raises TooLargeError when the result would exceed 12 MiB.
     """
-    header = _FRONT + key.id + key.version.to_bytes(2) + bytes([_NO_DICTIONARY]) + nonce
+    header = _FRONT + key.id + key.version.to_bytes(2) + bytes([DICTIONARY]) + nonce
     if len(header) != _HEADER:
         raise ValueError("A nonce has 12 bytes.")
     return header + AESGCM(key.secret).encrypt(nonce, pack(plain, _MOST_PACKED), header + address_bytes)
@@ -75,13 +73,14 @@ def open_sealed(sealed: bytes, address_bytes: bytes, key: DataKey) -> bytes:
     header = _header(sealed)
     if header[_KEY] != key.id + key.version.to_bytes(2):
         raise OpeningError("The seal names another key.")
-    if header[_DICTIONARY] != _NO_DICTIONARY:
-        raise OpeningError(f"The seal was made with dictionary {header[_DICTIONARY]}, which this server does not have.")
+    dictionary = header[_DICTIONARY_AT]
+    if dictionary not in _DICTIONARIES:
+        raise OpeningError(f"The seal was made with dictionary {dictionary}, which this server does not have.")
     try:
         packed = AESGCM(key.secret).decrypt(header[_NONCE], sealed[_HEADER:], header + address_bytes)
     except InvalidTag:
         raise OpeningError("The seal does not open at this address.") from None
-    return unpack(packed)
+    return unpack(packed, dictionary)
 
 
 def key_id_of(sealed: bytes) -> KeyId:

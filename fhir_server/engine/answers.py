@@ -13,6 +13,7 @@ from fhir_server.engine.interactions import Engine
 from fhir_server.engine.page import Page
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import FhirError
+from fhir_server.kernel.unexpected import unexpected
 from fhir_server.search.language import Language
 from fhir_server.search.parse import parse
 from fhir_server.search.tree import Query
@@ -28,13 +29,18 @@ _INTERACTION: Mapping[str, Interaction] = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A stored version, a page of a search, nothing (deleted), or a failure. `written`: was a version made?"""
+    """A stored version, a page of a search and that search, nothing (deleted), or a failure.
+
+    `written`: was a version made? `is_known`: the client has the version that it asked for.
+    """
 
     method: str
     stored: Stored | None = None
     page: Page | None = None
+    query: Query | None = None
     failure: FhirError | None = None
     written: bool = False
+    is_known: bool = False
 
 
 def call_of(call: Call, entry: Entry) -> Call:
@@ -58,16 +64,25 @@ def search_of(entry: Entry, language: Language) -> Query:
 
 
 async def got(engine: Engine, call: Call, entry: Entry) -> Answer:
-    """A read, vread or search. One that fails does not undo what a transaction wrote."""
-    asked = call_of(call, entry)
+    """A read, vread or search, recorded as such."""
+    asked = searching(call, entry) if not entry.id else call_of(call, entry)
     try:
         if entry.id:
-            return Answer("GET", await engine.read(asked))
-        asked_for = f"GET {entry.type}?{entry.query}"
-        searched = replace(asked, interaction=Interaction.SEARCH_TYPE, request=asked_for)
-        return Answer("GET", page=await engine.search(searched, await _understood(engine, searched, entry)))
+            stored = await engine.read(asked)
+            return Answer("GET", stored.seen_through(entry.view), is_known=entry.conditions.know(stored))
+        query = await _understood(engine, asked, entry)
+        page = await engine.search(asked, query)
+        return Answer("GET", page=page.seen_through(query.view), query=query)
     except FhirError as failure:
         return Answer("GET", failure=failure)
+    except Exception as error:  # noqa: BLE001  what a transaction wrote stands, and is told, whatever becomes of its reads
+        return Answer("GET", failure=unexpected(error))
+
+
+def searching(call: Call, entry: Entry) -> Call:
+    """The call of a GET entry that is a search."""
+    asked_for = f"GET {entry.type}?{entry.query}"
+    return replace(call_of(call, entry), interaction=Interaction.SEARCH_TYPE, request=asked_for)
 
 
 async def _understood(engine: Engine, call: Call, entry: Entry) -> Query:

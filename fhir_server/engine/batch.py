@@ -15,6 +15,7 @@ from fhir_server.engine.patch.bodies import edit_of
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.json import Json
+from fhir_server.kernel.unexpected import unexpected
 from fhir_server.search.parse import parse
 from fhir_server.search.tree import Query
 
@@ -56,6 +57,8 @@ class Batches:
                 return await self._done(mine, entry, query, edit)
             except FhirError as failure:
                 return Answer(entry.method, failure=failure)
+            except Exception as error:  # noqa: BLE001  a fault of ours is this entry's answer, not the others'
+                return Answer(entry.method, failure=unexpected(error))
 
     async def _done(self, call: Call, entry: Entry, query: Query | None, edit: Edit) -> Answer:
         match entry.method:
@@ -82,8 +85,7 @@ class Batches:
         return Answer("PUT", await self._updated(call, entry), written=True)
 
     async def _updated(self, call: Call, entry: Entry) -> Stored:
-        only_new = entry.if_none_match == "*"
-        return await self._engine.update(call, entry.resource, entry.if_match, only_new=only_new)
+        return await self._engine.update(call, entry.resource, entry.if_match, only_new=entry.only_new)
 
     async def _patch(self, call: Call, entry: Entry, query: Query | None, edit: Edit) -> Answer:
         if query:

@@ -5,15 +5,20 @@ https://hl7.org/fhir/R4/http.html#transaction, #trules
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
+from fhir_server.engine.entry_conditions import NONE, Conditions, conditions
 from fhir_server.fhir.definitions import served_types
+from fhir_server.fhir.view import PARAMETERS, WHOLE, View, view_of
 from fhir_server.kernel.errors import FhirError, InvalidRequestError, Issue, NotFoundError, TooLargeError
 from fhir_server.kernel.identity import ResourceKey, is_id, is_version
 from fhir_server.kernel.json import Json
+from fhir_server.search.results import FORMATTING
 
 ORDER = ("DELETE", "POST", "PUT", "PATCH", "GET")
 _PARTS_OF_INSTANCE, _PARTS_OF_VERSION = 2, 4
 _WITH_RESOURCE = frozenset({"POST", "PUT", "PATCH"})
+_SHOWING = PARAMETERS | FORMATTING
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,13 @@ class Entry:
     resource: Json | None = None
     full_url: str = ""
     if_match: int | None = None
-    if_none_match: str = ""
+    conditions: Conditions = NONE
+    view: View = WHOLE
+
+    @property
+    def only_new(self) -> bool:
+        """Is a PUT to write only where there is nothing yet?"""
+        return self.method == "PUT" and self.conditions.if_none_match == "*"
 
     @property
     def key(self) -> ResourceKey | None:
@@ -78,44 +89,42 @@ def _entry(index: int, entry: object) -> Entry:
     parts = path.strip("/").split("/")
     if parts[0] not in served_types():
         raise NotFoundError("request.url names no resource type that is served here.", expression="request.url")
+    pairs = parse_qsl(query, keep_blank_values=True) if len(parts) > 1 else []
     resource = entry.get("resource")
     if method in _WITH_RESOURCE and not isinstance(resource, dict):
         raise InvalidRequestError(f"A {method} entry needs a resource.", expression="resource")
-    if not _fits(method, parts, query):
+    if not _fits(method, parts, query, pairs):
         raise InvalidRequestError(f"request.url does not fit {method}.", expression="request.url")
+    required = conditions(method, request, has_criteria=bool(query) and len(parts) == 1)
     return Entry(
         index,
         method,
         parts[0],
         id=parts[1] if len(parts) > 1 else "",
         version=int(parts[3]) if len(parts) == _PARTS_OF_VERSION else None,
-        criteria=str(request.get("ifNoneExist", "")) if method == "POST" else query if method != "GET" else "",
-        query=query if method == "GET" else "",
+        criteria=required.if_none_exist if method == "POST" else query if method != "GET" else "",
+        query=query if method == "GET" and len(parts) == 1 else "",
         resource=resource,
         full_url=str(entry.get("fullUrl", "")),
-        if_match=version_in(request.get("ifMatch")),
-        if_none_match=str(request.get("ifNoneMatch", "")),
+        if_match=required.if_match,
+        conditions=required,
+        view=view_of(pairs),
     )
 
 
-def _fits(method: str, parts: Sequence[str], query: str) -> bool:
-    """Does the URL name what the method acts on: a type, an instance, or a type with criteria?"""
+def _fits(method: str, parts: Sequence[str], query: str, pairs: Sequence[tuple[str, str]]) -> bool:
+    """Does the URL name what the method acts on: a type, an instance, or a type with criteria?
+
+    What an instance is asked with says only how to show it.
+    """
     if len(parts) == 1:
         return method == "GET" or (not query if method == "POST" else bool(query))
-    if method == "POST" or query or not is_id(parts[1]):
+    if method == "POST" or not is_id(parts[1]):
+        return False
+    if query and (method != "GET" or not all(name in _SHOWING for name, _ in pairs)):
         return False
     is_vread = len(parts) == _PARTS_OF_VERSION and parts[2] == "_history" and is_version(parts[3])
     return len(parts) == _PARTS_OF_INSTANCE or (method == "GET" and is_vread)
-
-
-def version_in(etag: object) -> int | None:
-    """`W/"3"` -> 3. None where there is no tag; 400 where it is not one of ours."""
-    if etag is None or etag == "":
-        return None
-    number = str(etag).strip().removeprefix("W/").strip('"')
-    if not is_version(number):
-        raise InvalidRequestError('A version is written W/"3".')
-    return int(number)
 
 
 def at_entry(error: FhirError, index: int) -> FhirError:

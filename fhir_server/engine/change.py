@@ -4,9 +4,9 @@ GDPR Art. 7(3), 9(2): what a photo rests on is part of the write that stores it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from fhir_server.engine.stored import Stored
 from fhir_server.engine.tasks import Task
@@ -80,8 +80,7 @@ class AuditEntry(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """The next version of one resource and everything that belongs to it.
 
     `resource` is None for a deletion. `previous` is what was read; the commit fails unless it is still current.
@@ -115,25 +114,25 @@ class Change:
         return self.previous.resource if self.previous else {}
 
     def with_resource(self, resource: Json) -> "Change":
-        return replace(self, resource=resource)
+        return self._replace(resource=resource)
 
     def on_condition(self, condition: Condition) -> "Change":
-        return replace(self, condition=condition)
+        return self._replace(condition=condition)
 
     def relying_on(self, basis: LegalBasis) -> "Change":
-        return replace(self, basis=basis)
+        return self._replace(basis=basis)
 
     def moving_head(self, move: HeadMove) -> "Change":
-        return replace(self, heads=(*self.heads, move))
+        return self._replace(heads=(*self.heads, move))
 
     def moving_blob(self, move: BlobMove) -> "Change":
-        return replace(self, blobs=(*self.blobs, move))
+        return self._replace(blobs=(*self.blobs, move))
 
     def only_if(self, unmoved: Unmoved) -> "Change":
-        return replace(self, unmoved=(*self.unmoved, unmoved))
+        return self._replace(unmoved=(*self.unmoved, unmoved))
 
     def recording(self, *entries: AuditEntry) -> "Change":
-        return replace(self, audit=(*self.audit, *entries))
+        return self._replace(audit=(*self.audit, *entries))
 
     def queueing(self, task: Task) -> "Change":
-        return replace(self, tasks=(*self.tasks, task))
+        return self._replace(tasks=(*self.tasks, task))

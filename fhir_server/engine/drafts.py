@@ -10,6 +10,7 @@ from fhir_server.engine.pipeline import Step
 from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.stored import Stored
 from fhir_server.fhir.compartments import subjects
+from fhir_server.fhir.subset import refuse_subsetted
 from fhir_server.fhir.validation import validate
 from fhir_server.kernel.errors import NoLegalBasisError, NotFoundError, VersionConflictError
 from fhir_server.kernel.identity import NewId, ResourceKey
@@ -27,6 +28,7 @@ class Drafts:
         await self._steps.admit(call)
         refuse_log_change(str(call.type))
         resource = require_type(body, str(call.type))
+        refuse_subsetted(resource)
         validate(resource)
         key = ResourceKey(str(call.type), id or self._new_id())
         return await self._steps.prepare(call, self.of(key, {**resource, "id": key.id}, None, "POST"))
@@ -38,6 +40,7 @@ class Drafts:
         resource = require_type(body, str(call.type))
         require_id(resource, str(call.id))
         refuse_telling_id(resource, str(call.id))
+        refuse_subsetted(resource)
         validate(resource)
         key = ResourceKey(str(call.type), str(call.id))
         previous = await self._store.read(key)
@@ -85,6 +88,7 @@ class Drafts:
         refuse_log_change(str(call.type))
         if change.resource is not None:
             require_same(change.resource, change.key)
+            refuse_subsetted(change.resource)
             validate(change.resource)
         return await self._steps.prepare(call, change)
 

@@ -24,15 +24,21 @@ def rewrite(value: object, known: Mapping[str, str], name: str = "") -> Any:  # 
 
     Copies only the branches that change. What is no link, such as the value of an Identifier, stays as it is.
     """
+    if isinstance(value, dict):
+        changed = {}
+        for inner, child in value.items():
+            # Most of what a resource holds is text that is no link; it is passed over without a call.
+            if not isinstance(child, str) or inner in _LINKS:
+                new = rewrite(child, known, inner)
+                if new is not child:
+                    changed[inner] = new
+        return {**value, **changed} if changed else value
     if isinstance(value, str):
         if name not in _LINKS:
             return value
         if name == "div":
             return _URN.sub(lambda urn: known.get(urn[0], urn[0]), value) if "urn:" in value else value
         return known.get(value, value)
-    if isinstance(value, dict):
-        changed = {name: new for name, child in value.items() if (new := rewrite(child, known, name)) is not child}
-        return {**value, **changed} if changed else value
     if isinstance(value, list):
         rewritten = [rewrite(child, known, name) for child in value]
         return rewritten if any(new is not old for new, old in zip(rewritten, value, strict=True)) else value

@@ -3,40 +3,54 @@
 https://hl7.org/fhir/R4/resource-operation-validate.html
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, cast
 
-from fhir_server.engine.integrity import refuse_telling_id
+from fhir_server.engine.integrity import refuse_log_change, refuse_telling_id
 from fhir_server.fhir.faults import MOST_ISSUES
 from fhir_server.fhir.outcome import operation_outcome
 from fhir_server.fhir.reference_places import expression_of, reference_places
 from fhir_server.fhir.subset import refuse_subsetted
 from fhir_server.fhir.validation import validate
-from fhir_server.kernel.errors import InvalidRequestError, Issue, TooCostlyError, UnprocessableError
+from fhir_server.kernel import json
+from fhir_server.kernel.errors import (
+    InvalidRequestError,
+    Issue,
+    MethodNotAllowedError,
+    TooCostlyError,
+    UnprocessableError,
+)
 from fhir_server.kernel.identity import ResourceKey, is_id, parse_reference
 from fhir_server.kernel.json import Json
 
 Missing = Callable[[Collection[ResourceKey]], Awaitable[Collection[ResourceKey]]]
 """Which of these the caller would not find on this server."""
 
-MODES = frozenset({"create", "update", "delete"})
+MODES = frozenset({"create", "update", "delete", "profile"})
+MOST_TARGETS = 500
+"""How many references are followed."""
+_MOST_FOR_MODELS = 1 << 20
 _DEFINITION = "http://hl7.org/fhir/StructureDefinition/"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the client wants to know; `resource` is None where it only asks whether it could delete."""
+    """What the client wants to know; `resource` is None where it asks about the one that the URL names."""
 
     resource: Json | None
     mode: str | None = None
     profile: str | None = None
 
 
-def question(type: str, body: object, mode: str | None = None, profile: str | None = None) -> Question:
+def question(
+    type: str, body: object, mode: str | None = None, profile: str | None = None, *, has_id: bool = False
+) -> Question:
     """From the body, the resource itself or Parameters that hold it, and from the URL's parameters.
 
-    Raises InvalidRequestError where the question cannot be understood.
+    `has_id`: the URL names an instance. Raises InvalidRequestError where the question cannot be understood.
     """
     resource, wanted, against = body, cast("object", mode), cast("object", profile)
     if isinstance(body, dict) and _is_wrapper(type, body):
@@ -46,8 +60,10 @@ def question(type: str, body: object, mode: str | None = None, profile: str | No
         against = profile or _value(found, "profile", "valueUri", "valueCanonical", "valueString")
     if wanted is not None and (not isinstance(wanted, str) or wanted not in MODES):
         raise InvalidRequestError(f"$validate has the modes {', '.join(sorted(MODES))}.")
-    if resource is None and wanted != "delete":
-        raise InvalidRequestError("There is no resource to validate.")
+    if wanted == "profile" and (resource is not None or not has_id):
+        raise InvalidRequestError("The mode profile is about a stored resource, named by its id in the URL.")
+    if resource is None and not has_id:
+        raise InvalidRequestError("There is no resource to validate: neither a body, nor an id in the URL.")
     if resource is not None and not isinstance(resource, dict):
         raise InvalidRequestError("The body is neither a resource nor Parameters with one.")
     if against is not None and not isinstance(against, str):
@@ -75,11 +91,22 @@ def _value(found: Mapping[str, Json], name: str, *properties: str) -> Any:  # no
 async def validation_outcome(asked: Question, type: str, id: str | None, missing: Missing) -> Json:
     """An OperationOutcome with an issue for each fault and each doubt. `id` is that of the instance in the URL."""
     resource = asked.resource
+    found = list(_log_change(asked, type))
     if resource is None or asked.mode == "delete":
-        return operation_outcome([])
-    found = [*_wrong_target(asked, resource, type, id), *_unchecked_profiles(asked, resource, type), *_faults(resource)]
+        return operation_outcome(found)
+    found += [*_wrong_target(asked, resource, type, id), *_unchecked_profiles(asked, resource, type)]
+    # The models of a type are loaded when first asked, and a large Bundle takes its time: others go on meanwhile.
+    found += await asyncio.to_thread(_faults, resource)
     found += await _missing(resource, missing)
     return operation_outcome(found)
+
+
+def _log_change(asked: Question, type: str) -> Iterator[Issue]:
+    try:
+        if asked.mode in {"update", "delete"}:
+            refuse_log_change(type)
+    except MethodNotAllowedError as error:
+        yield from error.issues
 
 
 def _wrong_target(asked: Question, resource: Json, type: str, id: str | None) -> Iterator[Issue]:
@@ -111,8 +138,9 @@ def _unchecked_profiles(asked: Question, resource: Json, type: str) -> Iterator[
 
 
 def _faults(resource: Json) -> tuple[Issue, ...]:
+    """The models' second opinion takes ten times as long as the definitions', so a giant is spared it."""
     try:
-        validate(resource, with_models=True)
+        validate(resource, with_models=len(json.encode(resource)) <= _MOST_FOR_MODELS)
     except (UnprocessableError, TooCostlyError) as error:
         return tuple(error.issues)
     return ()
@@ -126,11 +154,15 @@ async def _missing(resource: Json, missing: Missing) -> list[Issue]:
         key = parse_reference(text)
         if key is not None and key not in own:
             places.setdefault(key, []).append(expression_of(resource, steps))
-    absent = set(await missing(tuple(places))) if places else set()
+    followed = tuple(islice(places, MOST_TARGETS))
+    absent = set(await missing(followed)) if followed else set()
     said = "There is no such resource on this server, or none that you may see."
-    return [
+    found = [
         Issue("not-found", said, place, "warning") for key, found in places.items() if key in absent for place in found
     ][:MOST_ISSUES]
+    if len(places) > len(followed):
+        found.append(Issue("incomplete", f"Only {MOST_TARGETS} references were followed.", severity="information"))
+    return found
 
 
 def _entries(resource: Json) -> Iterator[ResourceKey]:

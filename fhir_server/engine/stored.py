@@ -6,11 +6,12 @@ https://hl7.org/fhir/R4/resource.html#Meta
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from fhir_server.fhir.view import View
 from fhir_server.kernel import json
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.identity import ResourceKey
@@ -53,6 +54,19 @@ class Stored:
     @property
     def etag(self) -> str:
         return f'W/"{self.version}"'
+
+    def showing(self, resource: Json) -> "Stored":
+        """The same version with less in it, made of `resource`."""
+        return replace(self, truth=truth(self.key, resource))
+
+    def seen_through(self, view: View) -> "Stored":
+        """What a client wants to be shown of it; itself where that is all."""
+        return self if view.is_whole or self.deleted else self.showing(view.of(self.resource))
+
+    def is_named_by(self, tags: str) -> bool:
+        """Does a list of tags, or `*`, name this version? Compared weakly (RFC 9110 section 13.1.2)."""
+        wanted = f'"{self.version}"'
+        return any(tag.strip().removeprefix("W/") in {wanted, "*"} for tag in tags.split(","))
 
     @cached_property
     def wire(self) -> bytes:

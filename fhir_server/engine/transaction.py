@@ -12,6 +12,7 @@ from fhir_server.engine.answers import Answer, call_of, got, search_of
 from fhir_server.engine.attempts import Attempt
 from fhir_server.engine.bundle_entries import ORDER, Entry, at_entry, entries
 from fhir_server.engine.bundle_plan import Planned, Planning
+from fhir_server.engine.bundle_reads import require_answers
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change
 from fhir_server.engine.interactions import Engine
@@ -48,7 +49,7 @@ class Transactions:
                 self._require_search(entry)
             for _ in range(_MOST_TRIES):
                 try:
-                    written = await self._written(call, attempt, await self._planning.plan(call, found))
+                    written = await self._written(call, attempt, found, await self._planning.plan(call, found))
                     break
                 except (ConditionChangedError, StaleVersionError, StaleBasisError):
                     # Somebody was faster: look everything up again and draw it up anew.
@@ -68,11 +69,15 @@ class Transactions:
         except FhirError as error:
             raise at_entry(error, entry.index) from None
 
-    async def _written(self, call: Call, attempt: Attempt, planned: Sequence[Planned]) -> dict[int, Answer]:
+    async def _written(
+        self, call: Call, attempt: Attempt, found: Sequence[Entry], planned: Sequence[Planned]
+    ) -> dict[int, Answer]:
         known = await self._planning.known(call, planned)
         drawn = await self._drafted(call, planned, known)
         flat = [(index, change) for index, (drafts, _) in drawn.items() for change in drafts]
-        stored = await self._engine.store.commit([change for _, change in flat])
+        changes = [change for _, change in flat]
+        await require_answers(self._engine, call, found, changes)
+        stored = await self._engine.store.commit(changes)
         # A transaction without writes is recorded as itself; otherwise each of them is recorded.
         attempt.committed = bool(planned)
         done = {index: version for (index, _), version in zip(flat, stored, strict=True)}
@@ -125,4 +130,4 @@ class Transactions:
         if entry.method == "POST":
             return [await drafts.create(replace(call, id=None), resource, one.key.id)], None
         body = resource if "id" in resource or not entry.criteria else {**resource, "id": one.key.id}
-        return [await drafts.update(mine, body, entry.if_match, only_new=entry.if_none_match == "*")], None
+        return [await drafts.update(mine, body, entry.if_match, only_new=entry.only_new)], None

@@ -1,18 +1,32 @@
 """The CapabilityStatement: what is really switched on, and nothing more.
 
-https://hl7.org/fhir/R4/capabilitystatement.html
+https://hl7.org/fhir/R4/capabilitystatement.html, https://hl7.org/fhir/R4/terminologycapabilities.html
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 
-from fhir_server.fhir.definitions import search_parameters
+from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
 
 
 @dataclass(frozen=True, slots=True)
+class Operation:
+    """`on` is a type, `Resource` for every type, or empty for the system."""
+
+    name: str
+    on: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.on or 'System'}-{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
-    """`types` are served alike; `operations` maps a type to the names of its operations; `kinds` of search work.
+    """`types` are served alike, by the `interactions`. `search`: type -> what there is to be told of searching it.
+
+    `system`: interactions of the whole.
 
     `delete_several`: may a conditional delete delete several resources?
     """
@@ -21,74 +35,124 @@ class Offer:
     version: str
     date: str
     types: Collection[str]
-    kinds: Collection[str]
-    operations: Mapping[str, Collection[str]]
+    search: Callable[[str], Json]
+    interactions: Collection[str]
+    system: Collection[str]
+    operations: Collection[Operation]
     delete_several: bool
 
 
-_INTERACTIONS = (
-    "read",
-    "vread",
-    "update",
-    "patch",
-    "delete",
-    "history-instance",
-    "history-type",
-    "create",
-    "search-type",
+PATCH_FORMATS = ("application/json-patch+json", "application/fhir+json")
+
+_TYPE_ORDER = (
+    *("read", "vread", "update", "patch", "delete", "history-instance"),
+    *("history-type", "create", "search-type"),
 )
-_READ_ONLY = ("read", "search-type")
+_SYSTEM_ORDER = ("transaction", "batch", "search-system", "history-system")
+_READ_ONLY = frozenset({"read", "search-type"})
+_LOG = "AuditEvent"
+
+_NORMATIVE = frozenset(
+    {
+        *("Binary", "Bundle", "CapabilityStatement", "CodeSystem", "Observation", "OperationDefinition"),
+        *("OperationOutcome", "Parameters", "Patient", "StructureDefinition", "ValueSet"),
+    }
+)
+"""The resource types whose definitions are normative in R4; the others are for trial use."""
+
+_OF_R4 = frozenset(
+    {
+        *("CapabilityStatement-conforms", "CapabilityStatement-implements", "CapabilityStatement-subset"),
+        *("CapabilityStatement-versions", "ChargeItemDefinition-apply", "Claim-submit", "CodeSystem-find-matches"),
+        *("CodeSystem-lookup", "CodeSystem-subsumes", "CodeSystem-validate-code", "Composition-document"),
+        *("ConceptMap-closure", "ConceptMap-translate", "Consent-apply", "CoverageEligibilityRequest-submit"),
+        *("Encounter-everything", "Group-everything", "List-find", "Measure-care-gaps", "Measure-collect-data"),
+        *("Measure-data-requirements", "Measure-evaluate-measure", "Measure-submit-data"),
+        *("MedicinalProduct-everything", "MessageHeader-process-message", "NamingSystem-preferred-id"),
+        *("Observation-lastn", "Observation-stats", "Patient-everything", "Patient-match", "PlanDefinition-apply"),
+        *("PlanDefinition-data-requirements", "Resource-convert", "Resource-graph", "Resource-graphql"),
+        *("Resource-meta", "Resource-meta-add", "Resource-meta-delete", "Resource-validate"),
+        *("StructureDefinition-questionnaire", "StructureDefinition-snapshot", "StructureMap-transform"),
+        *("ValueSet-expand", "ValueSet-validate-code"),
+    }
+)
+"""The operations that R4 itself defines, by the id of their definition."""
+
+
+def statements(offer: Offer) -> Mapping[str, bytes]:
+    """What `metadata` answers, by mode: all of it, the normative part of it, or its terminology service."""
+    normative = replace(offer, types=[type for type in offer.types if type in _NORMATIVE])
+    return {
+        "full": json.encode(capability_statement(offer)),
+        "normative": json.encode(capability_statement(normative)),
+        "terminology": json.encode(_terminology(offer)),
+    }
 
 
 def capability_statement(offer: Offer) -> Json:
+    rest: Json = {
+        "mode": "server",
+        "security": {"description": "A bearer token with SMART v2 scopes (RFC 6750) on every call but this."},
+        "resource": [_resource(offer, type) for type in sorted(offer.types)],
+        "interaction": [{"code": code} for code in _SYSTEM_ORDER if code in offer.system],
+    }
+    if of_system := _operations(offer, ""):
+        rest["operation"] = of_system
     return {
         "resourceType": "CapabilityStatement",
+        **_about(offer),
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "json"],
+        "patchFormat": list(PATCH_FORMATS),
+        "rest": [rest],
+    }
+
+
+def _about(offer: Offer) -> Json:
+    return {
         "status": "active",
         "date": offer.date,
         "kind": "instance",
         "software": {"name": "aesthetic-fhir-server", "version": offer.version},
         "implementation": {"description": "FHIR server of an aesthetic clinic", "url": offer.base},
-        "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json", "json"],
-        "patchFormat": ["application/json-patch+json", "application/fhir+json"],
-        "rest": [
-            {
-                "mode": "server",
-                "security": {"description": "A bearer token with SMART v2 scopes (RFC 6750) on every call but this."},
-                "resource": [_resource(offer, type) for type in sorted(offer.types)],
-                "interaction": [
-                    {"code": "transaction"},
-                    {"code": "batch"},
-                    {"code": "history-system"},
-                    {"code": "search-system"},
-                ],
-            }
-        ],
     }
 
 
+def _terminology(offer: Offer) -> Json:
+    """There is no terminology service: no code system is named, and no operation on one."""
+    return {"resourceType": "TerminologyCapabilities", **_about(offer)}
+
+
 def _resource(offer: Offer, type: str) -> Json:
-    log = type == "AuditEvent"
+    log = type == _LOG
+    served = [code for code in _TYPE_ORDER if code in offer.interactions and (not log or code in _READ_ONLY)]
     described: Json = {
         "type": type,
-        "interaction": [{"code": code} for code in (_READ_ONLY if log else _INTERACTIONS)],
+        "interaction": [{"code": code} for code in served],
         "versioning": "versioned",
         "readHistory": not log,
         "updateCreate": not log,
         "conditionalCreate": not log,
-        "conditionalRead": "not-match",
+        "conditionalRead": "full-support",
         "conditionalUpdate": not log,
         "conditionalDelete": "not-supported" if log else "multiple" if offer.delete_several else "single",
         "referencePolicy": ["literal", "local"],
-        "searchParam": [
-            {"name": parameter.code, "type": parameter.kind}
-            for parameter in search_parameters(type).values()
-            if parameter.kind in offer.kinds
-        ],
+        **offer.search(type),
     }
-    if type in offer.operations:
-        described["operation"] = [
-            {"name": name, "definition": f"urn:aesthetic-fhir-server:operation:{type}-{name}"}
-            for name in offer.operations[type]
-        ]
+    if found := _operations(offer, "Resource", type):
+        described["operation"] = found
     return described
+
+
+def _operations(offer: Offer, *on: str) -> list[Json]:
+    return [
+        {"name": each.name, "definition": _definition(each)}
+        for each in sorted(offer.operations, key=lambda each: each.name)
+        if each.on in on
+    ]
+
+
+def _definition(operation: Operation) -> str:
+    if operation.id in _OF_R4:
+        return f"http://hl7.org/fhir/OperationDefinition/{operation.id}"
+    return f"urn:aesthetic-fhir-server:operation:{operation.id}"

@@ -20,7 +20,8 @@ class SystemClock:
 
 def instant(moment: datetime) -> str:
     """`2026-03-14T09:26:53.589Z`: millisecond precision, always UTC. Truncates, never rounds up into the future."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-_OFFSET] + "Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds")[:-_OFFSET] + "Z"
 
 
 _OFFSET = len("+00:00")

@@ -57,6 +57,11 @@ def encode(value: object) -> bytes:
     return _encoder.encode(value)
 
 
+def pretty(raw: bytes) -> bytes:
+    """The same JSON text for a human reader, to the digit and in the same order."""
+    return msgspec.json.format(raw, indent=2)
+
+
 def _refuse_depth(value: object, left: int = MOST_DEPTH) -> None:
     """Looks at the parsed value: brackets in the text may stand in strings."""
     if not left:

@@ -1,4 +1,4 @@
-"""The parameters that shape a result and filter nothing: page size, totals.
+"""The parameters that shape a result and filter nothing: page size, totals, how much of each match is shown.
 
 https://hl7.org/fhir/R4/search.html#return
 """
@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/search.html#return
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from fhir_server.fhir.view import WHOLE, View
 from fhir_server.kernel.errors import InvalidRequestError, Issue
 from fhir_server.search.tree import MATCHES_PER_PAGE, MOST_MATCHES_PER_PAGE, Query
 
@@ -17,7 +18,6 @@ UNSUPPORTED = frozenset(
         "_contained",
         "_containedType",
         "_content",
-        "_elements",
         "_filter",
         "_query",
         "_text",
@@ -37,13 +37,18 @@ class Shape:
     count: int = MATCHES_PER_PAGE
     counting: bool = False
     total: Literal["none", "estimate", "accurate"] | None = None
+    view: View = WHOLE
 
     def of(self, query: Query) -> Query:
-        return replace(query, count=self.count, counting=self.counting, total=self.total)
+        """Raises InvalidRequestError where two of the parameters exclude each other."""
+        if self.view.summary == "text" and query.includes:
+            raise InvalidRequestError("_summary=text does not go with _include or _revinclude.")
+        shaped = replace(query, count=self.count, counting=self.counting, total=self.total)
+        return replace(shaped, view=self.view) if self.view is not WHOLE else shaped
 
 
 def is_result_parameter(name: str) -> bool:
-    return name in {"_count", "_total", "_summary"}
+    return name in {"_count", "_total", "_summary", "_elements"}
 
 
 def shaped(shape: Shape, name: str, value: str) -> tuple[Shape, str]:
@@ -53,8 +58,10 @@ def shaped(shape: Shape, name: str, value: str) -> tuple[Shape, str]:
             return _count(shape, value)
         case "_total":
             return _total(shape, value), value
+        case "_summary" if value == "count":
+            return replace(shape, counting=True), value
         case _:
-            return _summary(shape, value), value
+            return replace(shape, view=shape.view.with_parameter(name, value)), value
 
 
 def _count(shape: Shape, value: str) -> tuple[Shape, str]:
@@ -72,12 +79,6 @@ def _total(shape: Shape, value: str) -> Shape:
             return replace(shape, total=value)
         case _:
             raise InvalidRequestError("_total is none, estimate or accurate.")
-
-
-def _summary(shape: Shape, value: str) -> Shape:
-    if value not in {"count", "false"}:
-        raise not_supported("_summary takes count or false.")
-    return replace(shape, counting=True) if value == "count" else shape
 
 
 class UnknownParameterError(InvalidRequestError):

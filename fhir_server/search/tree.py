@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import Literal, TypeAlias
 
+from fhir_server.fhir.view import WHOLE, View
 from fhir_server.search.types.date import DateIs
 from fhir_server.search.types.kind import Predicate
 
@@ -154,7 +155,8 @@ class Query:
     """One search of one type.
 
     `counting`: only the total is wanted. `total` is the client's hint. `includes`: what is to come with it. `used` are
-    the parameters as understood, in order; `ignored` the names that lenient handling left out.
+    the parameters as understood, in order; `ignored` the names that lenient handling left out. `view`: how much of each
+    match is shown.
     """
 
     type: str
@@ -167,6 +169,7 @@ class Query:
     includes: tuple[Include, ...] = ()
     used: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
+    view: View = WHOLE
 
     def must(self, mandate: Mandate) -> "Query":
         return replace(self, mandates=(*self.mandates, mandate))

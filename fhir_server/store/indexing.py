@@ -5,7 +5,6 @@ the target of a Provenance, Task, Binary or Device.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from fhir_server.crypto.tokens import Tokenizer
@@ -37,7 +36,7 @@ class Indexing:
     def _locked(self, row: Row) -> Row:
         """Whoever writes on the same criteria takes the same locks, whatever else the criteria say."""
         assert row.change.condition is not None
-        return replace(row, locks=lock_tokens(row.change.condition.query, self.tokenizer))
+        return row._replace(locks=lock_tokens(row.change.condition.query, self.tokenizer))
 
     async def _row(self, change: Change, direct: dict[str, tuple[str, ...]]) -> Row:
         owners = change.subjects

@@ -21,7 +21,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "keys": [
         IndexModel([("wraps.key", ASCENDING)], name="key"),
         IndexModel([("wraps.by", ASCENDING)], name="by"),
-        IndexModel([("kind", ASCENDING), ("due", ASCENDING)], name="due"),
+        IndexModel([("kind", ASCENDING)], name="overdue", partialFilterExpression={"due": True}),
     ],
     "destroyed": [IndexModel([("key", ASCENDING)], name="key", unique=True)],
 }
@@ -45,6 +45,11 @@ class Keys:
         with seam():
             found = await self._rows.find({"$or": either} if len(either) > 1 else either[0]).to_list(None)
         return [_row(document) for document in found]
+
+    async def revisions(self, names: Collection[str]) -> Mapping[str, int]:
+        with seam():
+            found = await self._rows.find({"_id": {"$in": list(names)}}, {"revision": True}).to_list(None)
+        return {document["_id"]: document["revision"] for document in found}
 
     async def insert(self, rows: Sequence[KeyRow]) -> int:
         if not rows:
@@ -133,11 +138,13 @@ def _document(row: KeyRow) -> Document:
     }
 
 
+_KINDS: Mapping[str, KeyClass | WrapperKind] = {str(kind): kind for kind in (*KeyClass, *WrapperKind)}
+
+
 def _row(document: Document) -> KeyRow:
-    kind = document["kind"]
     return KeyRow(
         document["_id"],
-        WrapperKind(kind) if kind in set(WrapperKind) else KeyClass(kind),
+        _KINDS[document["kind"]],
         tuple(document["owners"]),
         tuple(Wrap(KeyId(wrap["key"]), KeyId(wrap["by"]), wrap["blob"]) for wrap in document["wraps"]),
         document["revision"],

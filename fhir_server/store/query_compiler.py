@@ -21,12 +21,16 @@ _MOST_LOCKS = 20
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """`filters`: what any of them finds is a candidate. `direction` is 1 or -1; `hint` names the index that serves."""
+    """`filters`: what any of them finds is a candidate. `direction` is 1 or -1; `hint` names the index that serves.
+
+    `is_whole_order`: the sort leaves no two rows in the same place.
+    """
 
     filters: Sequence[Document]
     sort: Sequence[tuple[str, int]]
     hint: str
     direction: int
+    is_whole_order: bool
 
 
 def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) -> Compiled:
@@ -57,7 +61,11 @@ def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) ->
     # Where rows are found by id the tokens are only looked at, however many they are.
     size = len(lead) if by_id else MOST_KEYWORDS
     filters = [{"$and": [*conditions, _any_of(lead[at : at + size])]} for at in range(0, len(lead), size)]
-    return Compiled(filters, sort, "_id_" if by_id else "tokens", direction)
+    # Events of one flush share their seq, so their index knows the id; that of resources does not.
+    found_by = "tokens" if query.type == "AuditEvent" else "tokens_seq"
+    if not by_id and found_by == "tokens_seq":
+        return Compiled(filters, sort[:1], found_by, direction, is_whole_order=False)
+    return Compiled(filters, sort, "_id_" if by_id else found_by, direction, is_whole_order=True)
 
 
 def lock_tokens(query: Query, tokenizer: Tokenizer) -> tuple[int, ...]:

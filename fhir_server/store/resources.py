@@ -21,6 +21,7 @@ from fhir_server.store.events import Events
 from fhir_server.store.fetching import fetch
 from fhir_server.store.history import History
 from fhir_server.store.indexing import Indexing
+from fhir_server.store.lookups import Lookups
 from fhir_server.store.opening import Opening
 from fhir_server.store.query_compiler import Compiled, compile_query
 
@@ -39,6 +40,7 @@ class Resources:
         self._to, self._opening = collections, opening
         self._indexing, self._committer, self._events = indexing, committer, events
         self._history = History(collections, opening)
+        self._lookups = Lookups(collections.resources)
 
     async def read(self, key: ResourceKey) -> Stored | None:
         if key.type == "AuditEvent":
@@ -47,15 +49,14 @@ class Resources:
 
     async def read_many(self, keys: Collection[ResourceKey]) -> Mapping[ResourceKey, Stored]:
         """One query, and one for the data keys that are not in memory."""
-        with seam():
-            if len(keys) == 1:
-                [key] = keys
-                one = await self._to.resources.find_one({"_id": str(key)}, UNSEARCHED)
-                found = [one] if one else []
-            else:
-                found = await self._to.resources.find({"_id": {"$in": [str(key) for key in keys]}}, UNSEARCHED).to_list(
-                    None
-                )
+        if len(keys) == 1:
+            [key] = keys
+            one = await self._lookups.find(str(key))
+            found = [one] if one else []
+        else:
+            with seam():
+                among = {"_id": {"$in": [str(key) for key in keys]}}
+                found = await self._to.resources.find(among, UNSEARCHED).to_list(None)
         return {stored.key: stored for stored in await self._opening.rows(found)}
 
     async def read_version(self, key: ResourceKey, version: int) -> Stored | None:

@@ -74,7 +74,8 @@ class Transaction:
 
     async def run(self, rows: Sequence[Row]) -> tuple[Stored, ...]:
         """Write all rows, or raise and write none. Keys are durable before they are used."""
-        keys = await self._keyring.data_keys({row.owners for row in rows})
+        created = {row.change.key.id for row in rows if row.change.previous is None}
+        keys = await self._keyring.data_keys({row.owners for row in rows}, created)
         with seam():
             async with self._to.client.start_session() as session:
                 written = await self._write(rows, keys, session)

@@ -93,7 +93,6 @@ async def test_a_final_slash_changes_nothing(mallory: Caller) -> None:
         ("PUT", "/fhir"),
         ("DELETE", "/fhir"),
         ("POST", "/fhir/metadata"),
-        ("OPTIONS", "/fhir/Patient/somebody"),
         ("TRACE", "/fhir/Patient/somebody"),
         ("PROPFIND", "/fhir/Patient"),
         ("GET", "/fhir/Consent/a/$withdraw"),

@@ -169,7 +169,7 @@ async def test_an_operator_in_a_text_is_a_text(mallory: Caller, clinic: InProces
         "_sort=nmae",
         "_sort=$where",
         "_total=everything",
-        "_summary=true",
+        "_summary=yes",
         "_page=AAAA",
         "_page=",
         "birthdate=ge99999-01-01",

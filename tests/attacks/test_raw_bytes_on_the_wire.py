@@ -1,6 +1,9 @@
 """What only a real socket can carry: huge bodies, requests that are two, paths that no client would send."""
 
+import gzip
+import http.client
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,8 +74,6 @@ def test_a_body_of_33_megabytes_is_413(server: Server, bearer: str, size: int) -
 
 def test_a_body_that_never_ends_is_cut_off(server: Server, bearer: str) -> None:
     """Chunked, so that no length announces it."""
-    import http.client
-
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     headers = {"Authorization": bearer, "Content-Type": "application/fhir+json"}
     try:
@@ -87,6 +88,45 @@ def test_a_body_that_never_ends_is_cut_off(server: Server, bearer: str) -> None:
 
     assert status == 413
     assert server.ask("GET", "/healthz")[0] == 200
+
+
+def test_a_bomb_is_413_and_the_connection_stays_whole(server: Server, bearer: str) -> None:
+    packing = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join([packing.compress(b" " * 1_000_000) for _ in range(100)]) + packing.flush()
+    headers = {"Authorization": bearer, "Content-Type": "application/fhir+json"}
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    try:
+        connection.request("POST", "/fhir/Patient", bomb, {**headers, "Content-Encoding": "gzip"})
+        refused = connection.getresponse()
+        assert (refused.status, json.loads(refused.read())["resourceType"]) == (413, "OperationOutcome")  # noqa: TID251  a check from outside
+        connection.request("GET", "/fhir/Patient/nobody", None, headers)
+        assert connection.getresponse().status == 404
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("path", ["/fhir/metadata", "/fhir/metadata?_pretty=true", "/fhir/Patient/somebody"])
+def test_lengths_are_right_on_the_wire(server: Server, bearer: str, path: str) -> None:
+    """One connection for all: a length that is wrong would make rubbish of the next answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    try:
+        for encoding in ("gzip", "identity"):
+            lengths = []
+            for method, tag in (("GET", ""), ("HEAD", ""), ("GET", "*"), ("HEAD", "*"), ("GET", "")):
+                headers = {"Authorization": bearer, "Accept-Encoding": encoding}
+                connection.request(method, path, None, {**headers, "If-None-Match": tag} if tag else headers)
+                answer = connection.getresponse()
+                body = answer.read()
+                if answer.status == 304 or method == "HEAD":
+                    assert body == b""
+                else:
+                    whole = gzip.decompress(body) if answer.headers.get("Content-Encoding") else body
+                    assert json.loads(whole)["resourceType"]  # noqa: TID251  a check from outside
+                if answer.status == 200:
+                    lengths.append(answer.headers["Content-Length"])
+            assert len(set(lengths)) == 1
+    finally:
+        connection.close()
 
 
 @pytest.mark.parametrize(

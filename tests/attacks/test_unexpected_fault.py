@@ -89,13 +89,18 @@ async def test_a_fault_in_an_entry_of_a_batch_tells_nothing_either(
     entries = [
         {"request": {"method": "GET", "url": "Patient?name=x"}},
         {"request": {"method": "GET", "url": "Patient/x"}},
+        {"request": {"method": "PUT", "url": "Patient?name=x"}, "resource": patient()},
     ]
 
     answer = await mallory.post("/fhir", {"resourceType": "Bundle", "type": "batch", "entry": entries})
 
     assert MARK not in answer.text
     watch.answers.append(answer)
-    assert answer.status_code in {200, 500}
+    assert [entry["response"]["status"] for entry in read(answer)["entry"]] == ["500", "404", "500"]
+    for place in (0, 2):
+        [issue] = read(answer)["entry"][place]["response"]["outcome"]["issue"]
+        assert issue["code"] == "exception"
+        assert "Reference: " in issue["diagnostics"]
 
 
 async def test_a_fault_while_a_photo_is_sealed_keeps_nothing(

@@ -103,6 +103,15 @@ async def test_a_name_is_taken_once_and_what_comes_after_it_is_not_stored(store:
     assert {row.name: row.newest for row in await store.fetch(names=names)} == {names[0]: key(2), names[1]: key(1)}
 
 
+async def test_a_row_tells_its_revision_by_its_name(store: KeyStore) -> None:
+    await store.insert([patient_row(1), dataclasses.replace(data_row(3), revision=7)])
+
+    assert await store.revisions([patient("p1").name, data_row(3).name, "record/nobody"]) == {
+        patient("p1").name: 1,
+        data_row(3).name: 7,
+    }
+
+
 async def test_nothing_to_insert_is_no_fault(store: KeyStore) -> None:
     assert await store.insert([]) == 0
     assert not await store.replace([])

@@ -35,6 +35,9 @@ class FakeKeyStore:
         wanted = [*names, *(row.name for row in self.rows.values() if _keys(row) & set(ids))]
         return await self._read(dict.fromkeys(wanted), lambda row: row.name in names or bool(_keys(row) & set(ids)))
 
+    async def revisions(self, names: Collection[str]) -> Mapping[str, int]:
+        return {row.name: row.revision for row in await self._read(list(names), lambda row: row.name in names)}
+
     async def insert(self, rows: Sequence[KeyRow]) -> int:
         self.trips += 1
         for count, row in enumerate(rows):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from fhir_server.kernel.errors import InvalidRequestError
@@ -110,14 +110,23 @@ def _plain(item: object) -> Sequence[Value]:
 
 
 def _name(item: object) -> Sequence[Value]:
-    """A double surname is found by either part, `van der Berg` by `Berg`."""
-    if not isinstance(item, str) or not (folded := fold(item)):
+    if not isinstance(item, str):
         return ()
-    return (
-        StringValue(
-            item, (folded, *(folded[gap.end() :] for gap in _WORD.finditer(folded) if gap.end() < len(folded)))
-        ),
-    )
+    return _remembered_name(item) if len(item) <= _LONGEST_REMEMBERED else _read_name(item)
+
+
+def _read_name(text: str) -> Sequence[Value]:
+    """A double surname is found by either part, `van der Berg` by `Berg`."""
+    folded = fold(text)
+    if not folded:
+        return ()
+    later = (folded[gap.end() :] for gap in _WORD.finditer(folded) if gap.end() < len(folded))
+    return (StringValue(text, (folded, *later)),)
+
+
+_LONGEST_REMEMBERED = 100
+_remembered_name = lru_cache(maxsize=20_000)(_read_name)
+"""Names repeat, and one is read again for each search that meets it."""
 
 
 def _parts(names: tuple[str, ...], reader: Reader, item: Json) -> Sequence[Value]:

@@ -28,6 +28,20 @@ def test_processes_that_make_the_same_keys_end_with_one_of_each(
     world.check()
 
 
+@given(SCHEDULES, st.lists(REQUESTED, min_size=2, max_size=4), st.integers(0, 2))
+@EXAMPLES
+def test_a_patient_who_is_taken_for_new_and_is_not_gets_no_second_key(
+    schedule: list[Move], wishes: list[list[Request]], known: int
+) -> None:
+    world = World()
+    alone(world.take_as_new(REQUESTS[:known]))
+    gone = list(world.given)
+
+    run([*map(world.take, wishes), *map(world.take_as_new, wishes), world.destroy(gone), world.rotate()], schedule)
+
+    world.check()
+
+
 @given(st.data(), SCHEDULES, st.lists(REQUESTED, max_size=3), st.integers(0, 1))
 @EXAMPLES
 def test_destroying_among_takers_and_openers_loses_nothing_and_leaves_nothing(
@@ -69,13 +83,16 @@ def test_whoever_dies_while_wrappers_are_renewed_the_next_run_finishes(
 
 
 @pytest.mark.parametrize("ends", [TO_THE_END, DIES], ids=["lives", "dies"])
-def test_a_key_that_is_made_while_another_is_destroyed_is_never_lost(ends: int) -> None:
+@pytest.mark.parametrize("take", [World.take, World.take_as_new], ids=["looks first", "guesses"])
+def test_a_key_that_is_made_while_another_is_destroyed_is_never_lost(
+    take: Callable[[World, list[Request]], Coroutine[Any, Any, None]], ends: int
+) -> None:
     """Every point at which the maker can be overtaken."""
     for steps in range(1, 40):
         world = World()
-        alone(world.take(REQUESTS[:1]))
+        alone(take(world, REQUESTS[:1]))
 
-        run([world.take(REQUESTS[:4]), world.destroy(list(world.given))], [(0, steps), (1, TO_THE_END), (0, ends)])
+        run([take(world, REQUESTS[1:4]), world.destroy(list(world.given))], [(0, steps), (1, TO_THE_END), (0, ends)])
 
         world.check()
 

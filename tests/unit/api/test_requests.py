@@ -1,13 +1,17 @@
 """From a request's headers, URL and body to what is understood of it; the rest is refused with a precise status."""
 
 import asyncio
+import gzip
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message
 
-from fhir_server.api import body, incoming, photos
+from fhir_server.api import body, formats, incoming, photos, preconditions
+from fhir_server.api.content_coding import Unpacking
 from fhir_server.engine.call import ANONYMOUS, Interaction
 from fhir_server.kernel.errors import (
     FhirError,
@@ -125,14 +129,14 @@ def test_the_query_is_read_as_pairs_in_order() -> None:
 
 @pytest.mark.parametrize(("tag", "version"), [('W/"3"', 3), ('"3"', 3), ("3", 3), (' W/"12"', 12)])
 def test_if_match_names_a_version(tag: str, version: int) -> None:
-    assert incoming.if_match(request(("if-match", tag))) == version
-    assert incoming.if_match(request()) is None
+    assert preconditions.if_match(request(("if-match", tag))) == version
+    assert preconditions.if_match(request()) is None
 
 
 @pytest.mark.parametrize("tag", ["*", "", 'W/"x"', '"1", "2"', "-1", f'W/"{"9" * 5_000}"'])
 def test_if_match_of_another_kind_is_400(tag: str) -> None:
     with pytest.raises(InvalidRequestError):
-        incoming.if_match(request(("if-match", tag)))
+        preconditions.if_match(request(("if-match", tag)))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +152,7 @@ def test_if_match_of_another_kind_is_400(tag: str) -> None:
     ],
 )
 def test_json_is_answered_where_it_is_taken(headers: list[tuple[str, str]], query: str) -> None:
-    incoming.require_json_answer(request(*headers, query=query))
+    formats.require_json_answer(request(*headers, query=query))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +161,7 @@ def test_json_is_answered_where_it_is_taken(headers: list[tuple[str, str]], quer
 )
 def test_another_format_is_406(headers: list[tuple[str, str]], query: str) -> None:
     with pytest.raises(NotAcceptableError):
-        incoming.require_json_answer(request(*headers, query=query))
+        formats.require_json_answer(request(*headers, query=query))
 
 
 def test_a_request_id_is_repeated_only_where_it_is_harmless() -> None:
@@ -243,3 +247,50 @@ def test_a_range_outside_is_416(asked: str, length: int) -> None:
 
     assert isinstance(refusal.value, FhirError)
     assert refusal.value.length == length
+
+
+def test_a_packed_body_has_a_limit_however_it_is_cut() -> None:
+    gzipped, at_limit = ("content-encoding", "gzip"), b'"' + b"x" * 98 + b'"'
+    for size in (1, 7, 1000):
+        packed = gzip.compress(at_limit)
+        parts = [packed[start : start + size] for start in range(0, len(packed), size)]
+        assert asyncio.run(body.json_body(request(FHIR, gzipped, parts=parts), 100)) == "x" * 98
+    for too_large in (
+        gzip.compress(at_limit + b" "),
+        gzip.compress(b" " * 10_000_000),
+        gzip.compress(b"x") + b"y" * 900,
+    ):
+        with pytest.raises(TooLargeError):
+            asyncio.run(body.json_body(request(FHIR, gzipped, parts=[too_large]), 100))
+
+
+def test_what_follows_the_packed_is_refused_however_it_is_cut() -> None:
+    packed = gzip.compress(b"{}")
+    for parts in ([packed + b"x"], [packed, b"x"], [packed, packed], [packed[:-1], packed[-1:] + b"\0"]):
+        with pytest.raises(MalformedError):
+            asyncio.run(body.json_body(request(FHIR, ("content-encoding", "gzip"), parts=parts), 100))
+    assert asyncio.run(body.json_body(request(FHIR, ("content-encoding", "gzip"), parts=[packed, b""]), 100)) == {}
+
+
+@given(st.binary(max_size=600_000), st.integers(1, 70_000))
+@settings(max_examples=40, deadline=None)
+def test_whatever_was_packed_comes_out_again(content: bytes, size: int) -> None:
+    packed, packing = gzip.compress(content), Unpacking()
+
+    pieces = [piece for at in range(0, len(packed), size) for piece in packing.pieces(packed[at : at + size])]
+
+    packing.require_end()
+    assert b"".join(pieces) == content
+    assert all(len(piece) <= 1 << 18 for piece in pieces)
+
+
+@given(st.binary(max_size=2_000))
+def test_what_was_not_packed_is_malformed_or_ends_too_early(content: bytes) -> None:
+    def unpack() -> None:
+        packing = Unpacking()
+        for _ in packing.pieces(content):
+            """None comes out whole."""
+        packing.require_end()
+
+    with pytest.raises(MalformedError):
+        unpack()

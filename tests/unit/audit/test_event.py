@@ -52,7 +52,7 @@ def call(kind: Interaction = Interaction.READ, principal: Principal = SURGEON, *
 
 def happening(kind: Interaction = Interaction.READ, principal: Principal = SURGEON, **changes: Any) -> Happening:
     key = None if kind in QUERIES else PHOTO
-    return replace(Happening(call(kind, principal), "0", "", key, 4, "7", None, NOW), **changes)
+    return Happening(call(kind, principal), "0", "", key, 4, "7", None, NOW)._replace(**changes)
 
 
 def event(what: Happening) -> Json:
@@ -143,7 +143,7 @@ def test_r_balp_003_client_and_server_say_who_they_are_and_where() -> None:
     ],
 )
 def test_an_address_is_said_to_be_what_it_is(address: str, network: Json) -> None:
-    written = event(replace(happening(), call=call(client_address=address)))
+    written = event(happening()._replace(call=call(client_address=address)))
 
     assert agent(written, "110152")["network"] == network
     assert faults(written, f"{PROFILES}PatientRead") == []
@@ -217,7 +217,7 @@ def test_r_balp_008_a_query_never_holds_a_credential() -> None:
         "",
         "subject=7&client_secret=SECRET-5",
     ]
-    searched = replace(happening(Interaction.SEARCH_TYPE), call=call(Interaction.SEARCH_TYPE, request="\n".join(lines)))
+    searched = happening(Interaction.SEARCH_TYPE)._replace(call=call(Interaction.SEARCH_TYPE, request="\n".join(lines)))
 
     [query] = entities(event(searched), "2")
 
@@ -227,9 +227,9 @@ def test_r_balp_008_a_query_never_holds_a_credential() -> None:
 
 
 def test_a_query_without_its_request_still_says_what_was_searched() -> None:
-    inside_a_batch = replace(happening(Interaction.SEARCH_TYPE), call=call(Interaction.SEARCH_TYPE, request=""))
-    everywhere = replace(
-        happening(Interaction.SEARCH_SYSTEM), call=call(Interaction.SEARCH_SYSTEM, request="", type=None)
+    inside_a_batch = happening(Interaction.SEARCH_TYPE)._replace(call=call(Interaction.SEARCH_TYPE, request=""))
+    everywhere = happening(Interaction.SEARCH_SYSTEM)._replace(
+        call=call(Interaction.SEARCH_SYSTEM, request="", type=None)
     )
 
     assert base64.b64decode(entities(event(inside_a_batch), "2")[0]["query"]) == f"GET {SERVER}/Media".encode()
@@ -240,11 +240,11 @@ def test_r_balp_010_the_request_id_joins_what_belongs_together() -> None:
     [found] = entities(event(happening()), "XrequestId")
 
     assert found["what"] == {"identifier": {"value": "cc6d168e"}}
-    assert entities(event(replace(happening(), call=call(request_id=""))), "XrequestId") == []
+    assert entities(event(happening()._replace(call=call(request_id=""))), "XrequestId") == []
 
 
 def test_an_operation_is_named() -> None:
-    withdrawn = replace(happening(Interaction.OPERATION), call=call(Interaction.OPERATION, operation="withdraw"))
+    withdrawn = happening(Interaction.OPERATION)._replace(call=call(Interaction.OPERATION, operation="withdraw"))
 
     assert entities(event(withdrawn), "4") == [
         {
@@ -318,7 +318,7 @@ def test_r_balp_009_a_page_has_one_event_for_each_patient_and_the_query_in_each(
 
     drafts = page_drafts(searched, seen, server=SERVER)
 
-    one_by_one = [replace(searched, patient=patient, basis=basis) for patient, basis in seen.items()]
+    one_by_one = [searched._replace(patient=patient, basis=basis) for patient, basis in seen.items()]
     assert [found.event("w1-1", NOW) for found in drafts] == [
         audit_event("w1-1", single, server=SERVER) for single in one_by_one
     ]

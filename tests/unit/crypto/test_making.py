@@ -1,12 +1,11 @@
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Mapping
 
 import pytest
 
 from fhir_server.crypto import making
 from fhir_server.crypto.keys import KeyClass
-from fhir_server.crypto.rows import KeyRow, WrapperKind
+from fhir_server.crypto.rows import WrapperKind
 from fhir_server.kernel.errors import UnavailableError
 from tests.fakes.key_store import FakeKeyStore, FakeRootKeys
 from tests.unit.crypto.keys_at_hand import CLINIC, PAIR, RECORD, done, keyring, take
@@ -46,6 +45,28 @@ def test_many_new_keys_take_three_round_trips_and_remembered_ones_none(store: Fa
     assert store.trips == 5
 
 
+def test_keys_of_new_patients_take_two_round_trips_where_their_buckets_were_seen_before(
+    store: FakeKeyStore, root: FakeRootKeys
+) -> None:
+    ring = keyring(store, root)
+    patients = [f"p{number}" for number in range(3000)]
+    done(ring.data_keys([((one,), KeyClass.RECORD) for one in patients]))
+    trips = store.trips
+
+    made = done(ring.data_keys([(("fresh",), KeyClass.RECORD), (("fresh",), KeyClass.PROOF)], new={"fresh"}))
+
+    assert store.trips == trips + 2
+    assert take(store, root, (("fresh",), KeyClass.RECORD)).items() <= made.items()
+
+
+def test_a_patient_taken_for_new_who_has_keys_keeps_them(store: FakeKeyStore, root: FakeRootKeys) -> None:
+    ring = keyring(store, root)
+    had = take(store, root, RECORD)
+    done(ring.data_keys([((f"p{number}",), KeyClass.RECORD) for number in range(3000, 6000)]))
+
+    assert done(ring.data_keys([RECORD], new={"p1"})) == had
+
+
 def test_the_order_of_two_patients_makes_no_other_key(store: FakeKeyStore, root: FakeRootKeys) -> None:
     keys = take(store, root, PAIR, (("p2", "p1"), KeyClass.RECORD))
 
@@ -81,14 +102,14 @@ def test_keys_that_others_change_all_the_time_are_unavailable(
     store: FakeKeyStore, root: FakeRootKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(making, "_ROUNDS", 3)
-    real = store.fetch
+    real = store.revisions
 
-    async def restless(**wanted: Any) -> Sequence[KeyRow]:
+    async def restless(names: Collection[str]) -> Mapping[str, int]:
         for name, row in store.rows.items():
             store.rows[name] = dataclasses.replace(row, revision=row.revision + 1)
-        return await real(**wanted)
+        return await real(names)
 
-    monkeypatch.setattr(store, "fetch", restless)
+    monkeypatch.setattr(store, "revisions", restless)
     with pytest.raises(UnavailableError):
         take(store, root)
 

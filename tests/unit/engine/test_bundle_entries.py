@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from fhir_server.engine.bundle_entries import Entry, at_entry, entries, listed, version_in
+from fhir_server.engine.bundle_entries import Entry, at_entry, entries, listed
+from fhir_server.engine.entry_conditions import version_in
 from fhir_server.kernel.errors import FhirError, InvalidRequestError, NotFoundError, TooLargeError, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json

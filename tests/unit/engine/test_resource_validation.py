@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fhir_server.engine import resource_validation
 from fhir_server.engine.resource_validation import Question, question, validation_outcome
 from fhir_server.fhir.validation import validate
 from fhir_server.kernel.errors import InvalidRequestError
@@ -55,6 +56,16 @@ def test_references_to_what_is_not_here_are_warnings() -> None:
         ("warning", "not-found", "Patient.generalPractitioner[0].reference"),
         ("warning", "not-found", "Patient.generalPractitioner[1].reference"),
     ]
+
+
+def test_a_giant_is_judged_by_the_definitions_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(resource_validation, "validate", lambda _, with_models: asked.append(with_models))
+
+    for size in (10, 1 << 20):
+        outcome({**PATIENT, "name": [{"text": "x" * size}]})
+
+    assert asked == [True, False]
 
 
 def test_a_bundle_brings_along_what_its_entries_name() -> None:
@@ -121,9 +132,11 @@ def test_a_question_is_the_resource_itself_or_parameters_around_it() -> None:
     assert question("Patient", PATIENT, "update", "urn:p") == Question(PATIENT, "update", "urn:p")
     assert question("Patient", wrapped) == Question(PATIENT, "create", DEFINITION)
     assert question("Patient", wrapped, "update") == Question(PATIENT, "update", DEFINITION)
-    assert question("Patient", None, "delete") == Question(None, "delete")
+    assert question("Patient", None, "delete", has_id=True) == Question(None, "delete")
+    assert question("Patient", None, "profile", DEFINITION, has_id=True) == Question(None, "profile", DEFINITION)
+    assert question("Patient", None, has_id=True) == Question(None)
     only_mode = {"resourceType": "Parameters", "parameter": [{"name": "mode", "valueCode": "delete"}]}
-    assert question("Patient", only_mode) == Question(None, "delete")
+    assert question("Patient", only_mode, has_id=True) == Question(None, "delete")
 
 
 def test_parameters_can_be_validated_themselves() -> None:
@@ -143,6 +156,8 @@ def wrapping(*parameters: Json) -> Json:
     [
         (None, None),
         (None, "create"),
+        (None, "delete"),
+        (None, "profile"),
         ([], None),
         ("x", None),
         (PATIENT, "profile"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fhir_server.fhir.view import WHOLE, View
 from fhir_server.kernel.errors import InvalidRequestError, TooCostlyError
 from fhir_server.search.conditions import MOST_ALTERNATIVES
 from fhir_server.search.parse import MOST_CHARACTERS, MOST_PAIRS, parse
@@ -74,11 +75,9 @@ def test_r_fhir_044_a_refused_modifier_comes_with_those_that_there_are() -> None
 @pytest.mark.parametrize(
     "asked",
     [
-        "_elements=name",
         "_text=x",
         "_content=x",
         "_filter=name eq x",
-        "_summary=true",
     ],
 )
 @pytest.mark.parametrize("lenient", [False, True])
@@ -143,6 +142,24 @@ def test_r_fhir_055_the_count_is_limited_and_none_means_the_total_alone() -> Non
     assert parsed("Patient", "_count=0").counting
     assert parsed("Patient", "_summary=count").counting
     assert not parsed("Patient", "_summary=false").counting
+
+
+def test_r_fhir_059_a_search_knows_how_much_is_to_be_shown() -> None:
+    assert parsed("Patient").view is WHOLE
+    assert parsed("Patient", "_summary=data").view == View(summary="data")
+    assert parsed("Patient", "_elements=name,photo").view == View(elements=frozenset({"name", "photo"}))
+    assert parsed("Patient", "_summary=false", "_elements=name").view.elements == frozenset({"name"})
+    assert parsed("Patient", "_elements=name").self_parameters() == (("_elements", "name"),)
+    assert refusal("Patient", "_summary=text", "_elements=name")[0] == "invalid"
+
+
+@pytest.mark.parametrize("name", ["_include", "_revinclude", "_include:iterate"])
+def test_r_fhir_059_a_narrative_alone_leads_nowhere(name: str) -> None:
+    """R4: _summary=text does not go with includes; the other summaries do."""
+    value = "Observation:subject" if name == "_revinclude" else "Patient:organization"
+
+    assert parsed("Patient", f"{name}={value}", "_summary=true").view == View(summary="true")
+    assert refusal("Patient", f"{name}={value}", "_summary=text")[0] == "invalid"
 
 
 def test_r_fhir_060_the_order_and_the_hint_about_the_total() -> None:

@@ -12,6 +12,7 @@ from fhir_server.engine.change import Change
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import FhirError, UnavailableError, VersionConflictError
 from fhir_server.kernel.identity import ResourceKey
+from fhir_server.store import commit
 from fhir_server.store.commit import Committer
 from fhir_server.store.documents import Row
 from fhir_server.store.transaction import Transaction, TransientError, UnknownOutcomeError
@@ -201,3 +202,53 @@ async def test_a_database_that_stays_away_is_told_as_unavailable_and_not_as_a_co
     await committer.stop()
 
     assert isinstance(outcome, UnavailableError)
+
+
+async def test_writers_who_keep_coming_share_one_transaction_and_do_not_take_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(commit, "_LINGER", 0.5)
+    transaction = FakeTransaction(turns=20)
+    committer = await started(transaction)
+
+    async def writer(which: int) -> None:
+        for number in range(10):
+            # Each has something of its own to do between two writes, of another length.
+            for _ in range(3 * which):
+                await asyncio.sleep(0)
+            await committer.commit((row(f"{which}-{number}"),))
+
+    await asyncio.gather(*map(writer, range(8)))
+    await committer.stop()
+
+    assert len(transaction.written) == 80
+    assert sorted(map(len, transaction.runs))[-9:] == [8] * 9
+
+
+async def test_a_writer_alone_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit, "_LINGER", 1000)
+    transaction = FakeTransaction()
+    committer = await started(transaction)
+
+    async with asyncio.timeout(30):
+        for number in range(40):
+            await committer.commit((row(str(number)),))
+        await committer.stop()
+
+    assert len(transaction.runs) == 40
+
+
+async def test_who_is_waited_for_in_vain_is_not_waited_for_when_the_server_stops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(commit, "_LINGER", 1000)
+    transaction = FakeTransaction()
+    committer = await started(transaction)
+    await all_of(committer, ["a"], ["b"])
+
+    async with asyncio.timeout(30):
+        late = asyncio.create_task(committer.commit((row("c"),)))
+        await asyncio.sleep(0)
+        await committer.stop()
+
+        assert names(await late) == ["c"]
