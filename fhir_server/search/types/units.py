@@ -80,7 +80,14 @@ _SCALES: Mapping[str, Mapping[str, str]] = {
         "m[IU]/mL": "1",
         "u[IU]/mL": "1/1000",
     },
-    "catalytic concentration": {"U/L": "1", "U/mL": "1000", "mU/L": "1/1000", "mU/mL": "1", "U/dL": "10"},
+    "catalytic concentration": {
+        "U/L": "1",
+        "kU/L": "1000",
+        "U/mL": "1000",
+        "mU/L": "1/1000",
+        "mU/mL": "1",
+        "U/dL": "10",
+    },
     "body mass index": {"kg/m2": "1", "g/m2": "1/1000"},
     "fraction": {"1": "1", "%": "1/100", "[ppth]": "1/1000", "[ppm]": "1/1000000"},
 }
