@@ -1,10 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check format fix lint types imports cover snapshots bench clean
+.PHONY: help run test check format fix lint types imports cover snapshots searches bench clean
 PORT ?= 8000
 DATA_DIR ?= .data
 PYTHON ?= python3
 BIN := .venv/bin
 T ?=
+N ?= 100000
 
 help: ## Show what can be made
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +48,9 @@ cover: .venv/installed ## All tests, with the coverage that may only rise
 
 snapshots: .venv/installed ## Write the snapshots of tests/snapshots anew, to be read in the diff
 	RENEW_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/snapshots
+
+searches: .venv/installed ## Hold 100,000 searches against a second opinion: make searches [N=100000]
+	$(BIN)/python -m tests.properties.search.oracle.many $(N)
 
 bench: .venv/installed ## Measure the main paths beside floors in the same run
 	$(BIN)/python -m benchmarks

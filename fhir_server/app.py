@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -40,6 +41,7 @@ from fhir_server.engine.drafts import Drafts
 from fhir_server.engine.existence import Existence
 from fhir_server.engine.history import Histories
 from fhir_server.engine.interactions import Engine
+from fhir_server.engine.limits import Limits
 from fhir_server.engine.pipeline import Pipeline
 from fhir_server.engine.records import Records
 from fhir_server.engine.transaction import Transactions
@@ -56,15 +58,16 @@ from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
 from fhir_server.privacy.worker import Worker
-from fhir_server.search.kinds import KINDS
-from fhir_server.settings import Settings, transport
+from fhir_server.search.described import described
+from fhir_server.search.language import Language
+from fhir_server.settings import PREFIX, Settings, SettingsError, transport
 from fhir_server.smart.access import Access, may_name, reads_type
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.signin.door import Door, Outside, Policy, door
 from fhir_server.smart.signin.handing_over import EngineHandOver
 from fhir_server.smart.signin.messages import EngineMessenger
 from fhir_server.smart.signin.passwords import Effort
-from fhir_server.smart.signin.sessions import Limits
+from fhir_server.smart.signin.sessions import Limits as SignInLimits
 from fhir_server.smart.token import Tokens
 from fhir_server.store.clinic import ClinicStore, open_store
 from fhir_server.ui.pages import PATHS, Pages
@@ -124,18 +127,18 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             )
         )
         drafts = Drafts(store.resources, steps, random_id, base)
-        engine = Engine(store.resources, steps, drafts, settings.search_candidates)
+        engine = Engine(store.resources, steps, drafts, _language(base, settings), _limits(settings))
         tokens = Tokens(await keyring.named("access-token", KeyClass.SIGNING), settings.base_url, base, random_id)
         paging = Paging(await keyring.named("page-links", KeyClass.CURSOR), timedelta(seconds=settings.page_lifetime))
         several = settings.conditional_delete_several
         conditional = Conditional(engine, delete_several=several)
-        planning = Planning(engine, random_id, clock, base, delete_several=several)
+        planning = Planning(engine, random_id, clock, delete_several=several)
         surface = Surface(
             engine=engine,
             bundles=Bundles(
                 engine,
-                Transactions(engine, planning, settings.most_entries, base),
-                Batches(engine, conditional, settings.most_entries, base),
+                Transactions(engine, planning, settings.most_entries),
+                Batches(engine, conditional, settings.most_entries),
             ),
             conditional=conditional,
             histories=Histories(engine, settings.search_candidates),
@@ -168,7 +171,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 key=await keyring.named("sign-in-forms", KeyClass.CURSOR),
                 witness=SignInLog(store.audit, base),
                 messenger=EngineMessenger(engine, THE_SERVER),
-                hand_over=EngineHandOver(engine, THE_SERVER, clock, base),
+                hand_over=EngineHandOver(engine, THE_SERVER, clock),
             ),
         )
         pages = Pages(Ui(entrance, engine, None, clock, settings.base_url, base, settings.clinic_name))
@@ -213,7 +216,7 @@ def _door_policy(settings: Settings) -> Policy:
         settings.base_url,
         settings.clinic_name,
         Effort(settings.password_memory, settings.password_passes),
-        Limits(timedelta(seconds=settings.sign_in_idle), timedelta(seconds=settings.sign_in_lifetime)),
+        SignInLimits(timedelta(seconds=settings.sign_in_idle), timedelta(seconds=settings.sign_in_lifetime)),
         settings.patients_by_password,
     )
 
@@ -228,13 +231,26 @@ async def _scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) -
     return Scribe(sign, clinic, f"After the next rotation of the root key. {status.root.note}")
 
 
+def _language(base: str, settings: Settings) -> Language:
+    """Raises SettingsError for a time zone that this machine does not know."""
+    try:
+        zone = None if settings.time_zone == "UTC" else ZoneInfo(settings.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise SettingsError(f"{PREFIX}TIME_ZONE names no time zone that is known here.") from None
+    return Language(base, zone, settings.chain_depth)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.search_candidates, settings.chain_resources, settings.search_seconds, settings.most_included)
+
+
 def _offer(base: str, clock: Clock, *, delete_several: bool) -> Offer:
     return Offer(
         base,
         version("aesthetic-fhir-server"),
         instant(clock.now()),
         served_types(),
-        KINDS,
+        described,
         type_interactions(),
         system_interactions(),
         operations(),

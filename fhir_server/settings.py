@@ -57,6 +57,7 @@ class Like:
 _MONGO_URI = Like(r"(mongodb(\+srv)?://\S+)?", "beginning with mongodb:// or mongodb+srv://")
 _NAME = Like(r"[a-z][a-z0-9_]{0,31}", "1 to 32 of a-z, 0-9 and _, a letter first")
 _TITLE = Like(r"[^\s:<>\"&][^:<>\"&\x00-\x1f\x7f-\x9f]{0,59}", '1 to 60 characters without a colon and < > " &')
+_ZONE = Like(r"[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9_+\-]+)*", "a name of the IANA time zone database")
 _BASE_URL = Like(r"(https?://(?!\S*/fhir/?$)[^\s/?#@]+(/[^\s?#]*)?)?", "an http(s) URL without /fhir, user and query")
 
 
@@ -85,7 +86,12 @@ class Settings:
     conditional_delete_several: Annotated[bool, "Lets a conditional delete delete several resources."] = False
     refuse_missing_references: Annotated[bool, "Refuse a resource that refers to one not stored here."] = False
     page_lifetime: Annotated[int, "Seconds a link to a further page is good for.", Within(60, 86_400)] = 900
+    time_zone: Annotated[str, "Where dates without a time zone are meant, as `Europe/London`.", _ZONE] = "UTC"
     search_candidates: Annotated[int, "The most resources opened for one order or total.", Within(20, 100_000)] = 2000
+    search_seconds: Annotated[float, "Seconds that one search may take.", Within(0.1, 300)] = 10.0
+    chain_depth: Annotated[int, "How many resources a chained search may lead through.", Within(1, 8)] = 3
+    chain_resources: Annotated[int, "The most resources in one step of a chain.", Within(1, 10_000)] = 1000
+    most_included: Annotated[int, "The most included resources on one page.", Within(1, 10_000)] = 1000
     worker_interval: Annotated[float, "Seconds between two looks for background work.", Within(0.05, 3600)] = 1.0
     clinic_name: Annotated[str, "The clinic's name on the sign-in pages and in authenticator apps.", _TITLE] = "Clinic"
     sign_in_idle: Annotated[int, "Seconds without a page until a sign-in ends.", Within(60, 86_400)] = 900

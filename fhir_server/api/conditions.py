@@ -32,7 +32,7 @@ _SHOWING = FORMATTING | PARAMETERS
 def create(surface: Surface, request: Request, call: Call, body: object) -> Do:
     """A create with `If-None-Exist: identifier=…`."""
     written = request.headers["if-none-exist"].partition("?")[2] or request.headers["if-none-exist"]
-    query = parse(str(call.type), parse_qsl(written, keep_blank_values=True), base=surface.base)
+    query = parse(str(call.type), parse_qsl(written, keep_blank_values=True), surface.engine.language)
     asked = preferences_of(request)
 
     async def do() -> Response:
@@ -81,7 +81,7 @@ async def delete(surface: Surface, request: Request, call: Call) -> Do:
 def _criteria(surface: Surface, request: Request, call: Call) -> Query:
     """Never lenient: a parameter that is ignored would widen what is written or deleted (R-FHIR-043)."""
     pairs = [pair for pair in query_pairs(request) if pair[0] not in _SHOWING]
-    return parse(str(call.type), pairs, base=surface.base)
+    return parse(str(call.type), pairs, surface.engine.language)
 
 
 def _answer(surface: Surface, asked: Preferences, call: Call, outcome: Outcome) -> Response:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from fhir_server.api.preferences import Preferences, Return
 from fhir_server.engine.answers import Answer
-from fhir_server.engine.interactions import Page
+from fhir_server.engine.page import Page
 from fhir_server.engine.stored import Stored
 from fhir_server.fhir.outcome import operation_outcome
 from fhir_server.kernel import json
@@ -76,19 +76,35 @@ def json_answer(value: Json) -> Response:
     return Response(json.encode(value), _OK, media_type=FHIR_JSON)
 
 
-def searchset(page: Page, base: str, self_link: str, next_link: str | None) -> Response:
-    """A Bundle put together from the bytes of its entries."""
+def searchset(page: Page, base: str, self_link: str, next_link: str | None, ignored: Sequence[str] = ()) -> Response:
+    """A Bundle put together from the bytes of its entries. `ignored`: names of parameters that nobody knew."""
     links = [{"relation": "self", "url": self_link}]
     if next_link:
         links.append({"relation": "next", "url": next_link})
     head = b'{"resourceType":"Bundle","type":"searchset",'
     total = b"" if page.total is None else f'"total":{page.total},'.encode()
-    entries = [
-        f'{{"fullUrl":"{base}/{stored.key}","resource":'.encode() + stored.wire + b',"search":{"mode":"match"}}'
-        for stored in page.matches
-    ]
+    entries = [_found(stored, base, b"match") for stored in page.matches]
+    entries += [_found(stored, base, b"include") for stored in page.included]
+    if ignored:
+        entries.append(b'{"resource":' + json.encode(_ignoring(ignored)) + b',"search":{"mode":"outcome"}}')
     tail = b',"entry":[' + b",".join(entries) + b"]}" if entries else b"}"
     return Response(b"".join((head, total, b'"link":', json.encode(links), tail)), _OK, media_type=FHIR_JSON)
+
+
+def _ignoring(names: Sequence[str]) -> Json:
+    """R-FHIR-043: a lenient client is told what had no effect."""
+    return operation_outcome(
+        [
+            Issue("not-supported", f"The parameter {name} is not known here; it was ignored.", severity="warning")
+            for name in names
+        ]
+    )
+
+
+def _found(stored: Stored, base: str, mode: bytes) -> bytes:
+    return (
+        f'{{"fullUrl":"{base}/{stored.key}","resource":'.encode() + stored.wire + b',"search":{"mode":"' + mode + b'"}}'
+    )
 
 
 def history_bundle(page: Page, base: str, self_link: str, next_link: str | None) -> Response:

@@ -20,7 +20,10 @@ Pairs = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Continued:
-    """A search to go on with: its parameters as first asked, and where the last page ended."""
+    """A search to go on with: its parameters as first asked, and where the last page ended.
+
+    `type` is what stands after the base in its URL: a type, a compartment and what is searched in it, nothing.
+    """
 
     type: str
     pairs: tuple[tuple[str, str], ...]
@@ -34,16 +37,17 @@ class Paging:
     def link(self, base: str, continued: Continued, principal: Principal, now: datetime) -> str:
         """The URL of the next page for this principal."""
         state = [continued.type, [list(pair) for pair in continued.pairs], continued.after.seq, continued.after.id]
+        state.append(list(continued.after.keys))
         sealed = seal_cursor(self._key, json.encode(state), _bound(principal), now + self._lifetime)
-        return f"{base}/{continued.type}?{PARAMETER}={sealed}"
+        return f"{base}{'/' if continued.type else ''}{continued.type}?{PARAMETER}={sealed}"
 
     def resume(self, text: str, type: str, principal: Principal, now: datetime) -> Continued:
         """Raises InvalidRequestError for a link that is not whole, not this caller's, or expired."""
         state = json.decode_trusted(open_cursor(self._key, text, _bound(principal), now))
         if state[0] != type:
-            raise InvalidRequestError("The page link is not for this type.")
+            raise InvalidRequestError("The page link is not for this address.")
         pairs = tuple((str(name), str(value)) for name, value in state[1])
-        return Continued(type, pairs, Position(state[2], state[3]))
+        return Continued(type, pairs, Position(state[2], state[3], tuple(state[4])))
 
 
 def _bound(principal: Principal) -> bytes:

@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/http.html
 """
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
@@ -25,7 +26,11 @@ Understand: TypeAlias = Callable[[Surface, Request, Call], Awaitable[Do]]
 Methods: TypeAlias = Mapping[str, tuple[Interaction, Understand]]
 
 TABLE: Mapping[str, Methods] = {
-    "/fhir": {"POST": (Interaction.TRANSACTION, systems.bundle)},
+    "/fhir": {
+        "GET": (Interaction.SEARCH_SYSTEM, searches.search),
+        "POST": (Interaction.TRANSACTION, systems.bundle),
+    },
+    "/fhir/_search": {"POST": (Interaction.SEARCH_SYSTEM, searches.search_by_post)},
     "/fhir/_history": {"GET": (Interaction.HISTORY_SYSTEM, histories.history)},
     "/fhir/metadata": {"GET": (Interaction.CAPABILITIES, systems.capabilities)},
     "/fhir/{type}/_search": {"POST": (Interaction.SEARCH_TYPE, searches.search_by_post)},
@@ -44,6 +49,8 @@ TABLE: Mapping[str, Methods] = {
     "/fhir/{type}/_history": {"GET": (Interaction.HISTORY_TYPE, histories.history)},
     "/fhir/{type}/{id}/_history": {"GET": (Interaction.HISTORY_INSTANCE, histories.history)},
     "/fhir/{type}/{id}/_history/{version}": {"GET": (Interaction.VREAD, instances.read)},
+    "/fhir/{type}/{id}/{member}": {"GET": (Interaction.SEARCH_TYPE, searches.search)},
+    "/fhir/{type}/{id}/{member}/_search": {"POST": (Interaction.SEARCH_TYPE, searches.search_by_post)},
     "/fhir/{type}/{id}": {
         "GET": (Interaction.READ, instances.read),
         "PUT": (Interaction.UPDATE, instances.update),
@@ -75,6 +82,10 @@ _NATIVE = frozenset({photos.read_binary})
 """What may answer in another format than JSON; and its bytes, being pictures, would only grow if they were packed."""
 
 
+_MEMBER = re.compile(r"[A-Z*]")
+"""What may be searched in a compartment begins like a type, or is all of it."""
+
+
 class _Place:
     """A row of the table, taken apart once. What an address says literally is told like what stands in its braces."""
 
@@ -98,7 +109,9 @@ class _Place:
         found = dict(self._said)
         for index, name in self._named:
             found[name] = parts[index]
-        return found if all(found.values()) else None
+        if not all(found.values()) or not _MEMBER.match(found.get("member", "*")):
+            return None
+        return found
 
     def served(self, method: str) -> tuple[Interaction, Understand] | None:
         return self.methods.get("GET" if method == "HEAD" else method)

@@ -41,7 +41,7 @@ async def bundle(surface: Surface, request: Request, call: Call) -> Do:
         answers = await surface.bundles.process(asked, body)
         readable = [answer.stored is not None and may_read(asked, answer.stored) for answer in answers]
         pages = {
-            index: links(surface, asked, answer.query, answer.query.used, answer.page)
+            index: links(surface, asked, answer.query.type, answer.query.used, answer.page)
             for index, answer in enumerate(answers)
             if answer.page is not None and answer.query is not None
         }

@@ -9,10 +9,12 @@ from urllib.parse import parse_qsl
 
 from fhir_server.engine.bundle_entries import Entry
 from fhir_server.engine.call import Call, Interaction
-from fhir_server.engine.interactions import Engine, Page
+from fhir_server.engine.interactions import Engine
+from fhir_server.engine.page import Page
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.unexpected import unexpected
+from fhir_server.search.language import Language
 from fhir_server.search.parse import parse
 from fhir_server.search.tree import Query
 
@@ -57,19 +59,19 @@ def call_of(call: Call, entry: Entry) -> Call:
     )
 
 
-def search_of(entry: Entry, base: str) -> Query:
+def search_of(entry: Entry, language: Language) -> Query:
     """The search that a GET entry asks for."""
-    return parse(entry.type, parse_qsl(entry.query, keep_blank_values=True), base=base)
+    return parse(entry.type, parse_qsl(entry.query, keep_blank_values=True), language)
 
 
-async def got(engine: Engine, call: Call, entry: Entry, base: str) -> Answer:
+async def got(engine: Engine, call: Call, entry: Entry) -> Answer:
     """A read, vread or search, recorded as such."""
     asked = searching(call, entry) if not entry.id else call_of(call, entry)
     try:
         if entry.id:
             stored = await engine.read(asked)
             return Answer(entry.method, stored.seen_through(entry.view), is_known=entry.conditions.know(stored))
-        query = await _understood(engine, asked, entry, base)
+        query = await _understood(engine, asked, entry)
         page = await engine.search(asked, query)
         return Answer(entry.method, page=page.seen_through(query.view), query=query)
     except FhirError as failure:
@@ -84,10 +86,10 @@ def searching(call: Call, entry: Entry) -> Call:
     return replace(call_of(call, entry), interaction=Interaction.SEARCH_TYPE, request=asked_for)
 
 
-async def _understood(engine: Engine, call: Call, entry: Entry, base: str) -> Query:
+async def _understood(engine: Engine, call: Call, entry: Entry) -> Query:
     """A search that cannot be never becomes an interaction, so its refusal is recorded here."""
     try:
-        return search_of(entry, base)
+        return search_of(entry, engine.language)
     except FhirError as failure:
         await engine.refused(call, failure)
         raise

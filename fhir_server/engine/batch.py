@@ -27,8 +27,8 @@ _CHANGING = frozenset({"PUT", "PATCH", "DELETE"})
 class Batches:
     """`most_entries` bounds what one Bundle may ask for."""
 
-    def __init__(self, engine: Engine, conditional: Conditional, most_entries: int, base: str) -> None:
-        self._engine, self._conditional, self._most_entries, self._base = engine, conditional, most_entries, base
+    def __init__(self, engine: Engine, conditional: Conditional, most_entries: int) -> None:
+        self._engine, self._conditional, self._most_entries = engine, conditional, most_entries
 
     async def process(self, call: Call, bundle: Json) -> list[Answer]:
         """The answers in the order of the entries; several at a time, so that they share commits."""
@@ -75,7 +75,7 @@ class Batches:
             case "DELETE":
                 return await self._delete(call, entry, query)
             case _:
-                return await got(self._engine, call, entry, self._base)
+                return await got(self._engine, call, entry)
 
     async def _post(self, call: Call, entry: Entry, query: Query | None) -> Answer:
         if query:
@@ -106,7 +106,7 @@ class Batches:
 
     def _query(self, entry: Entry) -> Query:
         written = entry.criteria.partition("?")[2] or entry.criteria
-        return parse(entry.type, parse_qsl(written, keep_blank_values=True), base=self._base)
+        return parse(entry.type, parse_qsl(written, keep_blank_values=True), self._engine.language)
 
 
 def _unchanged(resource: Json) -> Json | None:

@@ -31,6 +31,7 @@ from fhir_server.kernel.errors import (
 )
 from fhir_server.kernel.identity import NewId, ResourceKey
 from fhir_server.kernel.json import Json
+from fhir_server.search.language import Language
 from fhir_server.search.match import Candidate, matches
 from fhir_server.search.parse import parse
 from fhir_server.search.tree import Query
@@ -53,10 +54,10 @@ class Planned:
 
 
 class Planning:
-    """`base` is the FHIR base; `delete_several` whether a conditional delete may delete more than one."""
+    """`delete_several`: a conditional delete may delete more than one."""
 
-    def __init__(self, engine: Engine, new_id: NewId, clock: Clock, base: str, *, delete_several: bool) -> None:
-        self._engine, self._new_id, self._clock, self._base = engine, new_id, clock, base
+    def __init__(self, engine: Engine, new_id: NewId, clock: Clock, *, delete_several: bool) -> None:
+        self._engine, self._new_id, self._clock = engine, new_id, clock
         self._delete_several = delete_several
 
     async def plan(self, call: Call, found: Sequence[Entry]) -> list[Planned]:
@@ -87,7 +88,7 @@ class Planning:
     async def _planned(self, call: Call, entry: Entry) -> Planned:
         if entry.method != "POST" or entry.criteria:
             refuse_log_change(entry.type)
-        refuse_national_number(claimed_id(entry, self._base), "fullUrl")
+        refuse_national_number(claimed_id(entry, self._engine.language.base), "fullUrl")
         if not entry.criteria:
             key = entry.key or ResourceKey(entry.type, self._new_id())
             return Planned(entry, (key,))
@@ -123,7 +124,7 @@ class Planning:
         return matched.only.key
 
     async def _matched(self, call: Call, type: str, criteria: str) -> Matched:
-        query = _query(type, criteria, self._base)
+        query = _query(type, criteria, self._engine.language)
         return await matching(self._engine, replace(call, type=type), query)
 
     async def _referred(self, call: Call, text: str, planned: Sequence[Planned]) -> str:
@@ -131,9 +132,11 @@ class Planning:
         type, _, criteria = text.partition("?")
         if type not in served_types():
             raise UnprocessableError("A conditional reference names no type that is served here.")
-        stored = {found.key for found in (await self._matched(call, type, criteria)).found}
-        query = _query(type, criteria, self._base)
-        brought = {one.key for one in planned if self._brings(one, query)}
+        matched = await self._matched(call, type, criteria)
+        stored = {found.key for found in matched.found}
+        # What is not stored yet lies in no compartment; whether it may be written is asked when it is.
+        asked = replace(matched.query, mandates=())
+        brought = {one.key for one in planned if self._brings(one, asked)}
         [*keys] = stored | brought
         if len(keys) != 1:
             raise MultipleMatchesError("A conditional reference must match exactly one resource.")
@@ -156,8 +159,8 @@ def _referred_to(resource: Json | None) -> Iterable[str]:
     return conditional_references(resource)
 
 
-def _query(type: str, criteria: str, base: str) -> Query:
-    return parse(type, parse_qsl(criteria.partition("?")[2] or criteria, keep_blank_values=True), base=base)
+def _query(type: str, criteria: str, language: Language) -> Query:
+    return parse(type, parse_qsl(criteria.partition("?")[2] or criteria, keep_blank_values=True), language)
 
 
 def _refuse_repeats(planned: Sequence[Planned]) -> None:

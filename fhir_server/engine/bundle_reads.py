@@ -16,9 +16,7 @@ from fhir_server.kernel.errors import FhirError, GoneError
 from fhir_server.kernel.identity import ResourceKey
 
 
-async def require_answers(
-    engine: Engine, call: Call, entries: Sequence[Entry], changes: Iterable[Change], base: str
-) -> None:
+async def require_answers(engine: Engine, call: Call, entries: Sequence[Entry], changes: Iterable[Change]) -> None:
     """Raises what the first GET that cannot be answered would end in, with its place."""
     reads = [entry for entry in entries if entry.method in READS]
     written = {change.key: change for change in changes} if reads else {}
@@ -27,7 +25,7 @@ async def require_answers(
             if entry.id:
                 await _require_instance(engine, _unseen(call_of(call, entry)), entry, written)
             else:
-                await _require_search(engine, _unseen(searching(call, entry)), entry, base)
+                await _require_search(engine, _unseen(searching(call, entry)), entry)
         except FhirError as error:
             raise at_entry(error, entry.index) from error
 
@@ -46,6 +44,6 @@ async def _require_instance(engine: Engine, call: Call, entry: Entry, written: M
         raise GoneError("The resource is deleted by this transaction.")
 
 
-async def _require_search(engine: Engine, call: Call, entry: Entry, base: str) -> None:
+async def _require_search(engine: Engine, call: Call, entry: Entry) -> None:
     """Above all: is it allowed, and not too costly?"""
-    await engine.found(call, search_of(entry, base))
+    await engine.found(call, search_of(entry, engine.language))

@@ -9,7 +9,8 @@ from fhir_server.engine.call import Call, Interaction
 from fhir_server.engine.change import Condition
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import InvalidRequestError, MultipleMatchesError, NoLegalBasisError, TooCostlyError
+from fhir_server.engine.visible import visible
+from fhir_server.kernel.errors import InvalidRequestError, MultipleMatchesError, TooCostlyError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.search.tree import Query
 
@@ -46,10 +47,9 @@ async def matching(engine: Engine, call: Call, query: Query) -> Matched:
     if not query.filters:
         raise InvalidRequestError("A condition needs at least one search parameter.")
     search = replace(call, interaction=Interaction.SEARCH_TYPE, id=None)
-    await engine.steps.admit(search)
-    narrowed = replace(await engine.steps.narrow(search, query), count=_MOST_MATCHES)
+    narrowed = replace(await engine.searching.narrowed(search, query), count=_MOST_MATCHES)
     found = await _all(engine, narrowed)
-    seen = [one for stored in found if (one := await _disclosed(engine, search, stored))]
+    seen = [one for stored in found if (one := await visible(engine.steps, search, narrowed, stored))]
     return Matched(narrowed, tuple(seen), frozenset(stored.key for stored in found))
 
 
@@ -67,10 +67,3 @@ async def _all(engine: Engine, query: Query) -> list[Stored]:
         if looked > _MOST_CANDIDATES:
             raise TooCostlyError("Too many resources must be opened to decide the condition; narrow the criteria.")
     raise MultipleMatchesError("The criteria match more than one resource.")
-
-
-async def _disclosed(engine: Engine, call: Call, stored: Stored) -> Stored | None:
-    try:
-        return await engine.steps.disclose(call, stored)
-    except NoLegalBasisError:
-        return None

@@ -5,7 +5,8 @@ as it is now.
 """
 
 from fhir_server.engine.call import Call
-from fhir_server.engine.interactions import Engine, Page
+from fhir_server.engine.interactions import Engine
+from fhir_server.engine.page import Page
 from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored
 from fhir_server.engine.window import Window

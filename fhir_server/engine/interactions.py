@@ -3,9 +3,8 @@
 https://hl7.org/fhir/R4/http.html
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
 
 from fhir_server.engine.attempts import Attempt, attempted, disclosing, writing
 from fhir_server.engine.call import Call
@@ -13,46 +12,37 @@ from fhir_server.engine.change import Change
 from fhir_server.engine.courtesy import Courtesy
 from fhir_server.engine.drafts import Drafts, require_version
 from fhir_server.engine.integrity import refuse_log_change
+from fhir_server.engine.limits import Limits
+from fhir_server.engine.page import Page
 from fhir_server.engine.pipeline import Result, Step
 from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.position import Position
+from fhir_server.engine.searching import Searching
 from fhir_server.engine.stored import Stored
-from fhir_server.fhir.view import View
-from fhir_server.kernel.errors import FhirError, GoneError, NoLegalBasisError, NotFoundError, TooCostlyError
+from fhir_server.kernel.errors import FhirError, GoneError, NotFoundError
 from fhir_server.kernel.json import Json
+from fhir_server.search.language import PLAIN, Language
 from fhir_server.search.tree import Query
 
 Edit = Callable[[Json], Json | None]
 """What a resource becomes; None where there is nothing to change."""
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Matches in order; `next` where there is more; `total` where it is known exactly."""
-
-    matches: tuple[Stored, ...]
-    next: Position | None = None
-    total: int | None = None
-
-    def seen_through(self, view: View) -> "Page":
-        """What a client wants to be shown of each match."""
-        return self if view.is_whole else replace(self, matches=tuple(one.seen_through(view) for one in self.matches))
-
-
 class Engine:
-    """`most_candidates`: how many rows one search may open before it is refused as too costly."""
+    """`language`: what a search is understood to mean here."""
 
     def __init__(
         self,
         store: ResourceStore,
         steps: Step,
         drafts: Drafts,
-        most_candidates: int = 2000,
+        language: Language = PLAIN,
+        limits: Limits | None = None,
         courtesy: Courtesy | None = None,
     ) -> None:
-        self.steps, self.store, self.drafts = steps, store, drafts
+        self.steps, self.store, self.drafts, self.language = steps, store, drafts, language
+        self.searching = Searching(store, steps, language, limits or Limits())
         self.courtesy = courtesy or Courtesy()
-        self._most_candidates = most_candidates
 
     async def create(self, call: Call, resource: object) -> Stored:
         """A new resource under a fresh id."""
@@ -109,23 +99,22 @@ class Engine:
 
         return await disclosing(self.steps, call, once)
 
-    async def search(self, call: Call, query: Query, after: Position | None = None) -> Page:
-        """One page of what matches and the caller may see."""
+    async def search(
+        self, call: Call, query: Query | Sequence[Query], after: Position | None = None, *, named: bool = True
+    ) -> Page:
+        """One page of what matches and the caller may see, of one type or of several."""
+        queries = (query,) if isinstance(query, Query) else query
 
         async def once(attempt: Attempt) -> Page:
-            page = await self.found(call, query, after)
-            attempt.disclosed.extend(page.matches)
+            page = await self.searching.answer(call, queries, after, named=named)
+            attempt.disclosed.extend((*page.matches, *page.included))
             return page
 
         return await disclosing(self.steps, call, once)
 
-    async def found(self, call: Call, query: Query, after: Position | None = None) -> Page:
-        """The same, not recorded: for whoever calls it to record, or to forget."""
-        await self.steps.admit(call)
-        narrowed = await self.steps.narrow(call, query)
-        if query.counting or query.total == "accurate":
-            return await self._counted(call, narrowed, after)
-        return await self.page(call, narrowed, after, query.count)
+    async def found(self, call: Call, query: Query) -> Page:
+        """The first page, not recorded: for whoever calls it to record, or to forget."""
+        return await self.searching.answer(call, (query,), None)
 
     async def amendment(self, call: Call, edit: Edit, if_match: int | None = None) -> tuple[Stored, Change | None]:
         """The current version, and the change that an edit makes of it."""
@@ -155,24 +144,6 @@ class Engine:
             raise GoneError("The resource was deleted.")
         return seen
 
-    async def page(self, call: Call, query: Query, after: Position | None, count: int) -> Page:
-        """The first `count` matches after a position; one more is looked for, to know whether a page follows."""
-        seen: list[Stored] = []
-        position, looked = after, 0
-        while len(seen) <= count:
-            found = await self.store.find(query, position, count + 1 - len(seen))
-            looked += found.looked
-            seen += [one for match in found.matches if (one := await self._disclosed(call, match))]
-            position = found.position
-            if position is None:
-                break
-            if looked > self._most_candidates:
-                raise TooCostlyError("Too many resources must be opened to answer; narrow the search.")
-        if len(seen) <= count:
-            return Page(tuple(seen), None, len(seen) if after is None else None)
-        last = seen[count - 1]
-        return Page(tuple(seen[:count]), Position(last.seq, str(last.key)))
-
     async def commit_one(self, attempt: Attempt, change: Change) -> Stored:
         """Commit inside an attempt, which then knows that the write recorded itself."""
         [stored] = await self.store.commit([change])
@@ -189,19 +160,3 @@ class Engine:
 
     def attempt(self, call: Call) -> AbstractAsyncContextManager[Attempt]:
         return attempted(self.steps, call)
-
-    async def _counted(self, call: Call, query: Query, after: Position | None) -> Page:
-        """An exact total is had by opening every match, so it has a bound."""
-        everything = await self.page(call, query, None, self._most_candidates)
-        if everything.next:
-            raise TooCostlyError(f"An exact total is counted up to {self._most_candidates} matches; narrow the search.")
-        if query.counting:
-            return Page((), None, len(everything.matches))
-        return replace(await self.page(call, query, after, query.count), total=len(everything.matches))
-
-    async def _disclosed(self, call: Call, stored: Stored) -> Stored | None:
-        """In a list, what may not be seen is left out; it is not an error."""
-        try:
-            return await self.steps.disclose(call, stored)
-        except NoLegalBasisError:
-            return None

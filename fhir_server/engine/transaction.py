@@ -33,8 +33,8 @@ Drawn: TypeAlias = tuple[list[Change], Stored | None]
 class Transactions:
     """`most_entries` bounds what one Bundle may ask for."""
 
-    def __init__(self, engine: Engine, planning: Planning, most_entries: int, base: str) -> None:
-        self._engine, self._planning, self._most_entries, self._base = engine, planning, most_entries, base
+    def __init__(self, engine: Engine, planning: Planning, most_entries: int) -> None:
+        self._engine, self._planning, self._most_entries = engine, planning, most_entries
 
     async def process(self, call: Call, bundle: Json) -> list[Answer]:
         """The answers in the order of the entries; reads see what was written."""
@@ -45,8 +45,7 @@ class Transactions:
             written = await self._insisted(call, attempt, found)
         await self._record_unwritten(call, found, written)
         return [
-            written[entry.index] if entry.index in written else await got(self._engine, call, entry, self._base)
-            for entry in found
+            written[entry.index] if entry.index in written else await got(self._engine, call, entry) for entry in found
         ]
 
     async def _insisted(self, call: Call, attempt: Attempt, found: Sequence[Entry]) -> dict[int, Answer]:
@@ -66,7 +65,7 @@ class Transactions:
         """A search that cannot be understood fails the transaction before anything is written, like a bad write."""
         try:
             if entry.method in READS and not entry.id:
-                search_of(entry, self._base)
+                search_of(entry, self._engine.language)
         except FhirError as error:
             raise at_entry(error, entry.index) from None
 
@@ -76,7 +75,7 @@ class Transactions:
         drawn = await self._drafted(call, planned, await self._rewritten(call, planned))
         flat = [(index, change) for index, (drafts, _) in drawn.items() for change in drafts]
         changes = [change for _, change in flat]
-        await require_answers(self._engine, call, found, changes, self._base)
+        await require_answers(self._engine, call, found, changes)
         stored = await self._engine.store.commit(changes)
         # A transaction without writes is recorded as itself; otherwise each of them is recorded.
         attempt.committed = bool(planned)

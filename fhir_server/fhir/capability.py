@@ -3,10 +3,9 @@
 https://hl7.org/fhir/R4/capabilitystatement.html, https://hl7.org/fhir/R4/terminologycapabilities.html
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
-from fhir_server.fhir.definitions import search_parameters
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
 
@@ -25,7 +24,9 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """`types` are served alike, by the `interactions`; `kinds` of search work. `system`: interactions of the whole.
+    """`types` are served alike, by the `interactions`. `search`: type -> what there is to be told of searching it.
+
+    `system`: interactions of the whole.
 
     `delete_several`: may a conditional delete delete several resources?
     """
@@ -34,7 +35,7 @@ class Offer:
     version: str
     date: str
     types: Collection[str]
-    kinds: Collection[str]
+    search: Callable[[str], Json]
     interactions: Collection[str]
     system: Collection[str]
     operations: Collection[Operation]
@@ -137,11 +138,7 @@ def _resource(offer: Offer, type: str) -> Json:
         "conditionalUpdate": not log,
         "conditionalDelete": "not-supported" if log else "multiple" if offer.delete_several else "single",
         "referencePolicy": ["literal", "local"],
-        "searchParam": [
-            {"name": parameter.code, "type": parameter.kind}
-            for parameter in search_parameters(type).values()
-            if parameter.kind in offer.kinds
-        ],
+        **offer.search(type),
     }
     if found := _operations(offer, "Resource", type):
         described["operation"] = found

@@ -78,6 +78,11 @@ def compartments(resource_type: str) -> Mapping[str, tuple[str, ...]]:
     return _compartments().get(resource_type, MappingProxyType({}))
 
 
+def compartment_types() -> frozenset[str]:
+    """What a compartment may be about: Patient, Encounter, Practitioner, RelatedPerson, Device."""
+    return frozenset(read("compartments"))
+
+
 @cache
 def _compartments() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
     found: dict[str, dict[str, tuple[str, ...]]] = {}

@@ -5,6 +5,7 @@ Necessary conditions like the groups of `plan`: a store may use any of them, `ma
 
 from dataclasses import dataclass
 
+from fhir_server.fhir.definitions import compartments as defined
 from fhir_server.search.tree import IdIn, InCompartment, Query, Updated
 from fhir_server.search.types.date import DateIs
 from fhir_server.search.types.moment import BEGINNING, END, Stretch
@@ -28,10 +29,14 @@ def address(query: Query) -> Address:
     low, high = BEGINNING, END
     for condition in query.conditions():
         match condition:
-            case IdIn(asked):
+            case IdIn(asked, False):
                 ids = asked if ids is None else ids & asked
             case InCompartment(compartment):
                 compartments.append(compartment)
+                focus, _, id = compartment.partition("/")
+                if focus == query.type and focus not in defined(query.type):
+                    # No reference leads there: only the focus itself lies in its own compartment.
+                    ids = frozenset({id}) if ids is None else ids & {id}
             case Updated(any_of):
                 within = [_within(each) for each in any_of]
                 low = max(low, min((each.low for each in within), default=END))

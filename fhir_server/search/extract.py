@@ -62,6 +62,11 @@ def type_keyword(type_name: str) -> Keyword:
     return f"{type_name}.{TYPE}", ""
 
 
+def compartment_keyword(type_name: str, compartment: str) -> Keyword:
+    """By which a resource is found as lying in a patient's compartment, of which its address says so."""
+    return f"{type_name}._compartment", compartment
+
+
 def _sources(resource: Json, by_property: Mapping[str, tuple[Source, ...]]) -> Iterator[Source]:
     yield from by_property.get("", ())
     for name in resource:

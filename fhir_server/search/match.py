@@ -10,7 +10,20 @@ from datetime import datetime
 from fhir_server.kernel.clock import microseconds
 from fhir_server.kernel.json import Json
 from fhir_server.search.extract import SearchValues, values_of
-from fhir_server.search.tree import AnyOf, Condition, IdIn, InCompartment, Missing, Query, Updated, ValueIn
+from fhir_server.search.tree import (
+    AnyOf,
+    Chain,
+    Condition,
+    Has,
+    IdIn,
+    InCompartment,
+    Lineage,
+    Listed,
+    Missing,
+    Query,
+    Updated,
+    ValueIn,
+)
 from fhir_server.search.types.date import DateValue
 
 _MILLISECOND = 1000
@@ -65,15 +78,21 @@ def _holds(condition: Condition, candidate: Candidate, values: SearchValues) -> 
             return any(predicate.matches(value) for value in found for predicate in any_of) is not negated
         case Missing(parameter, missing):
             return (parameter not in values) is missing
-        case IdIn(ids):
-            return candidate.id in ids
+        case IdIn(ids, negated):
+            return (candidate.id in ids) is not negated
         case Updated(any_of):
             instant = _instant(candidate.last_updated)
             return any(predicate.matches(instant) for predicate in any_of)
         case InCompartment(compartment):
             return compartment in candidate.access
+        case Chain() | Has() | Lineage() | Listed():
+            raise UnresolvedError(type(condition).__name__)
         case AnyOf(options):
             return any(all(_holds(each, candidate, values) for each in option) for option in options)
+
+
+class UnresolvedError(RuntimeError):
+    """A condition that other resources decide was not looked up before: nothing can be said, so nothing is."""
 
 
 def _instant(moment: datetime) -> DateValue:

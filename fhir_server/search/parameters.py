@@ -10,7 +10,9 @@ from types import MappingProxyType
 
 from fhir_server.fhir.definitions import SearchParameter, search_parameters
 from fhir_server.fhir.fhirpath import Lane, compile_path
+from fhir_server.search.hierarchies import hierarchies
 from fhir_server.search.kinds import KINDS
+from fhir_server.search.language import Language
 from fhir_server.search.sharing import served_by
 from fhir_server.search.sources import Source, composite_sources, plain_sources, readable
 from fhir_server.search.types.kind import Asked, Kind
@@ -24,8 +26,8 @@ class Parameter:
     """One parameter of one type.
 
     `types` are the FHIR types of its values, `indexed_as` the codes under which its keywords are stored (`family` is
-    found through `name`). `single`: a resource has at most one value. `components`: the parameters that the parts of a
-    composite are.
+    found through `name`). `single`: a resource has at most one value. `modifiers`: those that it has, target types of a
+    reference among them. `components`: the parameters that the parts of a composite are.
     """
 
     definition: SearchParameter
@@ -34,18 +36,20 @@ class Parameter:
     sources: tuple[Source, ...]
     indexed_as: tuple[str, ...]
     single: bool
+    modifiers: frozenset[str]
     components: "tuple[Parameter, ...]" = ()
 
-    def asked(self, text: str = "", modifier: str = "", base: str = "") -> Asked:
-        """What `kind.parse` needs to know about one alternative of a query value."""
+    def asked(self, language: Language, modifier: str = "") -> Asked:
+        """What `kind.parse` needs to know about an alternative of a query value, whose text is still to be put in."""
         return Asked(
             self.definition.code,
-            text,
+            "",
             modifier,
             self.types,
             tuple(sorted(self.definition.targets)),
-            base,
-            tuple((part.kind.parse, part.asked(base=base)) for part in self.components),
+            language.base,
+            language.zone,
+            tuple((part.kind.parse, part.asked(language)) for part in self.components),
         )
 
 
@@ -85,13 +89,15 @@ def parameters_of(type_name: str) -> Parameters:
 
 def _simple(definition: SearchParameter, lanes: tuple[Lane, ...], indexed_as: tuple[str, ...]) -> Parameter:
     kind = KINDS[definition.kind]
+    types = frozenset(lane.type for lane in lanes)
     return Parameter(
         definition,
         kind,
-        frozenset(lane.type for lane in lanes),
+        types,
         plain_sources(definition.code, kind, lanes),
         indexed_as,
         single=len({lane.elements for lane in lanes}) == 1 and not any(lane.many for lane in lanes),
+        modifiers=_modifiers(definition, kind, types),
     )
 
 
@@ -106,8 +112,20 @@ def _composite(definition: SearchParameter, type_name: str, components: tuple[Pa
         composite_sources(definition.code, compile_path(definition.expression, type_name), parts),
         indexed_as=(),
         single=False,
+        modifiers=frozenset({"missing"}),
         components=components,
     )
+
+
+def _modifiers(definition: SearchParameter, kind: Kind, types: frozenset[str]) -> frozenset[str]:
+    if definition.code in ADDRESS:
+        return frozenset({"not"}) if kind.negatable else frozenset()
+    own = {modifier for modifier, needed in kind.modifiers.items() if not needed or needed & types}
+    negated = {"not"} if kind.negatable else set()
+    # R4 lists every type where a reference may name any; only a Reference says which one it names.
+    targets = definition.targets if kind.name == "reference" else frozenset()
+    sides = {"above", "below"} if "Reference" in types and hierarchies(targets) else set()
+    return frozenset({"missing"} | own | negated | sides | targets)
 
 
 def _by_property(sources: Iterable[Source]) -> Mapping[str, tuple[Source, ...]]:

@@ -5,134 +5,95 @@ https://hl7.org/fhir/R4/search.html#errors
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
-from fhir_server.fhir.definitions import search_parameters
-from fhir_server.kernel.errors import InvalidRequestError, TooCostlyError
-from fhir_server.kernel.identity import is_id
+from fhir_server.kernel.errors import TooCostlyError
 from fhir_server.search import results
-from fhir_server.search.parameters import Parameter, parameters_of
-from fhir_server.search.results import Shape, not_supported
-from fhir_server.search.tree import Condition, Filter, IdIn, Missing, Query, Updated, ValueIn
-from fhir_server.search.types import date
-from fhir_server.search.types.escapes import split, unescape
+from fhir_server.search.conditions import condition_of
+from fhir_server.search.inclusions import include, is_include
+from fhir_server.search.language import PLAIN, Language
+from fhir_server.search.results import Shape, UnknownParameterError, shown
+from fhir_server.search.sorts import sorts
+from fhir_server.search.tree import Filter, Include, Query, Sort
+
+Pairs: TypeAlias = Sequence[tuple[str, str]]
 
 MOST_PAIRS = 64
-MOST_ALTERNATIVES = 100
 MOST_CHARACTERS = 8_192
-_SHOWN = 60
 
 
-@dataclass(frozen=True, slots=True)
-class _Name:
-    """`code` or `code:modifier`."""
-
-    code: str
-    modifier: str
-
-
-def parse(type: str, pairs: Sequence[tuple[str, str]], *, lenient: bool = False, base: str = "") -> Query:
+def parse(type: str, pairs: Pairs, language: Language = PLAIN, *, lenient: bool = False) -> Query:
     """The query that the pairs of a query string (or form body) ask for.
 
-    `base` is the server's own address, by which absolute references are known as its own. Raises InvalidRequestError
-    for an unknown parameter (with `lenient` it is left out and named in `ignored`), for a modifier that the parameter
-    does not have, and for a value that is none.
+    Raises InvalidRequestError for an unknown parameter (with `lenient` it is left out and named in `ignored`), for a
+    modifier that the parameter does not have, and for a value that is none.
     """
+    (query,) = parse_all((type,), pairs, language, lenient=lenient)
+    return query
+
+
+def parse_all(
+    types: Sequence[str], pairs: Pairs, language: Language = PLAIN, *, lenient: bool = False
+) -> tuple[Query, ...]:
+    """The same of several types at once: a query of each, of parameters that all of them have."""
     if len(pairs) > MOST_PAIRS:
         raise TooCostlyError(f"A search has at most {MOST_PAIRS} parameters.")
-    base = base.rstrip("/")
-    filters: list[Filter] = []
-    used: list[tuple[str, str]] = []
+    readings = [_Reading(type, types, language) for type in types]
     ignored: list[str] = []
-    shape = Shape()
     for name, value in pairs:
         if name in results.FORMATTING:
             continue
         if len(value) > MOST_CHARACTERS:
             raise TooCostlyError(f"The value of a search parameter has at most {MOST_CHARACTERS} characters.")
+        try:
+            taken = [reading.taking(name, value) for reading in readings]
+        except UnknownParameterError:
+            if not lenient:
+                raise
+            ignored.append(shown(name))
+        else:
+            readings = taken
+    return tuple(reading.query(tuple(ignored)) for reading in readings)
+
+
+def _shapes(name: str) -> bool:
+    return results.is_result_parameter(name) or name == "_sort" or is_include(name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What was understood so far, for one of the types."""
+
+    type: str
+    types: Sequence[str]
+    language: Language
+    filters: tuple[Filter, ...] = ()
+    includes: tuple[Include, ...] = ()
+    used: tuple[tuple[str, str], ...] = ()
+    sort: tuple[Sort, ...] = ()
+    shape: Shape = field(default_factory=Shape)
+
+    def taking(self, name: str, value: str) -> "_Reading":
+        """With one more parameter. An empty value is no criterion; the name is still to be one."""
+        if not _shapes(name):
+            condition = condition_of(self.type, name, value, self.language)
+            if condition is None:
+                return self
+            return self._using(name, value, filters=(*self.filters, Filter(condition, (name, value))))
+        if not value:
+            return self
         if results.is_result_parameter(name):
-            if value:
-                shape, understood = results.shaped(shape, name, value)
-                used.append((name, understood))
-        elif (condition := _condition(type, name, value, base, ignored if lenient else None)) is not None:
-            filters.append(Filter(condition, (name, value)))
-            used.append((name, value))
-    return shape.of(Query(type, tuple(filters), used=tuple(used), ignored=tuple(ignored)))
+            shape, understood = results.shaped(self.shape, name, value)
+            return self._using(name, understood, shape=shape)
+        if name == "_sort":
+            return self._using(name, value, sort=sorts(self.types, value, self.language))
+        found = include(frozenset(self.types), name, value)
+        return self._using(name, value, includes=(*self.includes, found))
 
+    def _using(self, name: str, value: str, **changes: Any) -> "_Reading":  # noqa: ANN401  whatever field it changes
+        return replace(self, used=(*self.used, (name, value)), **changes)
 
-def _condition(type_name: str, written: str, value: str, base: str, ignored: list[str] | None) -> Condition | None:
-    """None for what has no effect: an empty value, or an unknown parameter when `ignored` collects such."""
-    name = _name(type_name, written)
-    parameter = parameters_of(type_name).by_code.get(name.code)
-    if parameter is None:
-        if name.code in search_parameters(type_name):
-            raise not_supported(f"Searching {type_name} by {name.code} is not supported.")
-        if ignored is None:
-            raise _unknown(type_name, name.code)
-        ignored.append(_shown(name.code))
-        return None
-    alternatives = [each for each in split(value, ",") if each]
-    if len(alternatives) > MOST_ALTERNATIVES:
-        raise TooCostlyError(f"A search parameter takes at most {MOST_ALTERNATIVES} alternatives.")
-    _check_modifier(parameter, name)
-    if not alternatives:
-        return None
-    if name.code == "_id":
-        return IdIn(frozenset(map(_id, alternatives)))
-    if name.code == "_lastUpdated":
-        return Updated(tuple(date.predicate(name.code, unescape(each)) for each in alternatives))
-    if name.modifier == "missing":
-        return Missing(name.code, _flag(name, value))
-    return _value_in(parameter, name, alternatives, base)
-
-
-def _name(type_name: str, written: str) -> _Name:
-    code, separator, modifier = written.partition(":")
-    if code in results.UNSUPPORTED:
-        raise not_supported(f"{code} is not supported.")
-    if "." in written and code.partition(".")[0] in search_parameters(type_name):
-        raise not_supported("Chained parameters are not supported.")
-    if separator and not modifier:
-        raise not_supported(f"{_shown(code)} is followed by a colon and no modifier.")
-    return _Name(code, modifier)
-
-
-def _check_modifier(parameter: Parameter, name: _Name) -> None:
-    """R4: a modifier that is not supported is an error for lenient clients too."""
-    modifier = name.modifier
-    if not modifier:
-        return
-    if name.code not in {"_id", "_lastUpdated"}:
-        known = parameter.kind.modifiers | {"missing"} | ({"not"} if parameter.kind.negatable else set())
-        if modifier in known or (parameter.kind.name == "reference" and modifier in parameter.definition.targets):
-            return
-    raise not_supported(f"{name.code} does not support the modifier {_shown(modifier)}.")
-
-
-def _value_in(parameter: Parameter, name: _Name, alternatives: list[str], base: str) -> ValueIn:
-    negated = name.modifier == "not"
-    asked = parameter.asked(modifier="" if negated else name.modifier, base=base)
-    predicates = (parameter.kind.parse(replace(asked, text=each)) for each in alternatives)
-    return ValueIn(name.code, tuple(dict.fromkeys(predicates)), negated)
-
-
-def _id(text: str) -> str:
-    if not is_id(text):
-        raise InvalidRequestError("The value of _id is no id.")
-    return text
-
-
-def _flag(name: _Name, value: str) -> bool:
-    if value not in {"true", "false"}:
-        raise InvalidRequestError(f"The value of {name.code}:missing is true or false.")
-    return value == "true"
-
-
-def _unknown(type_name: str, code: str) -> InvalidRequestError:
-    known = ", ".join(sorted(parameters_of(type_name).by_code))
-    return InvalidRequestError(f"{type_name} has no search parameter {_shown(code)}. It has: {known}.")
-
-
-def _shown(name: str) -> str:
-    """What a client sent as a name, fit to be sent back."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name[:_SHOWN])
+    def query(self, ignored: tuple[str, ...]) -> Query:
+        found = Query(self.type, self.filters, sort=self.sort, includes=self.includes, used=self.used, ignored=ignored)
+        return self.shape.of(found)

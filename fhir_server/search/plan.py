@@ -6,9 +6,10 @@ A group is a necessary condition and never a sufficient one: whatever the index 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from fhir_server.search.extract import Keyword, type_keyword
+from fhir_server.fhir.definitions import compartments
+from fhir_server.search.extract import Keyword, compartment_keyword, type_keyword
 from fhir_server.search.parameters import Parameter, parameters_of
-from fhir_server.search.tree import AnyOf, Condition, Query, ValueIn
+from fhir_server.search.tree import AnyOf, Condition, InCompartment, Query, ValueIn
 from fhir_server.search.types.composite import CompositeIs
 from fhir_server.search.types.date import DateIs
 from fhir_server.search.types.date_range import DateRange, date_range
@@ -16,6 +17,7 @@ from fhir_server.search.types.kind import MOST_KEYWORDS, Cover, Predicate
 
 _ENDS = frozenset({"ge", "gt", "sa", "le", "lt", "eb"})
 _WIDEST = 10
+_BREADTH_OF_COMPARTMENT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ def _groups(type_name: str, conditions: tuple[Condition, ...]) -> Iterator[Group
         match condition:
             case ValueIn(code, any_of, False):
                 yield from _value_groups(type_name, by_code[code], any_of)
+            case InCompartment(compartment):
+                yield from _compartment_groups(type_name, compartment)
             case AnyOf(options):
                 yield from _either([tuple(_groups(type_name, option)) for option in options])
             case _:
@@ -65,6 +69,20 @@ def _ranges(
                 pass
     found = ((code, date_range(asked.values()), tuple(asked)) for code, asked in ends.items())
     return {code: (window, replaced) for code, window, replaced in found if window is not None}
+
+
+def _compartment_groups(type_name: str, compartment: str) -> Iterator[Group]:
+    """Patients' compartments have a keyword; another one is found by the references through which one lies in it."""
+    focus, _, _ = compartment.partition("/")
+    if focus == "Patient":
+        yield Group((compartment_keyword(type_name, compartment),), _BREADTH_OF_COMPARTMENT)
+        return
+    by_code = parameters_of(type_name).by_code
+    codes = [name for code in compartments(type_name).get(focus, ()) for name in by_code[code].indexed_as]
+    if codes and type_name != focus:
+        yield Group(
+            tuple((f"{type_name}.{code}", compartment) for code in dict.fromkeys(codes)), _BREADTH_OF_COMPARTMENT
+        )
 
 
 def _value_groups(type_name: str, parameter: Parameter, any_of: tuple[Predicate, ...]) -> Iterator[Group]:

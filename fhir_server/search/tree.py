@@ -7,6 +7,7 @@ https://hl7.org/fhir/R4/search.html
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from typing import Literal, TypeAlias
 
 from fhir_server.fhir.view import WHOLE, View
@@ -36,7 +37,10 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class IdIn:
+    """`negated` (`:not`): it has none of these ids."""
+
     ids: frozenset[str]
+    negated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,51 @@ class AnyOf:
     options: "tuple[tuple[Condition, ...], ...]"
 
 
-Condition: TypeAlias = ValueIn | Missing | IdIn | Updated | InCompartment | AnyOf
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """`subject:Patient.name=…`: what the parameter refers to is of one of these types and meets its condition.
+
+    `named`: the client said which type it means, so a type that may not be searched is an error and not left out.
+    """
+
+    parameter: str
+    hops: "tuple[tuple[str, Condition], ...]"
+    named: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """`_has:Observation:patient:code=…`: a resource of that type meets the condition and refers here by a parameter."""
+
+    type: str
+    parameter: str
+    condition: "Condition"
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """`location:below=…`: the parameter refers to this one, or to one that lies under it (above it) in its hierarchy.
+
+    `types`: those that may be meant; each is a hierarchy of its own.
+    """
+
+    parameter: str
+    side: Literal["above", "below"]
+    types: tuple[str, ...]
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """`_list`: an entry of one of these Lists."""
+
+    lists: tuple[str, ...]
+
+
+Link: TypeAlias = Chain | Has | Lineage | Listed
+"""What other resources decide. The engine looks these up and puts ids in their place, before a store sees the query."""
+
+Condition: TypeAlias = ValueIn | Missing | IdIn | Updated | InCompartment | AnyOf | Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +129,34 @@ class Mandate:
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    by: Literal["_lastUpdated", "_id"]
+    """`by` is the code of a parameter, `zone` where its dates without a time zone are meant; None for UTC."""
+
+    by: str
     descending: bool = False
+    zone: tzinfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """`source` refers to `target` by `parameter`; each "" means any.
+
+    `reverse`: the matches are the targets. `iterate`: what comes with them brings more in the same way.
+    """
+
+    source: str
+    parameter: str
+    target: str
+    reverse: bool
+    iterate: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """One search of one type.
 
-    `counting`: only the total is wanted. `total` is the client's hint. `used` are the parameters as understood, in
-    order; `ignored` the names that lenient handling left out. `view`: how much of each match is shown.
+    `counting`: only the total is wanted. `total` is the client's hint. `includes`: what is to come with it. `used` are
+    the parameters as understood, in order; `ignored` the names that lenient handling left out. `view`: how much of each
+    match is shown.
     """
 
     type: str
@@ -100,6 +166,7 @@ class Query:
     count: int = MATCHES_PER_PAGE
     counting: bool = False
     total: Literal["none", "estimate", "accurate"] | None = None
+    includes: tuple[Include, ...] = ()
     used: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
     view: View = WHOLE

@@ -15,6 +15,7 @@ from fhir_server.kernel.errors import ConditionChangedError, TooCostlyError
 from fhir_server.store.candidates import decided
 from fhir_server.store.collections import Collections
 from fhir_server.store.documents import UNSEARCHED, Row
+from fhir_server.store.fetching import fetch
 from fhir_server.store.opening import Opening
 from fhir_server.store.query_compiler import compile_query
 
@@ -41,8 +42,7 @@ class Conditions:
     async def _differs(self, condition: Condition, session: AsyncClientSession) -> bool:
         """Does something else match than was expected?"""
         compiled = compile_query(condition.query, None, self._tokenizer)
-        cursor = self._rows.find(compiled.filter, UNSEARCHED, hint=compiled.hint, session=session)
-        candidates = await cursor.limit(_MOST_CANDIDATES + 1).to_list(None)
+        candidates = await fetch(self._rows, compiled, _MOST_CANDIDATES + 1, UNSEARCHED, session)
         if len(candidates) > _MOST_CANDIDATES:
             raise TooCostlyError("Too many resources come into question for the criteria; make them narrower.")
         opened = await self._opening.rows(candidates)

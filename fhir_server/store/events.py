@@ -17,11 +17,12 @@ from fhir_server.fhir.compartments import memberships, subjects
 from fhir_server.kernel import json
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
-from fhir_server.search.extract import index_keywords
+from fhir_server.search.extract import compartment_keyword, index_keywords
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import Documents, moment
-from fhir_server.store.query_compiler import Compiled, compartment_keyword
+from fhir_server.store.fetching import fetch
+from fhir_server.store.query_compiler import Compiled
 
 _AT_ONCE = 500
 _DUPLICATE_KEY = 11000
@@ -50,8 +51,7 @@ class Events:
         """Index rows in order, and their events. Indexes first, so that a search finds all that was recorded before."""
         await self.index()
         with seam():
-            cursor = self._index.find(compiled.filter, hint=compiled.hint).sort(list(compiled.sort)).limit(batch)
-            rows = await cursor.to_list(batch)
+            rows = await fetch(self._index, compiled, batch)
             found = await self._events.find({"_id": {"$in": [_place(row["id"]) for row in rows]}}).to_list(batch)
         events = {event.key.id: event for event in await self._opened(found)}
         return rows, [events[row["id"]] for row in rows if row["id"] in events]

@@ -13,11 +13,11 @@ from fhir_server.engine.integrity import LOG
 from fhir_server.fhir.compartments import memberships
 from fhir_server.kernel.identity import parse_reference
 from fhir_server.kernel.json import Json
-from fhir_server.search.extract import index_keywords
+from fhir_server.search.extract import compartment_keyword, index_keywords
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import seam
 from fhir_server.store.documents import Row, row
-from fhir_server.store.query_compiler import compartment_keyword, lock_tokens
+from fhir_server.store.query_compiler import lock_tokens
 
 _THROUGH_TARGETS = frozenset({"Provenance", "Task", "Binary", "Device"})
 _MOST_TARGETS = 200

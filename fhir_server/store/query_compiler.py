@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.engine.position import Position
-from fhir_server.search.address import address
+from fhir_server.search.address import Address, address
 from fhir_server.search.extract import type_keyword
 from fhir_server.search.plan import plan
 from fhir_server.search.tree import Query
+from fhir_server.search.types.kind import MOST_KEYWORDS
 from fhir_server.search.types.moment import BEGINNING, END
 from fhir_server.store.connection import Document
 
@@ -20,27 +21,30 @@ _MOST_LOCKS = 20
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """`direction` is 1 or -1; `hint` names the one index that serves it."""
+    """`filters`: what any of them finds is a candidate. `direction` is 1 or -1; `hint` names the index that serves.
 
-    filter: Document
+    `is_whole_order`: the sort leaves no two rows in the same place.
+    """
+
+    filters: Sequence[Document]
     sort: Sequence[tuple[str, int]]
     hint: str
     direction: int
-
-
-def compartment_keyword(type: str, compartment: str) -> tuple[str, str]:
-    """The keyword by which a resource is found as lying in a patient's compartment."""
-    return (f"{type}._compartment", compartment)
+    is_whole_order: bool
 
 
 def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) -> Compiled:
     """Every value becomes a number or an id that was checked: nothing of a request reaches MongoDB as an operator."""
-    conditions = list(_conditions(query, tokenizer))
-    by_id = any("_id" in condition for condition in conditions)
+    known = address(query)
+    conditions = list(_address_conditions(query.type, known))
     order = query.sort[0] if query.sort else None
     direction = -1 if order and order.descending else 1
     beyond = "$gte" if direction > 0 else "$lte"
+    by_id = known.ids is not None
     if order and order.by == "_id":
+        by_id = True
+        # All of a type, and nothing that begins alike: "0" is the character after "/".
+        conditions.append({"_id": {"$gte": f"{query.type}/", "$lt": f"{query.type}0"}})
         if after:
             conditions.append({"_id": {"$gt" if direction > 0 else "$lt": after.id}})
         sort = [("_id", direction)]
@@ -51,9 +55,17 @@ def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) ->
             conditions.append({"seq": {beyond: after.seq}})
             conditions.append({"$or": [{"seq": {past: after.seq}}, {"_id": {past: after.id}}]})
         sort = [("seq", direction), ("_id", direction)]
+    # The first group is looked up in the index, the others on what that brings up.
+    lead, *others = [tokenizer.tokens(group.any_of) for group in plan(query)]
+    conditions += [_any_of(group) for group in others]
+    # Where rows are found by id the tokens are only looked at, however many they are.
+    size = len(lead) if by_id else MOST_KEYWORDS
+    filters = [{"$and": [*conditions, _any_of(lead[at : at + size])]} for at in range(0, len(lead), size)]
     # Events of one flush share their seq, so their index knows the id; that of resources does not.
     found_by = "tokens" if query.type == "AuditEvent" else "tokens_seq"
-    return Compiled({"$and": conditions}, sort, "_id_" if by_id else found_by, direction)
+    if not by_id and found_by == "tokens_seq":
+        return Compiled(filters, sort[:1], found_by, direction, is_whole_order=False)
+    return Compiled(filters, sort, "_id_" if by_id else found_by, direction, is_whole_order=True)
 
 
 def lock_tokens(query: Query, tokenizer: Tokenizer) -> tuple[int, ...]:
@@ -65,17 +77,15 @@ def lock_tokens(query: Query, tokenizer: Tokenizer) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _conditions(query: Query, tokenizer: Tokenizer) -> Iterator[Document]:
-    yield {"type": query.type, "deleted": False}
-    known = address(query)
+def _address_conditions(type: str, known: Address) -> Iterator[Document]:
+    yield {"type": type, "deleted": False}
     if known.ids is not None:
-        yield {"_id": {"$in": sorted(f"{query.type}/{id}" for id in known.ids)}}
+        yield {"_id": {"$in": sorted(f"{type}/{id}" for id in known.ids)}}
     if known.updated.low > BEGINNING:
         yield {"seq": {"$gte": known.updated.low}}
     if known.updated.high < END:
         yield {"seq": {"$lt": known.updated.high}}
-    for compartment in known.compartments:
-        yield {"tokens": tokenizer.token(*compartment_keyword(query.type, compartment))}
-    for group in plan(query):
-        found: list[int] = tokenizer.tokens(group.any_of)
-        yield {"tokens": found[0] if len(found) == 1 else {"$in": found}}
+
+
+def _any_of(tokens: list[int]) -> Document:
+    return {"tokens": tokens[0] if len(tokens) == 1 else {"$in": tokens}}

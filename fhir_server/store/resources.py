@@ -18,6 +18,7 @@ from fhir_server.store.commit import Committer
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import UNSEARCHED
 from fhir_server.store.events import Events
+from fhir_server.store.fetching import fetch
 from fhir_server.store.history import History
 from fhir_server.store.indexing import Indexing
 from fhir_server.store.lookups import Lookups
@@ -118,27 +119,9 @@ class Resources:
         """Rows in order, and what of them opens."""
         if type == "AuditEvent":
             return await self._events.candidates(compiled, batch)
-        found = await self._in_order(compiled, batch)
-        return found, await self._opening.rows(found)
-
-    async def _in_order(self, compiled: Compiled, batch: int) -> list[Document]:
-        """The next `batch` rows, and whatever else has the seq of the last of them: the index knows no order there."""
-        by = next(name for name, _ in compiled.sort)
-        rows = await self._rows(compiled.filter, compiled, batch + 1)
-        if len(rows) > batch:
-            last = rows[batch - 1][by]
-            if rows.pop()[by] == last:
-                tied = await self._rows({"$and": [compiled.filter, {by: last}]}, compiled, 0)
-                rows = [row for row in rows if row[by] != last] + tied
-        return sorted(
-            rows, key=lambda row: tuple(row[name] for name, _ in compiled.sort), reverse=compiled.direction < 0
-        )
-
-    async def _rows(self, filter: Document, compiled: Compiled, most: int) -> list[Document]:
         with seam():
-            cursor = self._to.resources.find(filter, UNSEARCHED, hint=compiled.hint)
-            found: list[Document] = await cursor.sort(compiled.sort[0][0], compiled.direction).limit(most).to_list(None)
-        return found
+            found = await fetch(self._to.resources, compiled, batch, UNSEARCHED)
+        return found, await self._opening.rows(found)
 
 
 def _position(stored: Stored) -> Position:

@@ -229,7 +229,7 @@ async def test_head_has_the_headers_of_get_wherever_get_is(doctor: Caller) -> No
 @pytest.mark.parametrize(
     ("path", "methods"),
     [
-        ("/fhir", {"POST"}),
+        ("/fhir", {"GET", "HEAD", "POST"}),
         ("/fhir/metadata", {"GET", "HEAD"}),
         ("/fhir/Patient", {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}),
         ("/fhir/Patient/seen", {"GET", "HEAD", "PUT", "PATCH", "DELETE"}),

@@ -90,7 +90,7 @@ async def test_a_final_slash_changes_nothing(mallory: Caller) -> None:
     ("method", "path"),
     [
         ("POST", "/fhir/Patient/somebody"),
-        ("GET", "/fhir"),
+        ("PUT", "/fhir"),
         ("DELETE", "/fhir"),
         ("POST", "/fhir/metadata"),
         ("TRACE", "/fhir/Patient/somebody"),

@@ -97,22 +97,15 @@ async def test_a_compartment_search_stays_inside(victim: Victim, path: str) -> N
 @pytest.mark.parametrize(
     "path",
     [
-        "Observation?_include=Observation:subject",
-        "Patient?_revinclude=Observation:subject",
-        "Patient?_has:Observation:subject:code=x",
-        "Observation?subject:Patient.name=x",
-        "Observation?subject.name=x",
         "Observation?_filter=code eq x",
-        "Observation?_list=1",
         "Observation?_query=everything",
         "Patient?_contained=true",
-        "?_type=Patient",
     ],
 )
 async def test_a_way_round_by_another_type_is_refused_while_it_is_not_built(
     victim: Victim, watch: Watch, path: str
 ) -> None:
-    answer = await victim.foe.get(f"/fhir/{path}" if path[0] != "?" else f"/fhir{path}")
+    answer = await victim.foe.get(f"/fhir/{path}")
 
     watch.refused(answer, answer.status_code)
     assert answer.status_code in {400, 403, 404, 405}

@@ -1,6 +1,7 @@
 """What every ResourceStore promises about `find`: exactly what matches, in a stable order."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,8 @@ from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored
 from fhir_server.search.parse import parse
-from fhir_server.search.tree import InCompartment, Mandate, Query
+from fhir_server.search.tree import Filter, InCompartment, Mandate, Query, ValueIn
+from fhir_server.search.types.reference import ReferenceAmong
 from tests.contract.clinics import Opened, deleting, observation, patient, put, writing
 
 pytestmark = pytest.mark.anyio
@@ -106,3 +108,27 @@ async def test_a_page_says_how_many_it_looked_at(clinic: Opened) -> None:
     assert len(found.matches) == 3
     assert found.looked >= 3
     assert found.position is not None
+
+
+@pytest.mark.parametrize("sort", ["_lastUpdated", "-_lastUpdated", "_id"])
+async def test_more_references_than_one_look_takes_are_found_in_one_order(clinic: Opened, sort: str) -> None:
+    people = [f"p{number * 37 % 400:03d}" for number in range(400)]
+    for first in range(0, 400, 100):
+        await clinic.resources.commit([writing(observation(f"o-{id}", id)) for id in people[first : first + 100]])
+    wanted = frozenset(f"Patient/{id}" for id in people if id < "p390")
+    among = ValueIn("subject", (ReferenceAmong(wanted, frozenset(), ""),))
+    query = replace(parse("Observation", [("_sort", sort)]), filters=(Filter(among, ("", "")),))
+
+    found = await all_pages(clinic.resources, query, 60)
+
+    expected = [f"o-{id}" for id in people if id < "p390"]
+    assert found == (expected[::-1] if sort.startswith("-") else sorted(expected) if sort == "_id" else expected)
+
+
+async def test_one_that_several_looks_bring_up_is_found_once(clinic: Opened) -> None:
+    about = {**observation("o", "p000"), "focus": [{"reference": f"Patient/p{number:03d}"} for number in range(300)]}
+    await put(clinic, about)
+    wanted = frozenset(f"Patient/p{number:03d}" for number in range(300))
+    among = ValueIn("focus", (ReferenceAmong(wanted, frozenset(), ""),))
+
+    assert await all_pages(clinic.resources, Query("Observation", (Filter(among, ("", "")),)), 10) == ["o"]

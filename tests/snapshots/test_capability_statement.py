@@ -13,7 +13,7 @@ from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.validation import validate
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
-from fhir_server.search.kinds import KINDS
+from fhir_server.search.described import described
 from tests.snapshots.kept import require_kept
 
 
@@ -23,7 +23,7 @@ def offer(*more: Operation, delete_several: bool = False) -> Offer:
         "1.2.3",
         "2026-03-14T09:26:53.000Z",
         served_types(),
-        KINDS,
+        described,
         type_interactions(),
         system_interactions(),
         (*operations(), *more),
@@ -42,8 +42,13 @@ def lines(whole: Json) -> Iterator[str]:
     resources = rest["resource"]
     yield json.pretty(json.encode({**whole, "rest": [{**rest, "resource": []}]})).decode()
     for resource in resources:
-        parameters = [f"{each.pop('name')}:{each.pop('type')}{each or ''}" for each in resource.pop("searchParam")]
-        yield f"\n{json.encode(resource).decode()}\n  {' '.join(parameters)}"
+        parameters = [
+            f"{each['name']}:{each['type']}({each['documentation'].removeprefix('Modifiers: ').rstrip('.')})"
+            for each in resource.pop("searchParam")
+        ]
+        ways = [f"{name}: {' '.join(resource.pop(name, ()))}" for name in ("searchInclude", "searchRevInclude")]
+        told = "\n  ".join([json.encode(resource).decode(), *ways, " ".join(parameters)])
+        yield f"\n{told}"
 
 
 def test_r_fhir_001_what_the_server_says_of_itself_is_kept() -> None:

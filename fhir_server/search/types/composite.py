@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/search.html#composite
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import tzinfo
 from typing import NamedTuple
 
 from fhir_server.kernel.errors import InvalidRequestError
@@ -20,6 +21,9 @@ class CompositeValue(NamedTuple):
 
     def keywords(self) -> Sequence[str]:
         return ()
+
+    def rank(self, zone: tzinfo | None = None) -> str | None:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

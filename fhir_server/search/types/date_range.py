@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/search.html#combining
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from fhir_server.search.types import bounds
 from fhir_server.search.types.date import MOST_DAYS, DateIs, begins, breadth, covered
@@ -18,6 +19,7 @@ class DateRange:
 
     low: int
     high: int
+    zone: tzinfo | None = None
 
     @property
     def breadth(self) -> int:
@@ -26,8 +28,8 @@ class DateRange:
     def cover(self, most: int = MOST_KEYWORDS) -> Cover:
         """It begins inside, or began before and ends later."""
         most = min(most, MOST_DAYS)
-        inside = begins(self.low, self.high - 1, most // 2)
-        across = bounds.crosses(covered(self.low, None, most // 2 - 1))
+        inside = begins(self.low, self.high - 1, most // 2, self.zone)
+        across = bounds.crosses(covered(self.low, None, most // 2 - 1, self.zone))
         return () if inside is None or across is None else ((*inside, *across),)
 
 
@@ -36,7 +38,8 @@ def date_range(asked: Iterable[DateIs]) -> DateRange | None:
     predicates = tuple(asked)
     low = max((low for each in predicates if (low := _ends_after(each)) is not None), default=None)
     high = min((high for each in predicates if (high := _begins_before(each)) is not None), default=None)
-    return None if low is None or high is None else DateRange(low, high)
+    zone = next((each.zone for each in predicates if each.zone is not None), None)
+    return None if low is None or high is None else DateRange(low, high, zone)
 
 
 def _ends_after(asked: DateIs) -> int | None:

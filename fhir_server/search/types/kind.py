@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/search.html#ptypes
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import Any, Protocol, TypeAlias
 
 Cover: TypeAlias = tuple[tuple[str, ...], ...]
@@ -19,6 +20,13 @@ class Value(Protocol):
 
     def keywords(self) -> Sequence[str]:
         """What is turned into tokens and stored. Never shown, logged or stored as text."""
+        ...
+
+    def rank(self, zone: tzinfo | None = None) -> str | None:
+        """Its place among others, as a text with the same order; None where there is none.
+
+        `zone`: where a date without a time zone is meant.
+        """
         ...
 
 
@@ -48,8 +56,8 @@ class Asked:
     """One alternative of a query parameter as the client wrote it, escapes and all, and what is known of the parameter.
 
     `types` are the FHIR types that its values are taken from, `targets` the resource types that a reference may name,
-    `base` is this server's own address, which makes an absolute reference a local one. `parts`: how each part of a
-    composite is parsed.
+    `base` is this server's own address, which makes an absolute reference a local one. `zone` is where a date without a
+    time zone is meant; None for UTC. `parts`: how each part of a composite is parsed.
     """
 
     parameter: str
@@ -58,6 +66,7 @@ class Asked:
     types: frozenset[str] = frozenset()
     targets: tuple[str, ...] = ()
     base: str = ""
+    zone: tzinfo | None = None
     parts: "tuple[tuple[Callable[[Asked], Predicate], Asked], ...]" = ()
 
 
@@ -66,14 +75,19 @@ class Kind:
     """One of FHIR's kinds of search parameter.
 
     `reader(type, owner)`: how values are taken from an item of `type` that was found in an `owner`; None where that
-    type cannot be searched so. `modifiers`: those that `parse` understands. `negatable`: `:not` makes sense.
+    type cannot be searched so. `modifiers`: those that `parse` understands, each with the FHIR types of which a
+    parameter needs one to have it; with none it always has. `negatable`: `:not` makes sense.
     """
 
     name: str
     reader: Callable[[str, str], Reader | None]
     parse: Callable[[Asked], Predicate]
-    modifiers: frozenset[str] = field(default=frozenset())
+    modifiers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     negatable: bool = False
+
+
+ANY_TYPE: frozenset[str] = frozenset()
+"""A modifier that does not depend on the types of the values."""
 
 
 def by_type(readers: Mapping[str, Reader]) -> Callable[[str, str], Reader | None]:

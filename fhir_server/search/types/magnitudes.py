@@ -7,6 +7,7 @@ every doubling, from 2^-64 to 2^62: a step is at most 0.4 % wide, what is larger
 import math
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from itertools import islice
 
 _ZERO = 0x8000
@@ -16,9 +17,9 @@ _STEPS = 256
 _SMALLEST = 64
 
 
-def step(number: Decimal) -> int:
+def step(number: Decimal | Fraction) -> int:
     """Which step a number falls on; a larger number never on a lower one."""
-    value = float(number)
+    value = _float(number)
     if value == 0:
         return _ZERO
     if math.isinf(value):
@@ -30,12 +31,20 @@ def step(number: Decimal) -> int:
     return _ZERO + away if value > 0 else _ZERO - away
 
 
+def _float(number: Decimal | Fraction) -> float:
+    """Rounded to the nearest, which keeps the order; a fraction beyond all floats is infinite like a decimal."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
 def keywords(number: Decimal) -> Sequence[str]:
     digits = f"{step(number):04x}"
     return digits[:1], digits[:2], digits[:3], digits
 
 
-def cover(first: Decimal | None, last: Decimal | None, most: int) -> tuple[str, ...] | None:
+def cover(first: Decimal | Fraction | None, last: Decimal | Fraction | None, most: int) -> tuple[str, ...] | None:
     """Keywords of which every number from `first` to `last` has at least one; None stands for no bound.
 
     The finest cover that needs no more than `most`; None when even the coarsest needs more.

@@ -6,14 +6,17 @@ https://hl7.org/fhir/R4/search.html#number
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from decimal import Context, Decimal
-from typing import NamedTuple
+from fractions import Fraction
+from typing import NamedTuple, TypeAlias
 
 from fhir_server.kernel.errors import InvalidRequestError
 from fhir_server.kernel.json import Json
-from fhir_server.search.types import bounds, magnitudes
+from fhir_server.search.types import bounds, magnitudes, ranks
 from fhir_server.search.types.escapes import unescape
 from fhir_server.search.types.kind import MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Value, by_type
+from fhir_server.search.types.units import Unit
 
 _WRITTEN = re.compile(
     r"(?P<prefix>eq|ne|gt|lt|ge|le|sa|eb|ap)?(?P<number>[+-]?[0-9]{1,100}(?:\.[0-9]{1,100})?(?:[eE][+-]?[0-9]{1,3})?)",
@@ -26,6 +29,9 @@ _EXACT = Context(prec=2_500)
 
 _MOST_KEYWORDS = 100
 _LOWEST, _HIGHEST = Decimal("-Infinity"), Decimal("Infinity")
+
+Exact: TypeAlias = Decimal | Fraction
+"""A Fraction where a number was converted to another unit; Python compares the two exactly."""
 
 
 class NumberValue(NamedTuple):
@@ -40,14 +46,21 @@ class NumberValue(NamedTuple):
             return lower
         return bounds.keywords(lower, None if self.high == _HIGHEST else magnitudes.keywords(self.high))
 
+    def rank(self, zone: tzinfo | None = None) -> str | None:
+        return ranks.decimal(self.low)
+
 
 @dataclass(frozen=True, slots=True)
 class NumberIs:
-    """A prefix, the number as written, and half of its last digit: what `eq`, `ne` allow on either side."""
+    """A prefix and the number as written.
+
+    On either side of it `eq` and `ne` allow `margin`, half of its last digit, and `ap` allows `around`, a tenth of it.
+    """
 
     prefix: str
-    number: Decimal
-    margin: Decimal
+    number: Exact
+    margin: Exact
+    around: Exact
 
     @property
     def breadth(self) -> int:
@@ -56,22 +69,25 @@ class NumberIs:
     def matches(self, value: Value) -> bool:
         return isinstance(value, NumberValue) and _HOLDS[self.prefix](self, value)
 
-    def about(self) -> tuple[Decimal, Decimal]:
-        """`ap`: a tenth more or less."""
-        return self._around(_EXACT.scaleb(_EXACT.abs(self.number), -1))
+    def within(self, margin: Exact) -> tuple[Exact, Exact]:
+        """So much less and so much more."""
+        if isinstance(self.number, Decimal) and isinstance(margin, Decimal):
+            return _EXACT.subtract(self.number, margin), _EXACT.add(self.number, margin)
+        return Fraction(self.number) - Fraction(margin), Fraction(self.number) + Fraction(margin)
 
-    def rounded(self) -> tuple[Decimal, Decimal]:
-        """`eq`: whatever rounds to the number as it was written."""
-        return self._around(self.margin)
-
-    def _around(self, distance: Decimal) -> tuple[Decimal, Decimal]:
-        return _EXACT.subtract(self.number, distance), _EXACT.add(self.number, distance)
+    def scaled(self, unit: Unit, other: Unit) -> "NumberIs":
+        """The same written in another unit of the same dimension."""
+        if unit is other:
+            return self
+        ratio = unit.factor / other.factor
+        number = other.own(unit.normal(self.number))
+        return NumberIs(self.prefix, number, Fraction(self.margin) * ratio, Fraction(self.around) * ratio)
 
     def cover(self, most: int = MOST_KEYWORDS) -> Cover:
         most = min(most, _MOST_KEYWORDS)
         match self.prefix:
             case "eq":
-                groups = [_begins(*self.rounded(), most)]
+                groups = [_begins(*self.within(self.margin), most)]
             case "gt" | "ge":
                 groups = [_ends(self.number, None, most)]
             case "lt" | "le":
@@ -81,25 +97,30 @@ class NumberIs:
             case "eb":
                 groups = [_ends(None, self.number, most)]
             case "ap":
-                low, high = self.about()
+                low, high = self.within(self.around)
                 groups = [_begins(None, high, most), _ends(low, None, most)]
             case _:
                 groups = []
         return tuple(group for group in groups if group is not None)
 
 
-def _begins(first: Decimal | None, last: Decimal | None, most: int) -> tuple[str, ...] | None:
+def _begins(first: Exact | None, last: Exact | None, most: int) -> tuple[str, ...] | None:
     return bounds.begins(magnitudes.cover(first, last, most - (first is None)), openly=first is None)
 
 
-def _ends(first: Decimal | None, last: Decimal | None, most: int) -> tuple[str, ...] | None:
+def _ends(first: Exact | None, last: Exact | None, most: int) -> tuple[str, ...] | None:
     return bounds.ends(magnitudes.cover(first, last, (most - (last is None)) // 2), openly=last is None)
 
 
 def _inside(asked: NumberIs, value: NumberValue) -> bool:
     """R4 excludes the upper end of what rounds to a number."""
-    least, above = asked.rounded()
-    return least <= value.low and value.high < above
+    low, high = asked.within(asked.margin)
+    return value.low >= low and value.high < high
+
+
+def _about(asked: NumberIs, value: NumberValue) -> bool:
+    low, high = asked.within(asked.around)
+    return value.low <= high and value.high >= low
 
 
 _HOLDS: Mapping[str, Callable[[NumberIs, NumberValue], bool]] = {
@@ -111,7 +132,7 @@ _HOLDS: Mapping[str, Callable[[NumberIs, NumberValue], bool]] = {
     "le": lambda asked, value: value.low <= asked.number,
     "sa": lambda asked, value: value.low > asked.number,
     "eb": lambda asked, value: value.high < asked.number,
-    "ap": lambda asked, value: value.low <= asked.about()[1] and value.high >= asked.about()[0],
+    "ap": _about,
 }
 
 
@@ -129,7 +150,7 @@ def predicate(parameter: str, text: str) -> NumberIs:
     number = Decimal(written["number"])
     exponent = number.as_tuple().exponent
     margin = Decimal(5).scaleb(exponent - 1) if isinstance(exponent, int) else Decimal(0)
-    return NumberIs(written["prefix"] or "eq", number, margin)
+    return NumberIs(written["prefix"] or "eq", number, margin, _EXACT.scaleb(_EXACT.abs(number), -1))
 
 
 def decimal(item: object) -> Decimal | None:

@@ -6,15 +6,17 @@ https://hl7.org/fhir/R4/search.html#string
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from functools import lru_cache, partial
 from itertools import islice
 from typing import NamedTuple
 
 from fhir_server.kernel.errors import InvalidRequestError
 from fhir_server.kernel.json import Json
+from fhir_server.search.types import ranks
 from fhir_server.search.types.escapes import unescape
 from fhir_server.search.types.folding import fold
-from fhir_server.search.types.kind import MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Reader, Value
+from fhir_server.search.types.kind import ANY_TYPE, MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Reader, Value
 
 _PREFIXES = (6, 4, 3, 2)
 _WORD = re.compile(r"[\s\-]+")
@@ -37,6 +39,9 @@ class StringValue(NamedTuple):
         for start in self.starts:
             found.extend([start[:length] for length in _PREFIXES if len(start) >= length])
         return found
+
+    def rank(self, zone: tzinfo | None = None) -> str | None:
+        return ranks.text(self.starts[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,4 +153,4 @@ def _reader(type_name: str, owner: str) -> Reader | None:
     return _name if owner == "HumanName" else _plain
 
 
-STRING = Kind("string", _reader, parse, frozenset({"exact", "contains"}))
+STRING = Kind("string", _reader, parse, {"exact": ANY_TYPE, "contains": ANY_TYPE})

@@ -22,8 +22,8 @@ _PAGE = ("_count", "100")
 class EngineHandOver:
     """`actor` is who the log says did it."""
 
-    def __init__(self, engine: Engine, actor: Principal, clock: Clock, base: str) -> None:
-        self._engine, self._actor, self._clock, self._base = engine, actor, clock, base
+    def __init__(self, engine: Engine, actor: Principal, clock: Clock) -> None:
+        self._engine, self._actor, self._clock = engine, actor, clock
 
     async def hand_over(self, from_: str, to: str) -> HandedOver:
         """A fault leaves the rest with whoever had it; done again, only that is looked at."""
@@ -33,7 +33,7 @@ class EngineHandOver:
 
     async def _all(self, type: str, parameter: str, from_: str, edit: Callable[[Json], Json | None]) -> int:
         """The matches are found before any is changed: a changed one leaves the search."""
-        query = parse(type, [(parameter, from_), _PAGE], base=self._base)
+        query = parse(type, [(parameter, from_), _PAGE], self._engine.language)
         found: list[Stored] = []
         after: Position | None = None
         while True:

@@ -1,19 +1,23 @@
 """Whatever matches has at least one keyword of every group: a token is a necessary condition, for every kind."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_server.kernel.json import Json
+from fhir_server.search.language import Language
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
 from fhir_server.search.types.escapes import escape
+from fhir_server.search.types.units import UCUM, UNITS
 from tests.unit.search.asking import BASE, candidate, indexed, observation, patient
 
+ZONES = st.sampled_from([None, *map(ZoneInfo, ("Australia/Sydney", "America/Havana", "Pacific/Apia", "Europe/Paris"))])
 PREFIXES = st.sampled_from(["", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"])
 WORDS = st.text(alphabet="abcdeéßøİ\N{LATIN SMALL LETTER DOTLESS I}Ł' -", min_size=1, max_size=9)
 CODES = st.sampled_from(["a", "A", "b", "urn:x", "1-2", "+331"])
@@ -43,26 +47,26 @@ def periods(draw: st.DrawFn) -> Json:
     return dict(zip(names, sorted(draw(moments()) for _ in names), strict=True))
 
 
-def check(resource: Json, pairs: Sequence[tuple[str, str]]) -> None:
-    query = parse(resource["resourceType"], pairs, base=BASE)
+def check(resource: Json, pairs: Sequence[tuple[str, str]], zone: tzinfo | None = None) -> None:
+    query = parse(resource["resourceType"], pairs, Language(BASE, zone))
 
     assert indexed(query, resource) or not matches(query, candidate(resource))
 
 
 @often
-@given(moments(), st.lists(st.tuples(PREFIXES, moments()), min_size=1, max_size=3))
-def test_dates(stored: str, asked: list[tuple[str, str]]) -> None:
+@given(moments(), st.lists(st.tuples(PREFIXES, moments()), min_size=1, max_size=3), ZONES)
+def test_dates(stored: str, asked: list[tuple[str, str]], zone: tzinfo | None) -> None:
     pairs = [("date", prefix + moment) for prefix, moment in asked]
 
-    check(observation(effectiveDateTime=stored), pairs)
-    check(observation(effectiveDateTime=stored), [("date", ",".join(value for _, value in pairs))])
-    check(patient(birthDate=stored[:10]), [("birthdate", value) for _, value in pairs])
+    check(observation(effectiveDateTime=stored), pairs, zone)
+    check(observation(effectiveDateTime=stored), [("date", ",".join(value for _, value in pairs))], zone)
+    check(patient(birthDate=stored[:10]), [("birthdate", value) for _, value in pairs], zone)
 
 
 @often
-@given(periods(), st.lists(st.tuples(PREFIXES, moments()), min_size=1, max_size=3))
-def test_periods(stored: Json, asked: list[tuple[str, str]]) -> None:
-    check(observation(effectivePeriod=stored), [("date", prefix + moment) for prefix, moment in asked])
+@given(periods(), st.lists(st.tuples(PREFIXES, moments()), min_size=1, max_size=3), ZONES)
+def test_periods(stored: Json, asked: list[tuple[str, str]], zone: tzinfo | None) -> None:
+    check(observation(effectivePeriod=stored), [("date", prefix + moment) for prefix, moment in asked], zone)
 
 
 @often
@@ -93,6 +97,9 @@ def test_names(stored: list[tuple[str, str]], other: str, parameter: str, length
 def test_tokens(stored: list[tuple[str, str]], modifier: str, system: str, code: str) -> None:
     codings = [{"system": each, "code": value} if each else {"code": value} for each, value in stored]
     identifiers = [{"system": each, "value": value} if each else {"value": value} for each, value in stored]
+    kind = {"coding": [{"system": system, "code": code}]}
+    typed = {"resourceType": "Observation", "id": "o", "identifier": [{**each, "type": kind} for each in identifiers]}
+    check(typed, [("identifier:of-type", f"{system or 'urn:s'}|{code}|{value}") for _, value in stored])
     forms = [code, f"{system}|{code}", *([f"{system}|"] if system else []), f"{code},{system}|{code}"]
     resource = observation(code={"coding": codings}, identifier=identifiers, status=stored[0][1] if stored else "final")
 
@@ -129,7 +136,7 @@ NUMBERS = st.one_of(
 
 
 def as_asked(number: Decimal) -> str:
-    return f"{number:.9f}" if abs(number) < 10**9 else f"{number:E}"
+    return f"{number:.9f}" if abs(number) < 10**9 else f"{number:.9E}"
 
 
 @often
@@ -155,3 +162,34 @@ def test_ranges(low: Decimal, high: Decimal, prefix: str, asked: Decimal) -> Non
 
     for present in (bounds, {"low": bounds["low"]}, {"high": bounds["high"]}):
         check({"resourceType": "Condition", "onsetRange": present}, [("onset-age", prefix + as_asked(asked))])
+
+
+PLACES = st.lists(st.sampled_from(["a", "bc", "", "d"]), max_size=11).map("/".join)
+
+
+@often
+@given(
+    st.sampled_from(["http://x/", "http://x", "urn:x/", "x:"]), PLACES, st.sampled_from(["http://x/", "urn:x/"]), PLACES
+)
+def test_uris(base: str, stored: str, asked_base: str, asked: str) -> None:
+    resource = {"resourceType": "ValueSet", "id": "v", "url": base + stored, "meta": {"profile": [base + stored]}}
+
+    for parameter in ("url", "_profile"):
+        for modifier in ("", ":above", ":below"):
+            check(resource, [(parameter + modifier, asked_base + asked)])
+            check(resource, [(parameter + modifier, (base + stored)[: len(asked_base + asked)])])
+
+
+MASSES = st.sampled_from(["kg", "g", "mg", "[lb_av]", "[oz_av]", "ug"])
+WARMTHS = st.sampled_from(["Cel", "K", "[degF]"])
+
+
+@often
+@given(NUMBERS, st.one_of(st.tuples(MASSES, MASSES), st.tuples(WARMTHS, WARMTHS)), PREFIXES, NUMBERS)
+def test_units(stored: Decimal, units: tuple[str, str], prefix: str, asked: Decimal) -> None:
+    written, wanted = units
+    resource = observation(valueQuantity={"value": stored, "system": UCUM, "code": written})
+    near = UNITS[wanted].own(UNITS[written].normal(stored))
+
+    for number in (asked, Decimal(near.numerator) / Decimal(near.denominator)):
+        check(resource, [("value-quantity", f"{prefix}{as_asked(number)}|{UCUM}|{wanted}")])

@@ -14,7 +14,7 @@ from fhir_server.search.types.number import NumberValue
 from fhir_server.search.types.quantity import QuantityValue
 from fhir_server.search.types.reference import ReferenceValue
 from fhir_server.search.types.string import StringValue
-from fhir_server.search.types.token import TokenValue
+from fhir_server.search.types.token_values import TokenValue
 from fhir_server.search.types.uri import UriValue
 from tests.unit.search.asking import candidate, within
 from tests.unit.search.samples import published

@@ -14,10 +14,12 @@ from fhir_server.engine.courtesy import Courtesy
 from fhir_server.engine.drafts import Drafts
 from fhir_server.engine.existence import Existence
 from fhir_server.engine.interactions import Engine
+from fhir_server.engine.limits import Limits
 from fhir_server.engine.pipeline import Pipeline, Step
 from fhir_server.engine.transaction import Transactions
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
+from fhir_server.search.language import Language
 from fhir_server.smart.access import may_name
 from tests.fakes.clinic import BASE, FakeClinic
 from tests.fakes.clock import NOW
@@ -42,7 +44,11 @@ class Running:
 
 
 def running(
-    *steps: Step, most_candidates: int = 2000, most_entries: int = 50, refuse_missing: bool | None = None
+    *steps: Step,
+    most_candidates: int = 2000,
+    most_entries: int = 50,
+    limits: Limits | None = None,
+    refuse_missing: bool | None = None,
 ) -> Running:
     """With `refuse_missing` given, what a write refers to is looked up as it is in a clinic."""
     clinic = FakeClinic()
@@ -56,10 +62,17 @@ def running(
         return f"id{next(numbers)}"
 
     drafts = Drafts(clinic.resources, pipeline, new_id, BASE)
-    engine = Engine(clinic.resources, pipeline, drafts, most_candidates, Courtesy(patience=0.05))
-    planning = Planning(engine, new_id, clinic.clock, BASE, delete_several=False)
-    batches = Batches(engine, Conditional(engine, delete_several=False), most_entries, BASE)
-    bundles = Bundles(engine, Transactions(engine, planning, most_entries, BASE), batches)
+    engine = Engine(
+        clinic.resources,
+        pipeline,
+        drafts,
+        Language(BASE),
+        limits or Limits(most_candidates),
+        Courtesy(patience=0.05),
+    )
+    planning = Planning(engine, new_id, clinic.clock, delete_several=False)
+    batches = Batches(engine, Conditional(engine, delete_several=False), most_entries)
+    bundles = Bundles(engine, Transactions(engine, planning, most_entries), batches)
     return Running(clinic, engine, drafts, bundles)
 
 

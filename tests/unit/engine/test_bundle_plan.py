@@ -10,7 +10,6 @@ from fhir_server.engine.bundle_plan import Planned, Planning
 from fhir_server.engine.call import Interaction
 from fhir_server.kernel.errors import ConflictError, FhirError, InvalidRequestError, VersionConflictError
 from fhir_server.kernel.identity import ResourceKey
-from tests.fakes.clinic import BASE
 from tests.unit.engine.calls import Running, call, patient, running
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +21,7 @@ URN = "urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a"
 
 def planning(at: Running, *, several: bool = False) -> Planning:
     numbers = count(1)
-    return Planning(at.engine, lambda: f"new{next(numbers)}", at.clinic.clock, BASE, delete_several=several)
+    return Planning(at.engine, lambda: f"new{next(numbers)}", at.clinic.clock, delete_several=several)
 
 
 async def planned(at: Running, *entries: Entry) -> Sequence[Planned]:

@@ -1,9 +1,12 @@
 """The interactions on a clinic in memory: what they answer, and that nothing of them goes unrecorded."""
 
+import asyncio
+
 import pytest
 
 from fhir_server.engine.call import Call, Interaction
 from fhir_server.engine.change import Change, ConsentBasis
+from fhir_server.engine.limits import Limits
 from fhir_server.engine.pipeline import Pipeline, Result, Step
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import (
@@ -289,7 +292,7 @@ async def test_an_exact_total_is_counted_up_to_a_bound() -> None:
     assert (len(accurate.matches), accurate.total) == (1, 3)
 
     await at.engine.create(call(CREATE), patient())
-    for pairs in ([("_summary", "count")], [("_total", "accurate")]):
+    for pairs in ([("_summary", "count")], [("_total", "accurate"), ("_count", "1")], [("_sort", "name")]):
         with pytest.raises(TooCostlyError):
             await at.engine.search(call(SEARCH), parse("Patient", pairs))
 
@@ -337,3 +340,18 @@ async def test_a_pipeline_stops_disclosing_at_the_first_step_that_hides() -> Non
 
     assert await Pipeline((Blind(), Fault())).disclose(call(READ), stored) is None
     await Pipeline((Step(),)).conclude(call(READ), Result())
+
+
+async def test_a_search_that_takes_too_long_is_refused_and_recorded() -> None:
+    class Slow(Step):
+        async def disclose(self, call: Call, stored: Stored) -> Stored | None:
+            await asyncio.sleep(60)
+            return stored
+
+    at = running(Slow(), limits=Limits(seconds=0.05))
+    await at.engine.create(call(CREATE), patient())
+
+    with pytest.raises(TooCostlyError):
+        await at.engine.search(call(SEARCH), parse("Patient", []))
+
+    assert at.outcomes()[-1] == ("search-type", "4")

@@ -5,12 +5,14 @@ from typing import Any
 
 from fhir_server.kernel.json import Json
 from fhir_server.search.extract import index_keywords
+from fhir_server.search.language import Language
 from fhir_server.search.match import Candidate, matches
 from fhir_server.search.parse import parse
 from fhir_server.search.plan import Group, plan
 from fhir_server.search.tree import Query
 
 BASE = "https://clinic.example/fhir"
+PLAIN = Language(BASE)
 CHANGED = datetime(2024, 5, 1, 9, 26, 53, 589_793, tzinfo=UTC)
 
 
@@ -26,12 +28,12 @@ def candidate(resource: Json, *access: str) -> Candidate:
     return Candidate(resource["resourceType"], resource.get("id", "x"), CHANGED, frozenset(access), resource)
 
 
-def finds(resource: Json, *asked: str, access: tuple[str, ...] = ()) -> bool:
+def finds(resource: Json, *asked: str, access: tuple[str, ...] = (), language: Language = PLAIN) -> bool:
     """Whether `code=value` pairs find the resource. What matches has to be in the index too, or the test fails."""
     query = parse(
         resource["resourceType"],
         [(name, value) for name, _, value in (each.partition("=") for each in asked)],
-        base=BASE,
+        language,
     )
     found = matches(query, candidate(resource, *access))
     if found:

@@ -1,10 +1,15 @@
 """R4 search, date: what is asked and what is stored are stretches of time."""
 
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from fhir_server.kernel.errors import InvalidRequestError
+from fhir_server.search.language import Language
+from fhir_server.search.parse import parse
+from fhir_server.search.plan import plan
 from fhir_server.search.types.moment import stretch
-from tests.unit.search.asking import finds, observation, patient
+from tests.unit.search.asking import BASE, finds, observation, patient
 
 
 def day(text: str, asked: str) -> bool:
@@ -197,3 +202,51 @@ def test_a_stretch_is_as_long_as_its_precision() -> None:
     lengths = {text: found.high - found.low for text in ("2012", "2012-02", "2012-02-29") if (found := stretch(text))}
 
     assert lengths == {"2012": 366 * 86_400_000_000, "2012-02": 29 * 86_400_000_000, "2012-02-29": 86_400_000_000}
+
+
+SYDNEY = Language(BASE, ZoneInfo("Australia/Sydney"))
+
+
+def in_sydney(stored: str, *asked: str) -> bool:
+    return finds(observation(effectiveDateTime=stored), *(f"date={each}" for each in asked), language=SYDNEY)
+
+
+def test_r_fhir_049_a_day_is_the_clinics_own() -> None:
+    morning = "2024-05-01T08:30:00+10:00"
+
+    assert in_sydney(morning, "2024-05-01", "ge2024-05-01", "le2024-05-01", "2024-05-01T08:30", "2024-04-30T22:30:00Z")
+    assert not in_sydney(morning, "2024-04-30")
+    assert at(morning, "2024-04-30"), "without a time zone set, days are those of UTC"
+
+
+def test_r_fhir_049_what_is_stored_without_a_zone_is_meant_there_too() -> None:
+    assert in_sydney("2024-05-01", "2024-05-01", "ge2024-04-30T14:00:00Z", "lt2024-05-01T00:00:00Z")
+    assert not in_sydney("2024-05-01", "2024-04-30", "2024-05-02")
+    assert in_sydney("2024-05", "2024-05", "eb2024-05-31T14:00:00Z")
+    assert not in_sydney("2024-05-01", "sa2024-04-30T14:00:01Z")
+    period = observation(effectivePeriod={"start": "2024-05-01", "end": "2024-05-02T12:00:00Z"})
+    assert finds(period, "date=ge2024-04-30T14:00:00Z", "date=lt2024-04-30T14:00:01Z", language=SYDNEY)
+    assert not finds(period, "date=lt2024-04-30T14:00:00Z", language=SYDNEY)
+
+
+def test_a_birth_date_has_no_zone_to_be_shifted_by() -> None:
+    born = patient(birthDate="1980-05-01")
+
+    assert finds(born, "birthdate=1980-05-01", "birthdate=ge1980-05-01", "birthdate=le1980-05-01", language=SYDNEY)
+    assert not finds(born, "birthdate=lt1980-05-01", language=SYDNEY)
+    assert finds(born, "birthdate=gt1980-04-30T13:00:00Z", language=SYDNEY)
+    parsed = parse("Patient", [("birthdate", "1980-05-01")], SYDNEY)
+    assert [len(group.any_of) for group in plan(parsed)] == [1], "one day is one keyword"
+
+
+def test_the_hour_that_clocks_show_twice_is_the_first_one() -> None:
+    twice = "2024-04-07T02:30:00"
+
+    assert in_sydney(twice, "2024-04-07T02:30:00+11:00", "2024-04-07T02:30")
+    assert not in_sydney(twice, "2024-04-07T02:30:00+10:00")
+    assert in_sydney("2024-10-06T02:30:00", "2024-10-06"), "an hour that clocks skip lies somewhere in its day"
+
+
+@pytest.mark.parametrize("text", ["0001", "9999", "9999-12-31T23:59:59", "0001-01-01T00:00:00"])
+def test_the_ends_of_the_calendar_have_no_other_zone(text: str) -> None:
+    assert in_sydney(text, text)

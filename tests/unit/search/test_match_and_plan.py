@@ -78,6 +78,12 @@ def test_r_fhir_054_id_tag_and_change() -> None:
     assert not finds(patient(id="Ab"), "_id=ab"), "ids are case-sensitive"
 
 
+def test_all_but_some_ids_is_decided_on_the_address() -> None:
+    assert finds(ADA, "_id:not=6,8")
+    assert not finds(ADA, "_id:not=7")
+    assert address(parsed("Patient", "_id:not=7")).ids is None
+
+
 def test_r_fhir_062_missing_and_present() -> None:
     assert finds(ADA, "birthdate:missing=true", "gender:missing=false")
     assert not finds(ADA, "gender:missing=true")
@@ -111,6 +117,21 @@ def test_what_the_index_cannot_say_leaves_the_type() -> None:
     assert sought("Patient", "gender=male,female", "family:contains=x") == [
         {"Patient.gender male", "Patient.gender female"}
     ]
+
+
+def test_a_compartment_is_looked_up_by_its_keyword_or_by_the_references_into_it() -> None:
+    def inside(type_name: str, compartment: str) -> list[set[str]]:
+        query = Query(type_name).must(Mandate(InCompartment(compartment), "smart.compartment"))
+        return [{f"{name} {keyword}".strip() for name, keyword in group.any_of} for group in plan(query)]
+
+    assert inside("Observation", "Patient/7") == [{"Observation._compartment Patient/7"}]
+    assert inside("Observation", "Encounter/9") == [{"Observation.encounter Encounter/9"}]
+    assert inside("Encounter", "Practitioner/3") == [{"Encounter.participant Practitioner/3"}], (
+        "practitioner is served by participant"
+    )
+    assert inside("Encounter", "Encounter/9") == [{"Encounter._type"}], "found by its id"
+    own = Query("Encounter").must(Mandate(InCompartment("Encounter/9"), "smart.compartment"))
+    assert address(own).ids == frozenset({"9"})
 
 
 def test_a_day_in_the_calendar_is_one_narrow_look_up() -> None:

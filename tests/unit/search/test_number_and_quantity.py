@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fhir_server.kernel.errors import InvalidRequestError
+from fhir_server.search.types.units import ALIKE, UNITS
 from tests.unit.search.asking import finds, observation
 
 UCUM = "http://unitsofmeasure.org"
@@ -154,3 +155,41 @@ def test_money_is_a_quantity_in_its_currency() -> None:
     assert finds(invoice, "totalnet=10.50||EUR", "totalnet=gt10|urn:iso:std:iso:4217|EUR")
     assert not finds(invoice, "totalnet=10.50||USD")
     assert finds({**invoice, "totalNet": {"currency": "EUR"}}, "totalnet:missing=true")
+
+
+def measured(value: str, code: str, *asked: str, system: str = UCUM) -> bool:
+    quantity = {"value": Decimal(value), "system": system, "code": code, "unit": code}
+    return finds(observation(valueQuantity=quantity), *(f"value-quantity={each}" for each in asked))
+
+
+def test_r_fhir_053_units_of_one_dimension_are_converted_exactly() -> None:
+    assert measured("185", "[lb_av]", f"83.9|{UCUM}|kg", f"gt83.914|{UCUM}|kg", f"lt83.915|{UCUM}|kg")
+    assert measured("5.4", "mg/dL", f"0.054|{UCUM}|g/L", f"54|{UCUM}|mg/L")
+    assert not measured("5.4", "mg/dL", f"0.55|{UCUM}|g/L")
+    assert measured("98.6", "[degF]", f"37.0|{UCUM}|Cel", f"ge37|{UCUM}|Cel", f"le37|{UCUM}|Cel")
+    assert measured("310.15", "K", f"98.60|{UCUM}|[degF]")
+    assert measured("72", "/min", f"1.2|{UCUM}|Hz")
+    assert not measured("98.6", "[degF]", f"gt37|{UCUM}|Cel")
+
+
+def test_r_fhir_053_the_digits_asked_for_say_how_exactly() -> None:
+    assert measured("1.54", "m", f"154|{UCUM}|cm", f"1.5|{UCUM}|m")
+    assert not measured("1.54", "m", f"1540|{UCUM}|mm", f"1541|{UCUM}|mm")
+    assert measured("1", "kg", f"ap950|{UCUM}|g")
+    assert not measured("1", "kg", f"ap800|{UCUM}|g")
+
+
+def test_units_of_other_dimensions_or_without_a_system_are_compared_as_written() -> None:
+    assert not measured("1", "kg", f"1000|{UCUM}|mL")
+    assert not measured("1", "kg", "1000||g")
+    assert not measured("1", "kg", f"1000|{UCUM}|g", system="urn:units")
+    assert measured("7", "{spots}", f"7|{UCUM}|{{spots}}")
+    assert not measured("7", "{spots}", f"7|{UCUM}|{{lesions}}")
+
+
+def test_every_unit_is_written_once_and_converts_back() -> None:
+    for dimension, units in ALIKE.items():
+        assert units[0].factor == 1 or dimension == "mass", dimension
+        for unit in units:
+            assert UNITS[unit.code] is unit
+            assert unit.own(unit.normal(Decimal("1.5"))) == Decimal("1.5")

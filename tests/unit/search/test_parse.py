@@ -4,8 +4,8 @@ import pytest
 
 from fhir_server.fhir.view import WHOLE, View
 from fhir_server.kernel.errors import InvalidRequestError, TooCostlyError
-from fhir_server.search.parse import MOST_ALTERNATIVES, MOST_CHARACTERS, MOST_PAIRS, parse
-from fhir_server.search.results import Shape
+from fhir_server.search.conditions import MOST_ALTERNATIVES
+from fhir_server.search.parse import MOST_CHARACTERS, MOST_PAIRS, parse
 from fhir_server.search.tree import IdIn, Missing, Query, Sort, ValueIn
 
 
@@ -49,7 +49,7 @@ def test_r_fhir_064_an_operator_is_only_an_unknown_parameter(name: str) -> None:
         "name:text=x",
         "gender:above=x",
         "birthdate:not=2013",
-        "_id:not=x",
+        "_id:missing=true",
         "_lastUpdated:missing=true",
         "name:=x",
         "code:in=x",
@@ -62,29 +62,27 @@ def test_r_fhir_044_an_unsupported_modifier_is_refused_also_to_lenient_clients(a
     assert refusal(type_name, asked, lenient=lenient)[0] == "not-supported"
 
 
+def test_r_fhir_044_a_refused_modifier_comes_with_those_that_there_are() -> None:
+    assert refusal("Patient", "name:text=x")[1].endswith("It has: contains, exact, missing.")
+    assert refusal("Patient", "identifier:in=x")[1].endswith("It has: missing, not, of-type, text.")
+    assert refusal("Patient", "gender:text=x")[1].endswith("It has: missing, not.")
+    assert refusal("Patient", "general-practitioner:in=x")[1].endswith(
+        "It has: Organization, Practitioner, PractitionerRole, above, below, identifier, missing."
+    )
+    assert refusal("Patient", "_lastUpdated:missing=true")[1].endswith("It has: none.")
+
+
 @pytest.mark.parametrize(
     "asked",
     [
-        "general-practitioner.name=x",
-        "general-practitioner:Practitioner.name=x",
-        "_has:Observation:patient:code=x",
-        "_include=Patient:organization",
-        "_include:iterate=Patient:organization",
-        "_revinclude=Provenance:target",
         "_text=x",
         "_content=x",
         "_filter=name eq x",
-        "_sort=name",
-        "_sort=-_id",
     ],
 )
 @pytest.mark.parametrize("lenient", [False, True])
 def test_what_comes_later_is_refused_and_never_ignored(asked: str, *, lenient: bool) -> None:
     assert refusal("Patient", asked, lenient=lenient)[0] == "not-supported"
-
-
-def test_a_special_parameter_is_refused_by_name() -> None:
-    assert refusal("Location", "near=1|2|3") == ("not-supported", "Searching Location by near is not supported.")
 
 
 @pytest.mark.parametrize("asked", ["name=", "name=,", "_count=", "_id=", "birthdate=,,", "gender:not="])
@@ -106,6 +104,14 @@ def test_r_fhir_045_an_empty_value_is_no_criterion(asked: str) -> None:
         "_id=a/b",
         "gender:missing=maybe",
         "_lastUpdated=x",
+        "active=perhaps",
+        "general-practitioner=a b",
+        "general-practitioner=practitioner/7",
+        "link:Patient=Group/7",
+        "identifier:of-type=urn:x|MR",
+        "identifier:of-type=urn:x||12",
+        "identifier:text=-",
+        "_profile=|1",
     ],
 )
 def test_r_fhir_045_a_bad_value_is_refused(asked: str) -> None:
@@ -150,11 +156,10 @@ def test_r_fhir_059_a_search_knows_how_much_is_to_be_shown() -> None:
 @pytest.mark.parametrize("name", ["_include", "_revinclude", "_include:iterate"])
 def test_r_fhir_059_a_narrative_alone_leads_nowhere(name: str) -> None:
     """R4: _summary=text does not go with includes; the other summaries do."""
-    asked = Query("Patient", used=((name, "Patient:organization"),))
+    value = "Observation:subject" if name == "_revinclude" else "Patient:organization"
 
-    assert Shape(view=View(summary="true")).of(asked).view == View(summary="true")
-    with pytest.raises(InvalidRequestError):
-        Shape(view=View(summary="text")).of(asked)
+    assert parsed("Patient", f"{name}={value}", "_summary=true").view == View(summary="true")
+    assert refusal("Patient", f"{name}={value}", "_summary=text")[0] == "invalid"
 
 
 def test_r_fhir_060_the_order_and_the_hint_about_the_total() -> None:
@@ -164,10 +169,33 @@ def test_r_fhir_060_the_order_and_the_hint_about_the_total() -> None:
     assert query.total == "accurate"
 
 
+def test_r_fhir_060_any_parameter_with_an_order_is_a_key() -> None:
+    assert parsed("Patient", "_sort=family,-birthdate").sort == (Sort("family"), Sort("birthdate", descending=True))
+    assert parsed("Patient", "_sort=-_id").sort == (Sort("_id", descending=True),)
+    assert parsed("Patient", "_sort=name,-name").sort == (Sort("name"),), "the first mention counts"
+
+
+@pytest.mark.parametrize("key", ["nmae", "name:exact", "--name", "-", " name", "name,"])
+def test_r_fhir_060_what_has_no_order_is_refused_with_what_has(key: str) -> None:
+    code, diagnostics = refusal("Patient", f"_sort={key}")
+
+    assert code == "invalid"
+    assert diagnostics.endswith("phone, phonetic, telecom.")
+    assert parsed("Patient", f"_sort={key}", lenient=True).ignored == ("_sort",)
+
+
+def test_r_fhir_060_composites_and_distances_have_no_order_and_keys_are_few() -> None:
+    assert refusal("Observation", "_sort=code-value-quantity")[0] == "invalid"
+    assert refusal("Location", "_sort=near")[0] == "invalid"
+    assert refusal("Patient", "_sort=name,given,family,birthdate,gender")[0] == "not-supported"
+
+
 def test_r_fhir_054_ids_are_taken_as_they_are() -> None:
     (only,) = parsed("Patient", "_id=a,B").filters
 
     assert only.condition == IdIn(frozenset({"a", "B"}))
+    (other,) = parsed("Patient", "_id:not=a").filters
+    assert other.condition == IdIn(frozenset({"a"}), negated=True)
 
 
 def test_r_fhir_062_missing_is_a_criterion_of_its_own() -> None:

@@ -87,9 +87,7 @@ def test_a_bar_that_belongs_to_the_code_is_escaped() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "code", [{"coding": "x"}, {"coding": ["x"]}, {"coding": [{"code": 1}]}, {"coding": [{"display": "x"}]}, {}, "x"]
-)
+@pytest.mark.parametrize("code", [{"coding": "x"}, {"coding": ["x"]}, {"coding": [{"code": 1}]}, {}, "x", {"text": 7}])
 def test_what_is_no_coding_is_not_found(code: Json | str) -> None:
     assert not finds(observation(code=code), "code=x")
     assert finds(observation(code=code), "code:missing=true")
@@ -99,3 +97,66 @@ def test_the_living_are_found_too() -> None:
     assert finds(patient(), "deceased=false")
     assert finds(patient(deceasedDateTime="2024-01-01"), "deceased=true", "death-date=2024-01-01")
     assert not finds(patient(deceasedBoolean=False), "deceased=true")
+
+
+def test_a_concept_in_words_alone_has_no_code_and_is_not_missing() -> None:
+    for code in ({"text": "Skin type"}, {"coding": [{"display": "Skin type"}]}):
+        assert finds(observation(code=code), "code:missing=false", "code:not=x", "code:text=skin")
+        assert not finds(observation(code=code), "code=skin type")
+
+
+LASER = observation(
+    code={
+        "coding": [{"system": "urn:p", "code": "L1", "display": "Fractional (CO\u2082) laser resurfacing"}],
+        "text": "R\u00e9surfa\u00e7age du visage",
+    }
+)
+
+
+@pytest.mark.parametrize(
+    "words", ["laser", "LASER RES", "fractional-co2", "resurfacage", "visage", "lase", "du visage"]
+)
+def test_r_fhir_044_text_finds_the_words_beside_a_code(words: str) -> None:
+    assert finds(LASER, f"code:text={words}")
+
+
+@pytest.mark.parametrize("words", ["aser", "laser visage", "L1", "urn"])
+def test_text_begins_at_a_word_and_stays_in_one_text(words: str) -> None:
+    assert not finds(LASER, f"code:text={words}")
+
+
+def test_text_of_an_identifier_is_that_of_its_type() -> None:
+    passport = {"type": {"coding": [{"system": "urn:t", "code": "PPN"}], "text": "Passport number"}, "value": "X1"}
+    tagged = patient(identifier=[passport], meta={"tag": [{"code": "d", "display": "Demo data"}]})
+
+    assert finds(tagged, "identifier:text=passport", "_tag:text=demo")
+    assert not finds(tagged, "identifier:text=x1")
+
+
+NUMBERED = patient(
+    identifier=[
+        {"type": {"coding": [{"system": "urn:t", "code": "MR"}]}, "system": "urn:a", "value": "446053"},
+        {"type": {"coding": [{"system": "urn:t", "code": "DL"}, {"code": "ID"}]}, "value": "Ab-9"},
+        {"type": "MR", "value": "7"},
+    ]
+)
+
+
+def test_r_fhir_044_of_type_finds_an_identifier_by_its_type_and_value() -> None:
+    assert finds(NUMBERED, "identifier:of-type=urn:t|MR|446053")
+    assert finds(NUMBERED, "identifier:of-type=urn:t|dl|ab-9", "identifier:of-type=urn:t|DL|AB-9")
+    assert not finds(NUMBERED, "identifier:of-type=urn:t|MR|Ab-9"), "the type of another identifier"
+    assert not finds(NUMBERED, "identifier:of-type=urn:u|MR|446053")
+    assert not finds(NUMBERED, "identifier:of-type=urn:a|MR|446053"), "the identifier's own system does not count"
+    assert not finds(NUMBERED, "identifier:of-type=urn:t|MR|7")
+
+
+@pytest.mark.parametrize("value", ["MR|446053", "urn:t|MR|", "urn:t|MR|1|2", "|MR|446053"])
+def test_of_type_takes_three_parts(value: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        finds(NUMBERED, f"identifier:of-type={value}")
+
+
+def test_r_fhir_045_a_flag_is_true_or_false() -> None:
+    with pytest.raises(InvalidRequestError):
+        finds(ADA, "active=yes")

@@ -26,6 +26,50 @@ def test_r_fhir_054_a_profile_is_found_with_or_without_its_version() -> None:
     assert not finds(ada, "_profile=http://x.example/")
 
 
+VALUE_SET = {"resourceType": "ValueSet", "id": "v", "url": "http://acme.example/fhir/ValueSet/123"}
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://acme.example/fhir/ValueSet/123", "http://acme.example/fhir/", "http://acme.example"]
+)
+def test_r_fhir_044_below_a_uri_lies_what_goes_on_from_it(uri: str) -> None:
+    assert finds(VALUE_SET, f"url:below={uri}")
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://acme.example/fh", "http://acme.example/fhir/ValueSet/123/4", "http://other.example", "urn:x"]
+)
+def test_below_ends_at_a_slash(uri: str) -> None:
+    assert not finds(VALUE_SET, f"url:below={uri}")
+
+
+def test_r_fhir_044_above_a_uri_lies_what_it_goes_on_from() -> None:
+    assert finds(VALUE_SET, "url:above=http://acme.example/fhir/ValueSet/123/_history/5")
+    assert finds(VALUE_SET, "url:above=http://acme.example/fhir/ValueSet/123")
+    assert finds({**VALUE_SET, "url": "http://acme.example/fhir/"}, "url:above=http://acme.example/fhir/ValueSet/123")
+    assert not finds(VALUE_SET, "url:above=http://acme.example/fhir/ValueSet/1234")
+    assert not finds(VALUE_SET, "url:above=http://acme.example/fhir")
+
+
+def test_profiles_have_a_place_too() -> None:
+    ada = patient(meta={"profile": ["http://x.example/P/q|1.0"], "source": "https://app.example/a/b/c/d/e/f/g/h/i/j#7"})
+
+    assert finds(ada, "_profile:below=http://x.example/P", "_source:below=https://app.example/a")
+    assert finds(ada, "_source:below=https://app.example/a/b/c/d/e/f/g/h/i/")
+    assert not finds(ada, "_source:below=https://app.example/a/b/c/d/e/f/g/h/j")
+
+
+def test_r_fhir_044_a_version_lies_below_a_shorter_one() -> None:
+    def answers(version: str) -> dict[str, str]:
+        return {"resourceType": "QuestionnaireResponse", "id": "r", "questionnaire": f"http://x.example/Q{version}"}
+
+    assert finds(answers("|1.2.1"), "questionnaire:below=http://x.example/Q|1.2", "questionnaire=http://x.example/Q")
+    assert finds(answers("|1.2"), "questionnaire:below=http://x.example/Q|1.2")
+    assert not finds(answers("|1.20"), "questionnaire:below=http://x.example/Q|1.2")
+    assert finds(answers("|1"), "questionnaire:above=http://x.example/Q|1.2")
+    assert not finds(answers(""), "questionnaire:above=http://x.example/Q|1.2")
+
+
 def test_an_empty_uri_is_no_value() -> None:
     assert finds(patient(meta={"profile": [" ", 7]}), "_profile:missing=true")
 

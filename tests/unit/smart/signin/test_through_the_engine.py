@@ -64,7 +64,7 @@ def task(id: str, owner: str, status: str = "requested") -> Json:
 
 
 async def handed_over(at: Running) -> HandedOver:
-    return await EngineHandOver(at.engine, SERVER, at.clinic.clock, BASE).hand_over(ANA, BEN)
+    return await EngineHandOver(at.engine, SERVER, at.clinic.clock).hand_over(ANA, BEN)
 
 
 async def test_care_teams_get_the_other_in_the_same_place(at: Running) -> None:
