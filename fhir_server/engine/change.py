@@ -85,7 +85,7 @@ class Change(NamedTuple):
 
     `resource` is None for a deletion. `previous` is what was read; the commit fails unless it is still current.
     `subjects`: ids of the patients that the resource itself names. `method`: the HTTP verb by which its history tells
-    of it.
+    of it. `author`: who writes it; sealed with the version.
     """
 
     key: ResourceKey
@@ -100,6 +100,7 @@ class Change(NamedTuple):
     blobs: tuple[BlobMove, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
     tasks: tuple[Task, ...] = ()
+    author: str = ""
 
     @property
     def version(self) -> int:
@@ -115,6 +116,9 @@ class Change(NamedTuple):
 
     def with_resource(self, resource: Json) -> "Change":
         return self._replace(resource=resource)
+
+    def written_by(self, author: str) -> "Change":
+        return self._replace(author=author)
 
     def on_condition(self, condition: Condition) -> "Change":
         return self._replace(condition=condition)

@@ -34,6 +34,8 @@ class Stored:
     """`raw` is the store's own form of the row; nobody else looks into it.
 
     `access`: references of the compartments it lies in. `subjects`: ids of the patients it names. `seq` orders rows.
+    `author`: who wrote this version, sealed with it; empty where that is not known. `whole`: what this is a masked copy
+    of.
     """
 
     key: ResourceKey
@@ -45,6 +47,8 @@ class Stored:
     subjects: tuple[str, ...] = ()
     deleted: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    author: str = ""
+    whole: "Stored | None" = field(default=None, compare=False, repr=False)
 
     @property
     def method(self) -> str:

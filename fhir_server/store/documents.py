@@ -27,6 +27,8 @@ TOKENS_VERSION = 1
 UNSEARCHED = {"tokens": False, "layout": False}
 """What a reader of a row does not fetch: decoding fifty numbers costs more than opening the seal."""
 
+_LONGEST_AUTHOR = 255
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -84,14 +86,23 @@ class Documents:
             "subjects": list(row.subjects),
             "deleted": deleted,
             "key": key.id,
-            "sealed": seal(row.truth, address, key, self._new_bytes(12)),
+            "sealed": seal(signed(change.author, row.truth), address, key, self._new_bytes(12)),
             "clear": row.clear,
             "method": change.method,
             "tokens": row.tokens,
             "layout": TOKENS_VERSION,
         }
         stored = Stored(
-            change.key, change.version, seq, last_updated, row.truth, row.access, row.subjects, deleted, document
+            change.key,
+            change.version,
+            seq,
+            last_updated,
+            row.truth,
+            row.access,
+            row.subjects,
+            deleted,
+            document,
+            change.author,
         )
         return document, stored
 
@@ -104,10 +115,10 @@ class Documents:
             raise _damaged()
         address = self._address(resource_key, version, seq, access, subjects, deleted=deleted)
         try:
-            plain = open_sealed(document["sealed"], address, key)
+            author, plain = unsigned(open_sealed(document["sealed"], address, key))
         except OpeningError:
             raise _damaged() from None
-        return Stored(resource_key, version, seq, moment(seq), plain, access, subjects, deleted, document)
+        return Stored(resource_key, version, seq, moment(seq), plain, access, subjects, deleted, document, author)
 
     def seal_bytes(self, plain: bytes, kind: str, id: str, version: int, key: DataKey) -> bytes:
         """Seal what is not a resource (a head row, an event, a photo's particulars) to its own place."""
@@ -131,6 +142,17 @@ class Documents:
     ) -> bytes:
         address = Address(self._clinic, key.type, key.id, version, seq, seq // 1000, access, subjects, deleted)
         return address.encode()
+
+
+def signed(author: str, plain: bytes) -> bytes:
+    """What is sealed: who wrote the version, then what they wrote. Nobody reads the author out of the database."""
+    name = author.encode("utf-8", "replace")[:_LONGEST_AUTHOR]
+    return bytes([len(name)]) + name + plain
+
+
+def unsigned(sealed: bytes) -> tuple[str, bytes]:
+    begins = sealed[0] + 1
+    return sealed[1:begins].decode(errors="replace"), sealed[begins:]
 
 
 def historic(document: Mapping[str, Any], until: int) -> Document:

@@ -69,8 +69,11 @@ def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) ->
 
 
 def lock_tokens(query: Query, tokenizer: Tokenizer) -> tuple[int, ...]:
-    """The tokens of the most selective thing that the query asks for; of its type where that is too wide to lock."""
-    narrowest = plan(query)[0]
+    """The tokens of the most selective thing that the query asks for; of its type where that is too wide to lock.
+
+    What the query imposes does not count: two who ask for the same take the same locks, whatever each of them may see.
+    """
+    narrowest = plan(replace(query, mandates=()))[0]
     if len(narrowest.any_of) > _MOST_LOCKS:
         return (tokenizer.token(*type_keyword(query.type)),)
     found: list[int] = tokenizer.tokens(narrowest.any_of)

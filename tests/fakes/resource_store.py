@@ -129,7 +129,9 @@ class FakeResources:
             access = memberships(change.resource, self._memory.base)
             raw, subjects = truth(change.key, change.resource), self._subjects(change, together)
         deleted = change.resource is None
-        return Stored(change.key, change.version, seq, moment(seq), raw, access, subjects, deleted)
+        return Stored(
+            change.key, change.version, seq, moment(seq), raw, access, subjects, deleted, author=change.author
+        )
 
     def _subjects(self, change: Change, together: Sequence[Change]) -> tuple[str, ...]:
         if change.key.type not in _THROUGH_TARGETS or change.resource is None:
