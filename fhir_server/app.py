@@ -68,6 +68,8 @@ from fhir_server.smart.signin.handing_over import EngineHandOver
 from fhir_server.smart.signin.messages import EngineMessenger
 from fhir_server.smart.signin.passwords import Effort
 from fhir_server.smart.signin.sessions import Limits as SignInLimits
+from fhir_server.smart.masks import Masks
+from fhir_server.smart.ties import RecordedTies, TiePolicy
 from fhir_server.smart.token import Tokens
 from fhir_server.store.clinic import ClinicStore, open_store
 from fhir_server.ui.pages import PATHS, Pages
@@ -113,13 +115,17 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             open_store(settings.mongo_uri, settings.database, base, provider, clock, RandomBytes())
         )
         keyring = store.keyring
+        ties = RecordedTies(
+            store.resources, TiePolicy(timedelta(days=settings.tie_days), settings.self_made_ties), base
+        )
         steps = Pipeline(
             (
-                Access(base),  # who may try, and in whose compartment
+                Access(base, ties),  # who may try, in which role, and whom it reaches
                 Existence(  # what it refers to is there
                     store.resources, base, may_name, THE_SERVER, refuse_missing=settings.refuse_missing_references
                 ),
                 Gate(store.resources, store.heads),  # on what legal basis
+                Masks(),  # what the role does not see is taken out
                 Intake(store.photos),  # photos leave the JSON, sealed
                 Withdrawal(),  # a withdrawn consent queues a new decision on the photos
                 Records(),  # a patient's records are labelled, and can be read

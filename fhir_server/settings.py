@@ -92,6 +92,8 @@ class Settings:
     chain_depth: Annotated[int, "How many resources a chained search may lead through.", Within(1, 8)] = 3
     chain_resources: Annotated[int, "The most resources in one step of a chain.", Within(1, 10_000)] = 1000
     most_included: Annotated[int, "The most included resources on one page.", Within(1, 10_000)] = 1000
+    tie_days: Annotated[int, "Days around its dates in which an Encounter or Appointment ties.", Within(0, 3650)] = 90
+    self_made_ties: Annotated[bool, "For a clinic of one: ties that one wrote oneself count too."] = False
     worker_interval: Annotated[float, "Seconds between two looks for background work.", Within(0.05, 3600)] = 1.0
     clinic_name: Annotated[str, "The clinic's name on the sign-in pages and in authenticator apps.", _TITLE] = "Clinic"
     sign_in_idle: Annotated[int, "Seconds without a page until a sign-in ends.", Within(60, 86_400)] = 900

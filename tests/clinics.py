@@ -18,6 +18,7 @@ from fhir_server.app import Clinic, build_app
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
 from fhir_server.settings import Settings
+from fhir_server.smart.roles import SYSTEM
 from fhir_server.smart.token import Claims
 from tests.trail import Trail
 
@@ -92,8 +93,13 @@ class InProcess:
         return Trail(self.clinic, self.mongo)
 
     def token(self, *scopes: str, client: str = "tests", lifetime: int = 3600, age: int = 0, **context: str) -> str:
-        """`context`: patient, fhir_user. `age`: seconds since it was issued."""
-        claims = Claims(client, client, scopes or EVERYTHING, timedelta(seconds=lifetime), **context)
+        """`context`: patient, fhir_user, role. `age`: seconds since it was issued.
+
+        Where no role is said, none limits the scopes: also those of a person, whose tokens always have one.
+        """
+        claims = Claims(
+            client, client, scopes or EVERYTHING, timedelta(seconds=lifetime), **{"role": SYSTEM, **context}
+        )
         return self.clinic.tokens.issue(claims, self.clinic.surface.clock.now() - timedelta(seconds=age))[0]
 
     def caller(self, *scopes: str, **more: Any) -> Caller:

@@ -20,6 +20,7 @@ from fhir_server.api.presentation import presented
 from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call, Interaction
 from fhir_server.kernel.errors import FhirError, MethodNotAllowedError, NotFoundError
+from fhir_server.smart.rights import purpose_of
 
 Do: TypeAlias = Callable[[], Awaitable[Response]]
 Understand: TypeAlias = Callable[[Surface, Request, Call], Awaitable[Do]]
@@ -158,7 +159,8 @@ async def _answer(surface: Surface, request: Request, place: _Place) -> Response
             require_target(request, call)
             return Response(status_code=204, headers={"Allow": ", ".join(place.allowed)})
         if interaction not in _OPEN:
-            call = replace(call, principal=authenticated(request, surface.bearer.authenticate, surface.clock))
+            principal = authenticated(request, surface.bearer.authenticate, surface.clock)
+            call = replace(call, principal=principal, purpose=purpose_of(principal) or call.purpose)
         require_target(request, call)
         _require_served(request.method, place, is_served=found is not None)
         if understand not in _NATIVE:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 from fhir_server.engine.bundle_entries import Entry
-from fhir_server.engine.call import Call, Interaction
+from fhir_server.engine.call import Call, Interaction, Trace
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.page import Page
 from fhir_server.engine.stored import Stored
@@ -56,6 +56,7 @@ def call_of(call: Call, entry: Entry) -> Call:
         purpose=call.purpose,
         request_id=call.request_id,
         client_address=call.client_address,
+        trace=Trace(ties=call.trace.ties, glass=call.trace.glass),
     )
 
 

@@ -39,7 +39,9 @@ class Principal:
     """The authenticated party and what its token grants.
 
     `subject` and `issuer` are the token's sub and iss, `token_id` its jti. `fhir_user` is a reference such as
-    `Practitioner/3`. `patient` is the id of the patient in context, without `Patient/`.
+    `Practitioner/3`. `patient` is the id of the patient in context, without `Patient/`. `role` is the one in which it
+    acts, `purposes` (v3-ActReason codes) are all that its client may state. `grant` is what the token ends with; what
+    the server does itself has none.
     """
 
     subject: str
@@ -50,6 +52,9 @@ class Principal:
     patient: str | None = None
     fhir_user: str | None = None
     name: str | None = None
+    role: str | None = None
+    purposes: tuple[str, ...] = ()
+    grant: str = ""
 
 
 ANONYMOUS = Principal("anonymous", "anonymous", "", "")
@@ -61,15 +66,21 @@ class Trace:
 
     `bases`: patient id -> the legal basis on which something of that patient was disclosed. `decisions`: patient id and
     resource -> what was decided, permitted or refused; a refusal is recorded with the patients that it was about.
+    `ties`: patient id -> what ties the caller to that patient (`Encounter/9`), None where nothing does; the entries of
+    a Bundle share it. `glass`: patient id -> the Task by which the caller broke the glass, where that is what ties.
     """
 
     bases: dict[str, LegalBasis] = field(default_factory=dict)
     decisions: dict[tuple[str, ResourceKey], object] = field(default_factory=dict)
+    ties: dict[str, str | None] = field(default_factory=dict)
+    glass: dict[str, str] = field(default_factory=dict)
 
     def forget(self) -> None:
         """Something changed: decide again."""
         self.bases.clear()
         self.decisions.clear()
+        self.ties.clear()
+        self.glass.clear()
 
 
 @dataclass(slots=True)

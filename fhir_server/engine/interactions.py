@@ -19,6 +19,7 @@ from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.position import Position
 from fhir_server.engine.searching import Searching
 from fhir_server.engine.stored import Stored
+from fhir_server.fhir.subset import unmarked
 from fhir_server.kernel.errors import FhirError, GoneError, NotFoundError
 from fhir_server.kernel.json import Json
 from fhir_server.search.language import PLAIN, Language
@@ -122,10 +123,11 @@ class Engine:
         refuse_log_change(call.type)
         current = await self.look(call)
         require_version(if_match, current.version)
-        edited = edit(current.resource)
+        # Who sees a part edits that part: what they do not see is put back before it is written.
+        edited = edit(unmarked(current.resource) if current.whole else current.resource)
         if edited is None:
             return current, None
-        change = self.drafts.of(current.key, edited, current, "PATCH")
+        change = self.drafts.of(current.key, edited, current.whole or current, "PATCH")
         return current, await self.drafts.prepared(call, change)
 
     async def look(self, call: Call) -> Stored:

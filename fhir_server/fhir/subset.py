@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/search.html#summary, #elements
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
@@ -43,6 +43,33 @@ def summary(resource: Json, mode: SummaryMode) -> Json:
             return _marked({name: value for name, value in resource.items() if name != "text"})
         case "false":
             return resource
+
+
+def masked(resource: Json, shows: Callable[[str], bool]) -> Json:
+    """The elements that `shows` allows, and what is never left out; the resource itself where nothing is taken away.
+
+    Narrative, contained resources and extensions say what other elements say: they stay only if they are allowed too.
+    """
+    of = _names(str(resource.get("resourceType")))
+    kept = {
+        name: value
+        for name, value in resource.items()
+        if name in _ALWAYS or (element := of.get(name, name)) in _MODIFIERS or shows(element)
+    }
+    return resource if len(kept) == len(resource) else _marked(kept)
+
+
+def unmarked(resource: Json) -> Json:
+    """Without the mark that `masked` made."""
+    meta = resource.get("meta", {})
+    tags = [tag for tag in meta.get("tag", []) if not _is_mark(tag)]
+    rest = {name: value for name, value in meta.items() if name != "tag"}
+    return {**resource, "meta": {**rest, "tag": tags} if tags else rest}
+
+
+def element_of(type_name: str, property_name: str) -> str:
+    """`value` for `valueQuantity` and for `_valueString`; a name that the type does not have is itself."""
+    return _names(type_name).get(property_name, property_name)
 
 
 def refuse_subsetted(resource: Json) -> None:

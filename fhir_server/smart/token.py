@@ -33,6 +33,8 @@ class Claims:
     lifetime: timedelta
     patient: str | None = None
     fhir_user: str | None = None
+    role: str | None = None
+    purposes: tuple[str, ...] = ()
 
 
 class Tokens:
@@ -61,6 +63,10 @@ class Tokens:
             payload["patient"] = claims.patient
         if claims.fhir_user:
             payload["fhirUser"] = claims.fhir_user
+        if claims.role:
+            payload["role"] = claims.role
+        if claims.purposes:
+            payload["purposes"] = claims.purposes
         header = {"alg": _ALGORITHM, "typ": "at+jwt", "kid": self._kid}
         return jwt.encode(header, payload, self._key, algorithms=[_ALGORITHM]), jti
 
@@ -97,6 +103,8 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
             scopes=tuple(str(claims["scope"]).split()),
             patient=claims.get("patient"),
             fhir_user=claims.get("fhirUser"),
+            role=claims.get("role"),
+            purposes=tuple(claims.get("purposes", ())),
         )
     except KeyError:
         raise _refused() from None

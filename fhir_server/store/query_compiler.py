@@ -4,7 +4,7 @@ sealed-storage section 2. What the filter finds are candidates; fhir_server.sear
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.engine.position import Position

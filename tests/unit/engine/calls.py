@@ -87,7 +87,8 @@ def call(
 
 
 def holder(*scopes: str, patient: str | None = None) -> Principal:
-    return Principal("somebody", "client", "issuer", "jti", tuple(scopes), patient)
+    """No role limits the scopes."""
+    return Principal("somebody", "client", "issuer", "jti", tuple(scopes), patient, role="system")
 
 
 def patient(id: str | None = None, family: str = "Chalmers") -> Json:

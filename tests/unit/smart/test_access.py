@@ -46,7 +46,8 @@ def of_ann(*scopes: str) -> Principal:
 
 
 def asking(interaction: Interaction, principal: Principal, type: str = "Observation") -> Call:
-    return call(interaction, type, "o1", principal)
+    operation = "withdraw" if interaction is Interaction.OPERATION else None
+    return replace(call(interaction, type, "o1", principal), operation=operation)
 
 
 async def test_r_smart_043_without_a_token_nothing_is_tried() -> None:
@@ -139,7 +140,7 @@ async def test_r_smart_052_a_write_may_lie_outside_neither_before_nor_after() ->
     mine, theirs = observation(ANN), observation("Patient/ben")
 
     good = change(mine, mine)
-    assert await ACCESS.prepare(updating, good) is good
+    assert await ACCESS.prepare(updating, good) == good.written_by("issuer somebody")
     with pytest.raises(ForbiddenError):
         await ACCESS.prepare(updating, change(theirs, mine))
     with pytest.raises(ForbiddenError):
