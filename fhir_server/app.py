@@ -68,6 +68,7 @@ from fhir_server.smart.signin.handing_over import EngineHandOver
 from fhir_server.smart.signin.messages import EngineMessenger
 from fhir_server.smart.signin.passwords import Effort
 from fhir_server.smart.signin.sessions import Limits as SignInLimits
+from fhir_server.smart.break_glass import Glass, GlassPolicy, GlassReviews
 from fhir_server.smart.masks import Masks
 from fhir_server.smart.ties import RecordedTies, TiePolicy
 from fhir_server.smart.token import Tokens
@@ -125,6 +126,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                     store.resources, base, may_name, THE_SERVER, refuse_missing=settings.refuse_missing_references
                 ),
                 Gate(store.resources, store.heads),  # on what legal basis
+                GlassReviews(),  # a broken glass is reviewed, and not by oneself
                 Masks(),  # what the role does not see is taken out
                 Intake(store.photos),  # photos leave the JSON, sealed
                 Withdrawal(),  # a withdrawn consent queues a new decision on the photos
@@ -149,6 +151,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             conditional=conditional,
             histories=Histories(engine, settings.search_candidates),
             validation=Validation(engine),
+            glass=Glass(engine, random_id, _glass_policy(settings)),
             delivery=Delivery(engine, store.photos, clock, reads_type),
             bearer=Bearer(tokens),
             paging=paging,
@@ -224,6 +227,12 @@ def _door_policy(settings: Settings) -> Policy:
         Effort(settings.password_memory, settings.password_passes),
         SignInLimits(timedelta(seconds=settings.sign_in_idle), timedelta(seconds=settings.sign_in_lifetime)),
         settings.patients_by_password,
+    )
+
+
+def _glass_policy(settings: Settings) -> GlassPolicy:
+    return GlassPolicy(
+        frozenset(settings.break_glass_roles.split(",")), timedelta(minutes=settings.break_glass_minutes)
     )
 
 

@@ -58,6 +58,7 @@ _MONGO_URI = Like(r"(mongodb(\+srv)?://\S+)?", "beginning with mongodb:// or mon
 _NAME = Like(r"[a-z][a-z0-9_]{0,31}", "1 to 32 of a-z, 0-9 and _, a letter first")
 _TITLE = Like(r"[^\s:<>\"&][^:<>\"&\x00-\x1f\x7f-\x9f]{0,59}", '1 to 60 characters without a colon and < > " &')
 _ZONE = Like(r"[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9_+\-]+)*", "a name of the IANA time zone database")
+_ROLES = Like(r"none|(practitioner|nurse)(,(practitioner|nurse))*", "none, or names with commas between them")
 _BASE_URL = Like(r"(https?://(?!\S*/fhir/?$)[^\s/?#@]+(/[^\s?#]*)?)?", "an http(s) URL without /fhir, user and query")
 
 
@@ -94,6 +95,10 @@ class Settings:
     most_included: Annotated[int, "The most included resources on one page.", Within(1, 10_000)] = 1000
     tie_days: Annotated[int, "Days around its dates in which an Encounter or Appointment ties.", Within(0, 3650)] = 90
     self_made_ties: Annotated[bool, "For a clinic of one: ties that one wrote oneself count too."] = False
+    break_glass_roles: Annotated[str, "The roles that may break the glass, of practitioner and nurse.", _ROLES] = (
+        "practitioner,nurse"
+    )
+    break_glass_minutes: Annotated[int, "The longest that a glass stays broken.", Within(1, 60)] = 60
     worker_interval: Annotated[float, "Seconds between two looks for background work.", Within(0.05, 3600)] = 1.0
     clinic_name: Annotated[str, "The clinic's name on the sign-in pages and in authenticator apps.", _TITLE] = "Clinic"
     sign_in_idle: Annotated[int, "Seconds without a page until a sign-in ends.", Within(60, 86_400)] = 900

@@ -92,7 +92,7 @@ class InProcess:
     def trail(self) -> Trail:
         return Trail(self.clinic, self.mongo)
 
-    def token(self, *scopes: str, client: str = "tests", lifetime: int = 3600, age: int = 0, **context: str) -> str:
+    def token(self, *scopes: str, client: str = "tests", lifetime: int = 3600, age: int = 0, **context: Any) -> str:
         """`context`: patient, fhir_user, role. `age`: seconds since it was issued.
 
         Where no role is said, none limits the scopes: also those of a person, whose tokens always have one.

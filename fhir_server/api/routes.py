@@ -41,6 +41,7 @@ TABLE: Mapping[str, Methods] = {
         "POST": (Interaction.OPERATION, validate.validate),
     },
     "/fhir/Consent/{id}/$withdraw": {"POST": (Interaction.OPERATION, systems.withdraw_consent)},
+    "/fhir/Patient/{id}/$break-glass": {"POST": (Interaction.OPERATION, systems.break_glass)},
     "/fhir/Binary/{id}": {
         "GET": (Interaction.READ, photos.read_binary),
         "PUT": (Interaction.UPDATE, instances.update),

@@ -12,6 +12,7 @@ from fhir_server.engine.validation import Validation
 from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
 from fhir_server.smart.bearer import Bearer
+from fhir_server.smart.break_glass import Glass
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Surface:
     histories: Histories
     validation: Validation
     delivery: Delivery
+    glass: Glass
     bearer: Bearer
     paging: Paging
     clock: Clock

@@ -21,6 +21,7 @@ from fhir_server.kernel import json
 from fhir_server.kernel.errors import InvalidRequestError
 from fhir_server.privacy.withdrawal import withdraw
 from fhir_server.smart.access import may_read
+from fhir_server.smart.break_glass import parameters
 
 Do: TypeAlias = Callable[[], Awaitable[Response]]
 
@@ -62,6 +63,17 @@ async def capabilities(surface: Surface, request: Request, call: Call) -> Do:
         await surface.engine.described(call)
         shown = statement if view.is_whole else json.encode(view.of(json.decode_trusted(statement)))
         return Response(shown, media_type=outgoing.FHIR_JSON)
+
+    return do
+
+
+async def break_glass(surface: Surface, request: Request, call: Call) -> Do:
+    """`POST Patient/[id]/$break-glass` with Parameters: a reason, and for how many minutes."""
+    body = await json_body(request, _MOST_OPERATION_BYTES)
+
+    async def do() -> Response:
+        broken = await surface.glass.broken(call, body)
+        return Response(json.encode(parameters(broken)), media_type=outgoing.FHIR_JSON)
 
     return do
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fhir_server.consent.decision import Ask, Deny, Permit, decide, in_force
-from fhir_server.consent.purposes import CARE_PHOTOGRAPHY
+from fhir_server.consent.purposes import photo_purpose
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change, ConsentBasis, HeadMove
 from fhir_server.engine.pipeline import Step
@@ -46,7 +46,7 @@ class Gate(Step):
         actor = parse_reference(call.principal.fhir_user) if call.principal.fhir_user else None
         decided = call.trace.decisions.get((patient, resource))
         if decided is None:
-            ask = Ask(patient, CARE_PHOTOGRAPHY, call.instant, resource, actor)
+            ask = Ask(patient, photo_purpose(call.purpose), call.instant, resource, actor)
             decided = await consented(self._store, self._heads, ask)
             call.trace.decisions[patient, resource] = decided
         if isinstance(decided, Permit):

@@ -33,6 +33,9 @@ PURPOSES = (
     Purpose("marketing", "Marketing", "HMARKT"),
 )
 
+_PHOTOS_FOR = {"HMARKT": "photo-marketing"}
+"""What a photo is shown for where it is not shown for care, by the purpose of the call."""
+
 _OWN = frozenset(purpose.code for purpose in PURPOSES)
 _SAME = {purpose.act_reason: purpose.code for purpose in PURPOSES if purpose.act_reason}
 _EVERYTHING = frozenset({"*", "PurposeOfUse"})
@@ -53,6 +56,11 @@ def canonical(coding: object) -> str | None:
     if system == ACT_REASON:
         return _SAME.get(code, f"{ACT_REASON}|{code}")
     return f"{system}|{code}"
+
+
+def photo_purpose(code: str) -> str:
+    """The consent that a photo needs when it is asked for with this v3-ActReason code."""
+    return _PHOTOS_FOR.get(code, CARE_PHOTOGRAPHY)
 
 
 def from_act_reason(code: str) -> str:

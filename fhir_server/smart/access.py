@@ -13,7 +13,7 @@ from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.search.tree import Query
-from fhir_server.smart.authorship import author_of
+from fhir_server.smart.authorship import SERVER, author_of
 from fhir_server.smart.bounds import Bounds
 from fhir_server.smart.deeds import deed_of, letter_of
 from fhir_server.smart.masks import kept, seen_by
@@ -23,6 +23,9 @@ from fhir_server.smart.rights import SHARED_WITH_PATIENTS, Granted, Right, Right
 from fhir_server.smart.roles import SYSTEM, Reach
 
 _ENTRY_BY_ENTRY = frozenset({Interaction.BATCH, Interaction.TRANSACTION})
+_DRAWS_UP = frozenset({"break-glass"})
+"""Operations that write something beside what they are asked of: that is the server's own, and whole."""
+
 _EVERY_VERSION = frozenset({Interaction.HISTORY_TYPE, Interaction.HISTORY_SYSTEM})
 
 
@@ -59,6 +62,8 @@ class Access(Step):
         """On the stored and on the new version: neither may lie outside."""
         rights = rights_of(call.principal)
         right = _required(call, rights, str(call.type))
+        if call.operation in _DRAWS_UP and change.key.type != call.type:
+            return change.written_by(SERVER)
         change = change.written_by(author_of(call.principal))
         if right.whole:
             return change

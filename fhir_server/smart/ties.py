@@ -97,15 +97,17 @@ class RecordedTies:
             return None
         pair = Pair(rights.person, patient, self._base)
         sources = SOURCES[rights.role.tie]
-        if seen is not None and await self._any(call, sources, pair, [seen]):
+        # A broken glass is looked for each time, after everything else: what one may see anyhow was not seen by it.
+        lasting = tuple(source for source in sources if not source.by_server)
+        if seen is not None and await self._any(call, lasting, pair, [seen]):
             return seen
         hint = self._hints.get((pair.person, patient))
         if hint is not None:
             read = await self._store.read(hint)
-            if read is not None and await self._any(call, sources, pair, [read]):
+            if read is not None and await self._any(call, lasting, pair, [read]):
                 return read
         found = await self._looked_up(call, sources, pair)
-        if found is not None:
+        if found is not None and await self._any(call, lasting, pair, [found]):
             self._hints[pair.person, patient] = found.key
             if len(self._hints) > _MOST_HINTS:
                 self._hints.popitem(last=False)
