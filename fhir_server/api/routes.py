@@ -34,6 +34,7 @@ TABLE: Mapping[str, Methods] = {
     "/fhir/_search": {"POST": (Interaction.SEARCH_SYSTEM, searches.search_by_post)},
     "/fhir/_history": {"GET": (Interaction.HISTORY_SYSTEM, histories.history)},
     "/fhir/metadata": {"GET": (Interaction.CAPABILITIES, systems.capabilities)},
+    "/fhir/{type}/_history": {"GET": (Interaction.HISTORY_TYPE, histories.history)},
     "/fhir/{type}/_search": {"POST": (Interaction.SEARCH_TYPE, searches.search_by_post)},
     "/fhir/{type}/$validate": {"POST": (Interaction.OPERATION, validate.validate)},
     "/fhir/{type}/{id}/$validate": {
@@ -48,7 +49,6 @@ TABLE: Mapping[str, Methods] = {
         "PATCH": (Interaction.PATCH, instances.patch),
         "DELETE": (Interaction.DELETE, instances.delete),
     },
-    "/fhir/{type}/_history": {"GET": (Interaction.HISTORY_TYPE, histories.history)},
     "/fhir/{type}/{id}/_history": {"GET": (Interaction.HISTORY_INSTANCE, histories.history)},
     "/fhir/{type}/{id}/_history/{version}": {"GET": (Interaction.VREAD, instances.read)},
     "/fhir/{type}/{id}/{member}": {"GET": (Interaction.SEARCH_TYPE, searches.search)},

@@ -44,7 +44,7 @@ class Bounds:
                 return _ANYTHING
             case Reach.OWN:
                 return await self._within(call, rights, query, [rights.own] if rights.own else [])
-            case Reach.TIED if rights.role is not None and rights.role.context:
+            case Reach.TIED if rights.is_about_one(query.type):
                 return await self._within(call, rights, query, [rights.own] if rights.own else [])
             case Reach.TIED:
                 return await self._tied(call, rights, query)

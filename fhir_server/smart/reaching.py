@@ -52,7 +52,7 @@ def asked_of(rights: Rights, right: Right, place: Place) -> tuple[str, ...]:
     """The patients whose ties have to be known before `reached` can say."""
     if not right.tied or not _in_scope(right, place):
         return ()
-    if rights.own is not None or (rights.role is not None and rights.role.context):
+    if rights.own is not None or rights.is_about_one(right.type):
         return (rights.own,) if rights.own in place.patients else ()
     return place.patients
 
@@ -76,7 +76,7 @@ def reaches(rights: Rights, granted: Granted, place: Place, ties: Known) -> bool
                 place, [patient == rights.own and (untied or _tied(patient, ties)) for patient in place.patients]
             )
         case Reach.TIED:
-            several = rights.role is None or not rights.role.context
+            several = not rights.is_about_one(place.key.type)
             return _concerns(
                 place, [(several or patient == rights.own) and _tied(patient, ties) for patient in place.patients]
             )

@@ -79,6 +79,10 @@ class Rights:
             right = self._found[deed, type] = self._right(deed, type)
             return right
 
+    def is_about_one(self, type: str) -> bool:
+        """Of all patients to whom it is tied, the role is about the one in context; whom to choose, it may look up."""
+        return self.role is not None and self.role.context and not (self.own is None and type == "Patient")
+
     def anywhere(self, letter: str) -> bool:
         """May it be asked of all types at once? Each resource is decided by its own type afterwards."""
         return self.role is not None and any(s.type == ANY_TYPE and letter in s.letters for s in self._scopes)

@@ -61,7 +61,7 @@ async def test_r_smart_043_without_a_token_nothing_is_tried() -> None:
     [
         ("c", {Interaction.CREATE}),
         ("r", {Interaction.READ, Interaction.VREAD, Interaction.HISTORY_INSTANCE}),
-        ("u", {Interaction.UPDATE, Interaction.PATCH, Interaction.OPERATION}),
+        ("u", {Interaction.UPDATE, Interaction.PATCH}),
         ("d", {Interaction.DELETE}),
         (
             "s",
@@ -87,6 +87,20 @@ async def test_r_smart_047_each_letter_admits_its_interactions_and_no_other(
             pass
 
     assert admitted == interactions | by_entry
+
+
+async def test_an_operation_needs_its_letter_and_a_role_that_has_it() -> None:
+    async def admitted(principal: Principal) -> bool:
+        try:
+            await ACCESS.admit(asking(Interaction.OPERATION, principal, "Consent"))
+        except ForbiddenError:
+            return False
+        return True
+
+    assert [letter for letter in "cruds" if await admitted(holder(f"user/Consent.{letter}"))] == ["u"]
+    assert not await admitted(holder("user/Observation.u"))
+    assert await admitted(replace(holder("user/Consent.u"), role="privacy-officer"))
+    assert not await admitted(replace(holder("user/Consent.u"), role="auditor"))
 
 
 async def test_r_smart_055_a_type_that_is_not_granted_is_403() -> None:
