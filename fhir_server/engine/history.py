@@ -56,20 +56,22 @@ class Histories:
             raise NotFoundError("There is no resource with this id.")
 
     async def _visible(self, call: Call, found: list[Stored]) -> list[Stored]:
-        """Those that the steps disclose, as they were and as they are."""
+        """What the steps disclose of them; and nothing of those that they would not disclose as they are now."""
         current = await self._engine.store.read_many({stored.key for stored in found})
         shown = []
         for stored in found:
             now = current.get(stored.key)
-            if now is not None and await self._may(call, stored) and await self._may(call, now):
-                shown.append(stored)
+            if now is None or (seen := await self._shown(call, stored)) is None:
+                continue
+            if await self._shown(call, now) is not None:
+                shown.append(seen)
         return shown
 
-    async def _may(self, call: Call, stored: Stored) -> bool:
+    async def _shown(self, call: Call, stored: Stored) -> Stored | None:
         try:
-            return await self._engine.steps.disclose(call, stored) is not None
+            return await self._engine.steps.disclose(call, stored)
         except NoLegalBasisError:
-            return False
+            return None
 
 
 def _position(stored: Stored) -> Position:
