@@ -63,13 +63,13 @@ from fhir_server.search.language import Language
 from fhir_server.settings import PREFIX, Settings, SettingsError, transport
 from fhir_server.smart.access import Access, may_name, reads_type
 from fhir_server.smart.bearer import Bearer
+from fhir_server.smart.break_glass import Glass, GlassPolicy, GlassReviews
+from fhir_server.smart.masks import Masks
 from fhir_server.smart.signin.door import Door, Outside, Policy, door
 from fhir_server.smart.signin.handing_over import EngineHandOver
 from fhir_server.smart.signin.messages import EngineMessenger
 from fhir_server.smart.signin.passwords import Effort
 from fhir_server.smart.signin.sessions import Limits as SignInLimits
-from fhir_server.smart.break_glass import Glass, GlassPolicy, GlassReviews
-from fhir_server.smart.masks import Masks
 from fhir_server.smart.ties import RecordedTies, TiePolicy
 from fhir_server.smart.token import Tokens
 from fhir_server.store.clinic import ClinicStore, open_store

@@ -68,12 +68,15 @@ class Trace:
     resource -> what was decided, permitted or refused; a refusal is recorded with the patients that it was about.
     `ties`: patient id -> what ties the caller to that patient (`Encounter/9`), None where nothing does; the entries of
     a Bundle share it. `glass`: patient id -> the Task by which the caller broke the glass, where that is what ties.
+    `listed`: whether all to whom something ties were looked up; `tied` are these, None where they are too many.
     """
 
     bases: dict[str, LegalBasis] = field(default_factory=dict)
     decisions: dict[tuple[str, ResourceKey], object] = field(default_factory=dict)
     ties: dict[str, str | None] = field(default_factory=dict)
     glass: dict[str, str] = field(default_factory=dict)
+    listed: bool = False
+    tied: tuple[str, ...] | None = None
 
     def forget(self) -> None:
         """Something changed: decide again."""
@@ -81,6 +84,7 @@ class Trace:
         self.decisions.clear()
         self.ties.clear()
         self.glass.clear()
+        self.listed, self.tied = False, None
 
 
 @dataclass(slots=True)

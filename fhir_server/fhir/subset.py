@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from fhir_server.fhir.data import read
 from fhir_server.fhir.elements import CHOICE, children
+from fhir_server.fhir.narration import is_narrated
 from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.json import Json
 
@@ -45,18 +46,31 @@ def summary(resource: Json, mode: SummaryMode) -> Json:
             return resource
 
 
-def masked(resource: Json, shows: Callable[[str], bool]) -> Json:
-    """The elements that `shows` allows, and what is never left out; the resource itself where nothing is taken away.
+def hidden(resource: Json, shows: Callable[[str], bool]) -> frozenset[str]:
+    """The JSON properties that are taken away where `shows` allows some elements only.
 
-    Narrative, contained resources and extensions say what other elements say: they stay only if they are allowed too.
+    Contained resources and extensions are elements like others. Narrative says what others say: where one of these is
+    hidden it goes too.
     """
     of = _names(str(resource.get("resourceType")))
-    kept = {
-        name: value
-        for name, value in resource.items()
-        if name in _ALWAYS or (element := of.get(name, name)) in _MODIFIERS or shows(element)
+    found = {
+        name
+        for name in resource
+        if name not in _ALWAYS and (element := of.get(name, name)) not in _MODIFIERS and not shows(element)
     }
-    return resource if len(kept) == len(resource) else _marked(kept)
+    return frozenset({*found, "text"} if found and "text" in resource else found)
+
+
+def masked(resource: Json, shows: Callable[[str], bool]) -> Json:
+    """What is left of it; the resource itself where nothing is taken away.
+
+    Not marked as a part where all that went is the server's own narrative, which is written anew with every version.
+    """
+    gone = hidden(resource, shows)
+    if not gone:
+        return resource
+    left = {name: value for name, value in resource.items() if name not in gone}
+    return left if gone == {"text"} and is_narrated(resource) else _marked(left)
 
 
 def unmarked(resource: Json) -> Json:

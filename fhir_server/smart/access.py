@@ -16,7 +16,8 @@ from fhir_server.search.tree import Query
 from fhir_server.smart.authorship import SERVER, author_of
 from fhir_server.smart.bounds import Bounds
 from fhir_server.smart.deeds import deed_of, letter_of
-from fhir_server.smart.masks import kept, seen_by
+from fhir_server.smart.masks import seen_by
+from fhir_server.smart.parts import whole_of
 from fhir_server.smart.place import Place
 from fhir_server.smart.reaching import NoTies, Ties, asked_of, reached, reaches
 from fhir_server.smart.rights import SHARED_WITH_PATIENTS, Granted, Right, Rights, rights_of
@@ -156,5 +157,5 @@ def _partly(change: Change, before: Granted | None, after: Granted) -> Change:
         return change
     previous = change.previous if before else None
     return change.with_resource(
-        kept(rule, change.resource, previous.resource if previous and not previous.deleted else None)
+        whole_of(rule, change.resource, previous.resource if previous and not previous.deleted else None)
     )

@@ -10,7 +10,8 @@ from fhir_server.engine.call import Call
 from fhir_server.fhir.definitions import compartments
 from fhir_server.kernel.errors import ForbiddenError
 from fhir_server.search.tree import AnyOf, Condition, IdIn, InCompartment, Mandate, Query, ValueIn
-from fhir_server.search.types.reference import ReferenceTo
+from fhir_server.search.types.kind import Predicate
+from fhir_server.search.types.reference import ReferenceAmong, ReferenceTo
 from fhir_server.smart.masks import hides
 from fhir_server.smart.reaching import Ties
 from fhir_server.smart.rights import Granted, Options, Right, Rights
@@ -55,7 +56,9 @@ class Bounds:
             return await self._within(call, rights, query, sorted(named))
         if "Patient" not in compartments(query.type) or _names_oneself(rights, query):
             return _ANYTHING
-        return await self._within(call, rights, query, await self._ties.patients(call, rights))
+        tied = await self._ties.patients(call, rights)
+        # Too many to be named in a query: each match is decided by itself.
+        return _ANYTHING if tied is None else await self._within(call, rights, query, tied)
 
     async def _within(self, call: Call, rights: Rights, query: Query, patients: Sequence[str]) -> Options:
         """The compartments of those patients to whom the caller is tied, where the role asks for a tie."""
@@ -73,14 +76,25 @@ def patients_named(query: Query) -> frozenset[str] | None:
     for each in query.filters:
         match each.condition:
             case ValueIn(code, any_of, False) if code in codes:
-                ids = [each.id for each in any_of if isinstance(each, ReferenceTo) and "Patient" in each.types]
-                if len(ids) == len(any_of):
-                    return frozenset(ids)
-            case IdIn(ids) if query.type == "Patient":
+                ids = [_patients_of(each) for each in any_of]
+                if all(ids):
+                    return frozenset().union(*ids)
+            case IdIn(ids, False) if query.type == "Patient":
                 return ids
             case _:
                 pass
     return None
+
+
+def _patients_of(predicate: Predicate) -> frozenset[str]:
+    """Empty where it may be met by something else than some patients of this server."""
+    match predicate:
+        case ReferenceTo(types, id, _) if "Patient" in types:
+            return frozenset({id})
+        case ReferenceAmong(keys, urls, _) if not urls and all(key.startswith("Patient/") for key in keys):
+            return frozenset(key.removeprefix("Patient/") for key in keys)
+        case _:
+            return frozenset()
 
 
 def _searching(right: Right, query: Query) -> list[Granted]:

@@ -12,10 +12,21 @@ from fhir_server.engine.call import Call
 from fhir_server.engine.pipeline import Step
 from fhir_server.engine.stored import Stored, truth
 from fhir_server.fhir.subset import element_of, masked
-from fhir_server.kernel.errors import ForbiddenError
-from fhir_server.kernel.json import Json
 from fhir_server.search.parameters import parameters_of
-from fhir_server.search.tree import AnyOf, Condition, IdIn, InCompartment, Missing, Query, Updated, ValueIn
+from fhir_server.search.tree import (
+    AnyOf,
+    Chain,
+    Condition,
+    Has,
+    IdIn,
+    InCompartment,
+    Lineage,
+    Listed,
+    Missing,
+    Query,
+    Updated,
+    ValueIn,
+)
 from fhir_server.smart.deeds import deed_of
 from fhir_server.smart.place import Place
 from fhir_server.smart.reaching import reached
@@ -50,47 +61,6 @@ def seen_by(rule: Rule, stored: Stored) -> Stored:
     return replace(stored, truth=truth(stored.key, shown), whole=stored)
 
 
-def kept(rule: Rule, resource: Json, previous: Json | None) -> Json:
-    """What a caller who sees or changes a part writes: that part is theirs, the rest stays as it was.
-
-    Raises ForbiddenError for an element that they may not see, or not change.
-    """
-    type, before = str(resource.get("resourceType")), previous or {}
-    if rule.masks:
-        _refuse(
-            "write", type, [name for name in _differing(resource, {}) if not _shown(rule, type, name, resource, before)]
-        )
-        resource = {
-            **resource,
-            **{k: v for k, v in before.items() if k not in _GIVEN and not rule.shows(element_of(type, k))},
-        }
-    if rule.changes and previous is not None:
-        _refuse("change", type, [n for n in _differing(resource, before) if element_of(type, n) not in rule.changes])
-    if previous is not None and (rule.masks or rule.changes):
-        # Labels and tags say who may see it: they are not a part's to change.
-        resource = {**{k: v for k, v in resource.items() if k != "meta"}, "meta": before.get("meta", {})}
-    return resource
-
-
-_GIVEN = frozenset({"resourceType", "id", "meta"})
-_NEVER_LEFT_OUT = frozenset({"implicitRules", "modifierExtension"})
-
-
-def _differing(resource: Json, previous: Json) -> Iterator[str]:
-    return (
-        name for name in {**previous, **resource} if name not in _GIVEN and resource.get(name) != previous.get(name)
-    )
-
-
-def _shown(rule: Rule, type: str, name: str, resource: Json, previous: Json) -> bool:
-    return rule.shows(element_of(type, name)) or (name in _NEVER_LEFT_OUT and resource[name] == previous.get(name))
-
-
-def _refuse(verb: str, type: str, names: Iterable[str]) -> None:
-    if elements := sorted({element_of(type, name) for name in names}):
-        raise ForbiddenError(f"Your role does not {verb} these elements of {type}: {', '.join(elements)}.")
-
-
 def hides(rule: Rule, query: Query) -> str | None:
     """A parameter by which the query would ask about what the rule does not show; None where there is none."""
     if not rule.masks:
@@ -116,8 +86,10 @@ def _asked(conditions: Iterable[Condition]) -> Iterator[str]:
             case AnyOf():
                 for option in condition.options:
                     yield from _asked(option)
-            case IdIn() | Updated() | InCompartment():
-                pass
+            case Chain() | Lineage():
+                yield condition.parameter
+            case IdIn() | Updated() | InCompartment() | Has() | Listed():
+                pass  # the address says it, or resources of another type, which are searched by what is seen of them
 
 
 @lru_cache(maxsize=4096)

@@ -23,8 +23,8 @@ class Ties(Protocol):
         """Put into the call's trace what ties the caller to each of these. `seen`: what may itself be a tie."""
         ...
 
-    async def patients(self, call: Call, rights: Rights) -> tuple[str, ...]:
-        """All to whom the caller is tied now. Raises TooCostlyError where they are too many to be listed."""
+    async def patients(self, call: Call, rights: Rights) -> tuple[str, ...] | None:
+        """All to whom the caller is tied now; None where they are too many to be listed."""
         ...
 
 

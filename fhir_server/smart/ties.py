@@ -18,6 +18,7 @@ from fhir_server.engine.window import Window
 from fhir_server.kernel.clock import microseconds
 from fhir_server.kernel.errors import TooCostlyError
 from fhir_server.kernel.identity import ResourceKey
+from fhir_server.search.language import Language
 from fhir_server.search.parse import parse
 from fhir_server.search.tree import Query
 from fhir_server.search.types.moment import Stretch
@@ -28,8 +29,11 @@ from fhir_server.smart.roles import Tie
 from fhir_server.smart.tie_sources import SOURCES, TASK_SYSTEM, Pair, Source, holds, span
 
 _MOST_HINTS = 20_000
-_MOST_PATIENTS = 100
-"""Looked up one by one for one request."""
+_MOST_LISTED = 100
+"""Whom a query can name; an index does not take many more."""
+
+_MOST_KNOWN = 300
+"""Patients that one request may concern."""
 
 _AT_ONCE = 50
 _MOST_OF_PERSON = 2_000
@@ -58,34 +62,43 @@ class RecordedTies:
         unknown = [patient for patient in patients if patient not in known]
         if not unknown:
             return
-        if len(known) + len(unknown) > _MOST_PATIENTS:
-            raise TooCostlyError(f"The answer concerns more than {_MOST_PATIENTS} patients; name one.")
+        if len(known) + len(unknown) > _MOST_KNOWN:
+            raise TooCostlyError("The answer concerns too many patients; name one.")
         for patient in unknown:
-            found = await self._found(call, rights, patient, seen)
-            known[patient] = str(found.key) if found else None
-            if found and found.key.type == "Task" and rights.role and rights.role.tie is Tie.TREATMENT:
-                call.trace.glass[patient] = str(found.key)
+            self._remember(call, rights, patient, await self._found(call, rights, patient, seen))
 
-    async def patients(self, call: Call, rights: Rights) -> tuple[str, ...]:
-        """All to whom the caller is tied now. Raises TooCostlyError where they are too many to be listed."""
+    async def patients(self, call: Call, rights: Rights) -> tuple[str, ...] | None:
+        """All to whom the caller is tied now; None where they are too many to be listed."""
+        if not call.trace.listed:
+            call.trace.listed, call.trace.tied = True, await self._listed(call, rights)
+        return call.trace.tied
+
+    async def _listed(self, call: Call, rights: Rights) -> tuple[str, ...] | None:
         if rights.person is None or rights.role is None or rights.role.tie is None:
             return ()
-        tied: set[str] = set()
+        tied: dict[str, None] = {}
         for source in SOURCES[rights.role.tie]:
             query, position, looked = _of_person(source, rights.person, self._base, self._days(call)), None, 0
             while True:
                 page = await self._store.find(query, position, _AT_ONCE)
                 for stored in page.matches:
-                    unknown = [each for each in Place.of_stored(stored).patients if each not in tied]
-                    pairs = [Pair(rights.person, each, self._base) for each in unknown]
-                    tied |= {pair.patient for pair in pairs if await self._any(call, (source,), pair, [stored])}
+                    for patient in Place.of_stored(stored).patients:
+                        pair = Pair(rights.person, patient, self._base)
+                        if patient not in tied and await self._any(call, (source,), pair, [stored]):
+                            tied[patient] = None
+                            self._remember(call, rights, patient, stored)
                 looked += page.looked
                 position = page.position
-                if len(tied) > _MOST_PATIENTS or looked > _MOST_OF_PERSON:
-                    raise TooCostlyError("You are tied to too many patients to search all of them; name one.")
+                if len(tied) > _MOST_LISTED or looked > _MOST_OF_PERSON:
+                    return None
                 if position is None:
                     break
         return tuple(sorted(tied))
+
+    def _remember(self, call: Call, rights: Rights, patient: str, tie: Stored | None) -> None:
+        call.trace.ties[patient] = str(tie.key) if tie else None
+        if tie and tie.key.type == "Task" and rights.role and rights.role.tie is Tie.TREATMENT:
+            call.trace.glass[patient] = str(tie.key)
 
     def _days(self, call: Call) -> tuple[str, str]:
         """The days between which something has to lie that ties today."""
@@ -172,12 +185,12 @@ def _of_person(source: Source, person: ResourceKey, base: str, days: tuple[str, 
     asked = _asked(source, person)
     if not source.standing:
         asked += [("date", f"ge{days[0]}"), ("date", f"le{days[1]}")]
-    return parse(source.type, asked, base=base)
+    return parse(source.type, asked, Language(base))
 
 
 def _of_pair(source: Source, pair: Pair) -> Query:
     asked = [(source.patient, f"Patient/{pair.patient}"), *_asked(source, pair.person), ("_sort", "-_lastUpdated")]
-    return parse(source.type, asked, base=pair.base)
+    return parse(source.type, asked, Language(pair.base))
 
 
 def _asked(source: Source, person: ResourceKey) -> list[tuple[str, str]]:
