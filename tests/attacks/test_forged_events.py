@@ -1,5 +1,6 @@
 """Events that somebody sends to hide or to forge what happened: none replaces, imitates or hinders the server's own."""
 
+import secrets
 from typing import Any
 
 import pytest
@@ -104,7 +105,8 @@ def tagged_as_received(event: Json) -> bool:
 async def test_an_event_that_cannot_be_indexed_does_not_keep_others_from_being_found(
     clinic: InProcess, watch: Watch, forger: Caller
 ) -> None:
-    entities = [{"what": {"reference": f"Device/d{number}"}, "name": f"n{number}"} for number in range(6_000)]
+    names = [secrets.token_hex(8) for _ in range(30_000)]
+    entities = [{"what": {"reference": f"Device/{name}"}, "name": name} for name in names]
 
     watch.refused(await forger.post("/fhir/AuditEvent", event(entity=entities)), 422)
 

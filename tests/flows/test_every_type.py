@@ -22,8 +22,12 @@ from tests.unit.fhir.specimens import largest
 
 pytestmark = pytest.mark.anyio
 
-HERE = {"Patient/x": patient("Here", id="x"), "Consent/x": consent("x", id="x")}
-"""Whom a specimen's Media and Consent are about; the photographs are allowed."""
+HERE = {
+    "Patient/x": patient("Here", id="x"),
+    "Consent/x": consent("x", id="x"),
+    "Device/x": {"resourceType": "Device", "id": "x"},
+}
+"""Whom or what a specimen's Media and Consent are about; the photographs are allowed."""
 
 
 @pytest.fixture(scope="module")
