@@ -52,11 +52,15 @@ async def test_r_balp_019_an_event_is_never_changed(
     id = (await clinic.trail.events())[-1]["id"] if target == "own" else target
     path, body = f"/fhir/AuditEvent/{id}", event(id=id)
 
-    watch.refused(await forger.put(path, body), 405)
+    answer = await forger.put(path, body)
+    watch.refused(answer, 405)
+    assert answer.headers["allow"] == "GET, HEAD"
     watch.refused(await forger.ask("PATCH", path, PATCH, **PATCHING), 405)
     watch.refused(await forger.delete(path), 405)
     for criteria in ("_id=" + id, "date=ge1990", "type=nothing"):
-        watch.refused(await forger.put(f"/fhir/AuditEvent?{criteria}", body), 405)
+        answer = await forger.put(f"/fhir/AuditEvent?{criteria}", body)
+        watch.refused(answer, 405)
+        assert answer.headers["allow"] == "GET, HEAD, POST"
         watch.refused(await forger.ask("PATCH", f"/fhir/AuditEvent?{criteria}", PATCH, **PATCHING), 405)
         watch.refused(await forger.delete(f"/fhir/AuditEvent?{criteria}"), 405)
         watch.refused(await forger.post("/fhir/AuditEvent", event(), If_None_Exist=criteria), 405)
