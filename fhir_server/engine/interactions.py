@@ -122,7 +122,7 @@ class Engine:
         refuse_log_change(call.type)
         current = await self.look(call)
         require_version(if_match, current.version)
-        edited = edit(current.resource)
+        edited = edit((await current.whole()).resource)
         if edited is None:
             return current, None
         change = self.drafts.of(current.key, edited, current, "PATCH")

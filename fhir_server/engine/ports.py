@@ -44,6 +44,8 @@ class Present:
 
 
 class ResourceStore(Protocol):
+    """Large data of what it gives may be Attached: fetched when it is written out, or made whole."""
+
     async def read(self, key: ResourceKey) -> Stored | None:
         """The current version, a deletion included. None where the key was never used."""
         ...

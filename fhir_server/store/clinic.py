@@ -13,7 +13,9 @@ from fhir_server.crypto.providers.port import RootKeyProvider
 from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.kernel.clock import Clock
 from fhir_server.store import collections, keys
+from fhir_server.store.attachments import Attachments
 from fhir_server.store.audit_log import AuditRows
+from fhir_server.store.chunks import Chunks
 from fhir_server.store.collections import Collections
 from fhir_server.store.commit import Committer
 from fhir_server.store.conditions import Conditions
@@ -41,6 +43,7 @@ class ClinicStore:
     resources: Resources
     heads: HeadRows
     photos: Photos
+    attachments: Attachments
     audit: AuditRows
     tasks: TaskRows
     events: Events
@@ -62,7 +65,9 @@ async def open_store(
         documents = Documents(database, new_bytes)
         heads = HeadRows(to, documents, keyring)
         tokenizer = Tokenizer(await keyring.named(f"tokens/{TOKEN_EPOCH}", KeyClass.TOKEN), TOKEN_EPOCH)
-        opening = Opening(documents, keyring)
+        chunks = Chunks(to, database)
+        attachments = Attachments(to, keyring, chunks, clock, new_bytes)
+        opening = Opening(documents, keyring, attachments)
         conditions = Conditions(to, tokenizer, opening)
         committer = Committer(
             Transaction(to, documents, keyring, heads, conditions, Writer(to, documents, keyring, clock), clock)
@@ -75,9 +80,10 @@ async def open_store(
         try:
             yield ClinicStore(
                 keyring,
-                Resources(to, opening, Indexing(to, tokenizer, base), committer, events),
+                Resources(to, opening, Indexing(to, tokenizer, base), attachments, committer, events),
                 heads,
-                Photos(to, documents, keyring, database, clock, new_bytes),
+                Photos(to, documents, keyring, chunks, clock, new_bytes),
+                attachments,
                 audit,
                 TaskRows(to, clock),
                 events,

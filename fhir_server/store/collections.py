@@ -29,6 +29,10 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("owner", ASCENDING)], name="owner"),
         IndexModel([("state", ASCENDING), ("since", ASCENDING)], name="state"),
     ],
+    "attachments": [
+        IndexModel([("key", ASCENDING)], name="key"),
+        IndexModel([("state", ASCENDING), ("since", ASCENDING)], name="state"),
+    ],
     "chunks": [],
     "tasks": [IndexModel([("due", ASCENDING)], name="due")],
     "users": [IndexModel([("token", ASCENDING)], name="token", unique=True)],
@@ -61,6 +65,7 @@ class Collections:
         self.audit_index = self.database["audit_index"]
         self.writers = self.database["writers"]
         self.photos = self.database["photos"]
+        self.attachments = self.database["attachments"]
         self.chunks = self.database["chunks"]
         self.tasks = self.database["tasks"]
         self.users = self.database["users"]

@@ -43,7 +43,7 @@ class Unit:
 
     @cached_property
     def size(self) -> int:
-        return sum(len(row.truth) for row in self.rows)
+        return sum(len(row.plain) for row in self.rows)
 
     def __post_init__(self) -> None:
         # Whoever asked may be gone when it fails; nobody is left to tell, which is no fault of its own.
