@@ -54,6 +54,7 @@ from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import random_id
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
+from fhir_server.media.security_context import SecurityContext
 from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
@@ -113,13 +114,15 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             open_store(settings.mongo_uri, settings.database, base, provider, clock, RandomBytes())
         )
         keyring = store.keyring
+        access, gate = Access(base), Gate(store.resources, store.heads)
         steps = Pipeline(
             (
-                Access(base),  # who may try, and in whose compartment
+                access,  # who may try, and in whose compartment
                 Existence(  # what it refers to is there
                     store.resources, base, may_name, THE_SERVER, refuse_missing=settings.refuse_missing_references
                 ),
-                Gate(store.resources, store.heads),  # on what legal basis
+                gate,  # on what legal basis
+                SecurityContext(store.resources, Pipeline((access, gate)), base),  # a Binary as what it belongs to
                 Intake(store.photos),  # photos leave the JSON, sealed
                 Withdrawal(),  # a withdrawn consent queues a new decision on the photos
                 Records(),  # a patient's records are labelled, and can be read
@@ -158,7 +161,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         worker = Worker(
             store.tasks,
             {RECONSIDER_PHOTOS: reconsider},
-            (store.events.index, store.photos.sweep, store.doorway.sweep),
+            (store.events.index, store.photos.sweep, store.attachments.sweep, store.doorway.sweep),
             settings.worker_interval,
         )
         entrance = door(

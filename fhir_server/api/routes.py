@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from fhir_server.api import conditions, histories, instances, photos, searches, systems, validate
+from fhir_server.api import binaries, conditions, histories, instances, searches, systems, validate
+from fhir_server.api.assembled import Streamed
 from fhir_server.api.error_handlers import fhir_error
 from fhir_server.api.formats import require_json_answer
 from fhir_server.api.incoming import authenticated, call_of, require_target
@@ -41,7 +42,7 @@ TABLE: Mapping[str, Methods] = {
     },
     "/fhir/Consent/{id}/$withdraw": {"POST": (Interaction.OPERATION, systems.withdraw_consent)},
     "/fhir/Binary/{id}": {
-        "GET": (Interaction.READ, photos.read_binary),
+        "GET": (Interaction.READ, binaries.read_binary),
         "PUT": (Interaction.UPDATE, instances.update),
         "PATCH": (Interaction.PATCH, instances.patch),
         "DELETE": (Interaction.DELETE, instances.delete),
@@ -78,8 +79,8 @@ _TRIED: Mapping[str, Interaction] = {
 _OPEN = frozenset({Interaction.CAPABILITIES})
 """What is answered without a token: a description of the server, nothing of the clinic (R-SMART-010)."""
 
-_NATIVE = frozenset({photos.read_binary})
-"""What may answer in another format than JSON; and its bytes, being pictures, would only grow if they were packed."""
+_NATIVE = frozenset({binaries.read_binary})
+"""What may answer in another format than JSON; and its bytes, mostly packed already, would only grow by it."""
 
 
 _MEMBER = re.compile(r"[A-Z*]")
@@ -167,7 +168,14 @@ async def _answer(surface: Surface, request: Request, place: _Place) -> Response
     except Exception as failure:
         await surface.engine.refused(call, failure if isinstance(failure, FhirError) else FhirError())
         raise
-    return await do()
+    response = await do()
+    if isinstance(response, Streamed) and request.method != "HEAD":
+        try:
+            await response.begin()
+        except FhirError as failure:
+            await surface.engine.refused(call, failure)
+            raise
+    return response
 
 
 def _require_served(method: str, place: _Place, *, is_served: bool) -> None:
