@@ -83,9 +83,7 @@ def searchset(page: Page, base: str, self_link: str, next_link: str | None, igno
     return assembled(_searchset(page, base, self_link, next_link, ignored), _OK, {}, FHIR_JSON)
 
 
-def _searchset(
-    page: Page, base: str, self_link: str, next_link: str | None, ignored: Sequence[str] = ()
-) -> Pieces:
+def _searchset(page: Page, base: str, self_link: str, next_link: str | None, ignored: Sequence[str] = ()) -> Pieces:
     entries = [_found(stored, base, b"match") for stored in page.matches]
     entries += [_found(stored, base, b"include") for stored in page.included]
     if ignored:

@@ -293,7 +293,7 @@ async def test_large_data_in_an_event_of_the_log_stays_in_it(doctor: Caller, cli
     source = {"observer": {"display": "A booking system"}}
     agent = {"requestor": True, "who": {"display": "A booking system"}}
     coding = {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "110100"}
-    sent = {"resourceType": "AuditEvent", "type": coding, "recorded": "2026-01-05T09:08:07Z", "source": source}
+    sent: Json = {"resourceType": "AuditEvent", "type": coding, "recorded": "2026-01-05T09:08:07Z", "source": source}
     sent |= {"agent": [agent], "entity": [{"query": text(PDF), "what": {"display": "A query"}}]}
     sender = clinic.caller("system/AuditEvent.cr")
 
