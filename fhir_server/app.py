@@ -15,13 +15,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_server.api.cors import Cors
 from fhir_server.api.error_handlers import fhir_error, http_exception
+from fhir_server.api.gateway import Gateway
 from fhir_server.api.health import health
 from fhir_server.api.middleware import Envelope
 from fhir_server.api.offered import operations, system_interactions, type_interactions
 from fhir_server.api.paging import Paging
 from fhir_server.api.routes import Dispatch
+from fhir_server.api.smart_routes import smart_routes
 from fhir_server.api.surface import Surface
+from fhir_server.audit.authorization import Authorizations
 from fhir_server.audit.recorder import Recorder
 from fhir_server.audit.sign_ins import SignInLog
 from fhir_server.consent.gate import Gate
@@ -52,6 +56,8 @@ from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import random_id
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
+from fhir_server.outbound.egress import Egress
+from fhir_server.outbound.jwks import RemoteKeySets
 from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
@@ -60,12 +66,16 @@ from fhir_server.search.kinds import KINDS
 from fhir_server.settings import Settings, transport
 from fhir_server.smart.access import Access, may_name, reads_type
 from fhir_server.smart.bearer import Bearer
+from fhir_server.smart.oauth.threads import Threads
+from fhir_server.smart.oauth.wiring import GrantEnds, Ports, SessionSignIns, Terms, authorization_server
+from fhir_server.smart.oidc.signing_keys import SigningKeys
+from fhir_server.smart.origins import Origins
 from fhir_server.smart.signin.door import Door, Outside, Policy, door
 from fhir_server.smart.signin.handing_over import EngineHandOver
 from fhir_server.smart.signin.messages import EngineMessenger
 from fhir_server.smart.signin.passwords import Effort
 from fhir_server.smart.signin.sessions import Limits
-from fhir_server.smart.token import Tokens
+from fhir_server.smart.token import Organization, Tokens
 from fhir_server.store.clinic import ClinicStore, open_store
 from fhir_server.ui.pages import PATHS, Pages
 from fhir_server.ui.static_files import FILES, static
@@ -74,6 +84,9 @@ from fhir_server.ui.surface import Surface as Ui
 THE_SERVER = Principal("fhir-server", "fhir-server", "", "", scopes=("system/*.cruds",), name="fhir-server")
 """Who acts when a duty of the server itself writes: recorded like anybody else."""
 
+
+_ENDPOINTS = {"authorize": "authorize", "token": "token", "introspect": "introspect", "revoke": "revoke"}
+"""As the CapabilityStatement's extension names them."""
 
 _SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """The framework's own telemetry would put query strings, which may name somebody, into spans."""
@@ -91,6 +104,7 @@ class Clinic:
     keyring: Keyring
     engine: Engine
     surface: Surface
+    gateway: Gateway
     tokens: Tokens
     worker: Worker
     door: Door
@@ -125,7 +139,9 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         )
         drafts = Drafts(store.resources, steps, random_id, base)
         engine = Engine(store.resources, steps, drafts, settings.search_candidates)
-        tokens = Tokens(await keyring.named("access-token", KeyClass.SIGNING), settings.base_url, base, random_id)
+        signing_keys = await stack.enter_async_context(SigningKeys(store.signing_keys, clock).kept_fresh())
+        tokens = Tokens(signing_keys, settings.base_url, base, random_id, _organization(settings))
+        bearer = Bearer(tokens)
         paging = Paging(await keyring.named("page-links", KeyClass.CURSOR), timedelta(seconds=settings.page_lifetime))
         several = settings.conditional_delete_several
         conditional = Conditional(engine, delete_several=several)
@@ -140,8 +156,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             conditional=conditional,
             histories=Histories(engine, settings.search_candidates),
             validation=Validation(engine),
-            delivery=Delivery(engine, store.photos, clock, reads_type),
-            bearer=Bearer(tokens),
+            delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),
+            bearer=bearer,
             paging=paging,
             clock=clock,
             base=base,
@@ -169,12 +185,30 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 witness=SignInLog(store.audit, base),
                 messenger=EngineMessenger(engine, THE_SERVER),
                 hand_over=EngineHandOver(engine, THE_SERVER, clock, base),
+                dependents=(GrantEnds(store.grant_states),),
             ),
         )
-        pages = Pages(Ui(entrance, engine, None, clock, settings.base_url, base, settings.clinic_name))
-        yield Clinic(
-            settings, store, keyring, engine, surface, tokens, worker, entrance, pages, public_jwk(public, "receipts")
+        authorization = authorization_server(
+            Ports(
+                store.clients,
+                store.grants,
+                store.handles,
+                RemoteKeySets(Egress(), clock),
+                SessionSignIns(entrance.sessions),
+                Authorizations(store.audit, base),
+            ),
+            tokens,
+            signing_keys,
+            Terms(settings.token_lifetime, settings.offline_days, settings.token_rate),
+            stack.enter_context(Threads()),
+            clock,
         )
+        cors = Cors(Origins(store.clients, clock))
+        url = settings.base_url
+        gateway = Gateway(authorization, bearer, store.grant_states, signing_keys, cors, clock, url)
+        pages = Pages(Ui(entrance, engine, authorization, clock, url, base, settings.clinic_name))
+        receipts = public_jwk(public, "receipts")
+        yield Clinic(settings, store, keyring, engine, surface, gateway, tokens, worker, entrance, pages, receipts)
 
 
 def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
@@ -184,7 +218,8 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_clinic(settings, clock) as clinic:
             app.state.clinic = clinic
-            app.state.fhir = Dispatch(clinic.surface)
+            app.state.fhir = Dispatch(clinic.surface, clinic.gateway.documents)
+            app.state.gateway = clinic.gateway
             yield
 
     app = FastAPI(
@@ -197,7 +232,13 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         app.add_route(f"/auth/static/{name}", static)
     app.add_exception_handler(FhirError, fhir_error)
     app.add_exception_handler(HTTPException, http_exception)
-    app.add_middleware(Envelope, hsts=transport(settings).hsts, fhir=lambda: getattr(app.state, "fhir", None))
+    app.router.routes.extend(smart_routes())
+    app.add_middleware(
+        Envelope,
+        hsts=transport(settings).hsts,
+        fhir=lambda: getattr(app.state, "fhir", None),
+        cors=lambda: getattr(getattr(app.state, "gateway", None), "cors", None),
+    )
     return app
 
 
@@ -239,4 +280,9 @@ def _offer(base: str, clock: Clock, *, delete_several: bool) -> Offer:
         system_interactions(),
         operations(),
         delete_several,
+        {name: f"{base.removesuffix('/fhir')}/auth/{path}" for name, path in _ENDPOINTS.items()},
     )
+
+
+def _organization(settings: Settings) -> Organization:
+    return Organization(settings.organization_name, settings.organization_id, settings.home_community_id)

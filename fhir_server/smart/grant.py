@@ -12,8 +12,11 @@ from typing import Any
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
 
-REVOKED, REPLAYED, SIGNED_OUT, CLIENT_ENDED, FACTOR_REMOVED = "revoked", "replayed", "signed-out", "client", "factor"
-"""Why a grant ended. After FACTOR_REMOVED the holder is told to authenticate better, not merely again (RFC 9470)."""
+REVOKED, REPLAYED, CLIENT_ENDED = "revoked", "replayed", "client-ended"
+"""Why a grant ended by itself; one that ends with a sign-in or a person has the reason of that (`signin.Ended`)."""
+
+FACTOR_REMOVED = "factor-removed"
+"""After this the holder is told to authenticate better, not merely again (RFC 9470)."""
 
 
 @dataclass(frozen=True, slots=True)

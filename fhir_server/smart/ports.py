@@ -3,13 +3,15 @@
 What runs in its worker threads is synchronous (ADR 9).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from fhir_server.engine.ports import Grants as HeldGrants
 from fhir_server.kernel.json import Json
 from fhir_server.smart.clients.client import Client
+from fhir_server.smart.clients.public_keys import PublicKey
 from fhir_server.smart.grant import Grant
 
 
@@ -77,12 +79,8 @@ class Grants(Protocol):
         ...
 
 
-class GrantStates(Protocol):
+class GrantStates(HeldGrants, Protocol):
     """What the event loop asks of grants."""
-
-    async def ended(self, ids: Collection[str]) -> Mapping[str, str]:
-        """Those that do not hold, with the reason where one is known."""
-        ...
 
     async def end_all(self, owner: str, reason: str) -> int:
         """End what hangs on `client/…`, `subject/…` or `session/…`; how many. In force when it returns."""
@@ -116,10 +114,10 @@ class SigningKeyRows(Protocol):
 
 
 class RemoteKeys(Protocol):
-    def key_set(self, url: str, *, wanted: str) -> Json | None:
-        """The JWK Set at a registered URL, fetched anew where `wanted`, a kid, is not in what is known of it.
+    def keys(self, url: str, *, wanted: str) -> Sequence[PublicKey]:
+        """Of the JWK Set at a registered URL, fetched anew where `wanted`, a kid, is not in what is known of it.
 
-        None where it cannot be had, or lies where the server does not go.
+        None of them where it cannot be had, or lies where the server does not go.
         """
         ...
 

@@ -74,13 +74,14 @@ async def open_store(
         heads = HeadRows(to, documents, keyring)
         tokenizer = Tokenizer(await keyring.named(f"tokens/{TOKEN_EPOCH}", KeyClass.TOKEN), TOKEN_EPOCH)
         opening = Opening(documents, keyring)
+        grants = GrantStates(to)
         conditions = Conditions(to, tokenizer, opening)
         committer = Committer(
-            Transaction(to, documents, keyring, heads, conditions, Writer(to, documents, keyring, clock), clock)
+            Transaction(to, documents, keyring, heads, conditions, Writer(to, documents, keyring, clock), clock), grants
         )
         events = Events(to, documents, keyring, tokenizer, base)
         doorway = await open_doorway(to, documents, keyring, clock)
-        audit = AuditRows(to, heads, Writer(to, documents, keyring, clock))
+        audit = AuditRows(to, heads, grants, Writer(to, documents, keyring, clock))
         own = KeyRequest((), KeyClass.CLINIC)
         key = (await keyring.data_keys([own]))[own]
         await committer.start()
@@ -98,7 +99,7 @@ async def open_store(
                     doorway,
                     ClientRows(rows["clients"], documents, key),
                     GrantRows(rows["grants"], rows["refresh_tokens"], documents, key),
-                    GrantStates(to),
+                    grants,
                     Handles(rows["handles"], documents, key),
                     SigningKeyRows(to, documents, key),
                 )

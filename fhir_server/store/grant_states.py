@@ -6,9 +6,15 @@ that is not there does not hold.
 
 from collections.abc import Collection, Mapping
 
+from fhir_server.kernel.errors import EndedTokenError
+from fhir_server.smart.grant import FACTOR_REMOVED
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import seam
 from fhir_server.store.grant_rows import ENDED, LIVE
+
+
+def ended_token(reason: str) -> EndedTokenError:
+    return EndedTokenError(stronger=reason == FACTOR_REMOVED)
 
 
 class GrantStates:

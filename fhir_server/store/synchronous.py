@@ -16,8 +16,16 @@ from fhir_server.store.connection import OPTIONS, Document
 Rows: TypeAlias = Collection[Document]
 
 
+_OPTIONS = {
+    **OPTIONS,
+    "maxPoolSize": 32,
+    # The other client streams the topology; here a thread less is worth more, and none is left over when it is closed.
+    "serverMonitoringMode": "poll",
+}
+
+
 @contextmanager
 def synchronous(uri: str, database: str) -> Iterator[Database[Document]]:
     """As durable as the other client; closed when left."""
-    with MongoClient[Document](uri, **{**OPTIONS, "maxPoolSize": 32}) as client:
+    with MongoClient[Document](uri, **_OPTIONS) as client:
         yield client[database]

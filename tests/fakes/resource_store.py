@@ -78,6 +78,7 @@ class FakeResources:
         """Everything is worked out before anything is put in its place."""
         if self.failures:
             raise self.failures.popleft()
+        self._memory.require_granted(entry for change in changes for entry in change.audit)
         for change in changes:
             current = self._memory.current.get(change.key)
             if (current.version if current else None) != (change.previous.version if change.previous else None):
