@@ -25,6 +25,7 @@ from fhir_server.smart.scope_grants import INTROSPECTS, LAUNCHES
 
 _MOST_LAUNCH_BYTES = 32 * 1024
 _SEE_OTHER = 303
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 _WRONG_PLACE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>This link does not work</title></head><body>
@@ -123,5 +124,5 @@ _TABLE = {
 
 
 def smart_routes() -> list[Route]:
-    # Any method reaches the handler, so that a wrong one is refused in OAuth's words.
-    return [Route(path, handler, methods=None) for path, handler in _TABLE.items()]
+    # Every method reaches the handler, so that a wrong one is refused in OAuth's words.
+    return [Route(path, handler, methods=_METHODS) for path, handler in _TABLE.items()]

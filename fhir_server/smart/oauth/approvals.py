@@ -99,8 +99,9 @@ class Approvals:
         return waiting, asked, redirect_uri
 
     def _granted(self, waiting: Waiting, approval: Approval, asked: Asked) -> Grant:
-        fields, launched = waiting.fields, waiting.launched
-        patient, encounter = approval.patient, approval.encounter
+        fields, patient, encounter = waiting.fields, approval.patient, approval.encounter
+        # Who leaves the scope out shares nothing of the launch.
+        launched = waiting.launched if "launch" in approval.scopes else None
         if launched:
             # Taken up now, by one request alone.
             if self._handles.take(launches.HANDLE, fields["launch"], asked.now) is None:
@@ -128,7 +129,7 @@ class Approvals:
             approval.session,
             approval.signed_in,
             approval.methods,
-            launched.context if launched and "launch" in scopes else {},
+            launched.context if launched else {},
             code,
         )
         return replace(grant, until=code.expires + self._server.issuing.ends(grant))

@@ -11,8 +11,8 @@ from datetime import datetime
 from fhir_server.smart.oauth.answer import TooManyRequestsError
 
 _MOST_KEPT = 20_000
-_FAILURES, _FAILURES_A_SECOND = 30.0, 0.5
-_REQUESTS, _REQUESTS_A_SECOND = 100.0, 10.0
+_FAILURES, _FAILURES_A_SECOND = 300.0, 10.0
+_REQUESTS, _REQUESTS_A_SECOND = 600.0, 60.0
 
 
 class Limits:
