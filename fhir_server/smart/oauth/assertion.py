@@ -72,11 +72,13 @@ class Assertions:
 
     def _key(self, client: Client, header: Mapping[str, Any]) -> PublicKey:
         alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ", "JWT")
-        if alg not in ALGORITHMS or not isinstance(kid, str) or not isinstance(typ, str) or typ.casefold() != "jwt":
+        if not isinstance(alg, str) or not isinstance(kid, str) or not isinstance(typ, str):
+            raise _refused()
+        if alg not in ALGORITHMS or typ.casefold() != "jwt":
             raise _refused()
         if "jku" in header and (client.jwks_uri is None or header["jku"] != client.jwks_uri):
             raise _refused()
-        key = choose(self._keys(client, kid), kid, str(alg))
+        key = choose(self._keys(client, kid), kid, alg)
         if key is None:
             raise _refused()
         return key
