@@ -11,7 +11,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from fhir_server.smart.clients.client import Client
 from tests.clinics import Caller, InProcess, read
-from tests.smart.apps import ASSERTION, KEYS, SECRET, App, b64, basic, parts
+from tests.smart.apps import ASSERTION, KEYS, PRIVATE, SECRET, App, b64, basic, parts, signed
 
 pytestmark = pytest.mark.anyio
 
@@ -215,6 +215,23 @@ async def test_r_smart_077_078_a_header_that_is_wrong_is_refused(service: App, h
 )
 async def test_r_smart_076_what_is_no_assertion_is_refused(service: App, assertion: str) -> None:
     refused(await service.credentials("system/*.rs", client_assertion=assertion), "invalid_client")
+
+
+async def test_a_payload_that_is_no_object_is_no_assertion(service: App) -> None:
+    for payload in (b"[]", b"7", b'"text"', b"null"):
+        assertion = signed({"alg": "RS384", "kid": KEYS["RS384"]["kid"]}, payload, PRIVATE["RS384"])
+
+        refused(await service.credentials("system/*.rs", client_assertion=assertion), "invalid_client")
+
+
+async def test_what_is_remembered_of_keys_is_bounded(
+    service: App, reader: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fhir_server.smart.oauth.assertion._MOST_REMEMBERED", 0)
+    service.clinic.clinic.gateway.authorization._parts.server._authentication._assertions._parsed.clear()
+
+    for each in (service, reader, service):
+        assert (await each.credentials("system/*.rs")).status_code == 200
 
 
 async def test_r_smart_081_an_assertion_is_good_once(service: App) -> None:

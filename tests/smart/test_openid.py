@@ -60,6 +60,12 @@ async def test_one_factor_is_told_as_one(native: App) -> None:
     assert "nonce" not in claims
 
 
+async def test_what_is_not_known_of_a_sign_in_is_not_told(native: App) -> None:
+    told = await native.tokens(SCOPE, patient="p1", methods=(), fhir_user=None)
+
+    assert not parts(told["id_token"])[1].keys() & {"acr", "amr", "fhirUser", "nonce"}
+
+
 async def test_an_id_token_is_no_access_token(clinic: InProcess, native: App) -> None:
     token = (await native.tokens(SCOPE, patient="p1"))["id_token"]
 

@@ -66,6 +66,15 @@ async def test_r_balp_015_a_persons_token_names_the_person(clinic: InProcess, na
     assert agents(event)["110150"]["requestor"] is False
 
 
+async def test_a_person_without_a_resource_of_their_own_is_named_by_subject(clinic: InProcess, native: App) -> None:
+    async with clinic.trail.recording() as recorded:
+        await native.tokens(SCOPE, patient="p1", fhir_user=None, name="")
+
+    person = agents(recorded.events[-1])["IRCP"]
+    assert person["who"] == {"identifier": {"system": native.issuer, "value": "user-nora"}}
+    assert unmet(recorded.events[-1]) == []
+
+
 async def test_r_balp_015_what_opens_anything_is_not_recorded(clinic: InProcess, web: App, service: App) -> None:
     pkce = Pkce()
     async with clinic.trail.recording() as recorded:

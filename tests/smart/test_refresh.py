@@ -127,6 +127,14 @@ async def test_r_smart_038_online_access_lasts_as_long_as_the_sign_in(native: Ap
     assert (answer.status_code, read(answer)["error"]) == (400, "invalid_grant")
 
 
+async def test_r_smart_038_where_nobody_is_signed_in_nothing_is_online(native: App) -> None:
+    first = await native.tokens(ONLINE, patient="p1", session="unknown")
+
+    answer = await native.refresh(first["refresh_token"])
+
+    assert (answer.status_code, read(answer)["error"]) == (400, "invalid_grant")
+
+
 async def test_signing_out_ends_what_is_online_and_leaves_what_is_offline(native: App, alive: set[str]) -> None:
     alive.add("s-out")
     online = await native.tokens(ONLINE, patient="p1", session="s-out")

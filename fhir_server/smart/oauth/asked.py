@@ -81,9 +81,5 @@ class Asked(OAuth2Request):  # type: ignore[misc]  # authlib has no types
         return self.payload.data
 
     @property
-    def args(self) -> dict[str, str]:
-        return self.payload.data
-
-    @property
     def now(self) -> datetime:
         return self.caller.now

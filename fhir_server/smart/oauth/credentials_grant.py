@@ -3,11 +3,10 @@
 RFC 6749 section 4.4; SMART App Launch 2.2 "Backend services". R-SMART-076, -083, -084; R-BULK-037.
 """
 
-from authlib.oauth2.rfc6749 import InvalidScopeError, UnauthorizedClientError
+from authlib.oauth2.rfc6749 import InvalidScopeError
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
 
 from fhir_server.kernel.json import Json
-from fhir_server.smart.clients.client import Client
 from fhir_server.smart.oauth.asked import Asked
 from fhir_server.smart.oauth.issuing import Issuing
 from fhir_server.smart.scope_grants import for_backend
@@ -20,18 +19,13 @@ class CredentialsGrant(ClientCredentialsGrant):  # type: ignore[misc]  # authlib
 
     def validate_requested_scope(self) -> None:
         """All that is asked for, or nothing: a token with less would surprise later."""
-        scopes = for_backend((self.request.payload.scope or "").split(), self._client.scopes)
+        client = self.request.client
+        assert client is not None, "authlib authenticates before it asks for scopes"
+        scopes = for_backend((self.request.payload.scope or "").split(), client.scopes)
         if scopes is None:
             raise InvalidScopeError
-        self._scopes = scopes
+        self._granted = client, scopes
 
     def generate_token(self, **_: object) -> Json:
         issuing: Issuing = self.server.issuing
-        return issuing.backend(self.request, self._client, self._scopes)
-
-    @property
-    def _client(self) -> Client:
-        client = self.request.client
-        if client is None:
-            raise UnauthorizedClientError
-        return client
+        return issuing.backend(self.request, *self._granted)
