@@ -29,8 +29,8 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 async def _renew_signing(settings: Settings) -> None:
     async with open_clinic(settings) as clinic:
         await record(clinic, "keys-renew-signing")
-        await clinic.signing_keys.renew()
-        print("\n".join(key["kid"] for key in clinic.signing_keys.published()["keys"]))
+        await clinic.gateway.keys.renew()
+        print("\n".join(key["kid"] for key in clinic.gateway.keys.published()["keys"]))
 
 
 async def _status(settings: Settings) -> None:

@@ -127,7 +127,7 @@ FORGERIES: dict[str, Callable[[Forge], str]] = {
 
 @pytest.fixture(scope="module")
 async def forge(clinic: InProcess) -> Forge:
-    return Forge(clinic.token(), clinic.clinic.signing_keys.signing(clinic.clinic.surface.clock.now()).key)
+    return Forge(clinic.token(), clinic.clinic.gateway.keys.signing(clinic.clinic.surface.clock.now()).key)
 
 
 @pytest.fixture(scope="module")

@@ -171,6 +171,7 @@ class Sent:
 
     resource: Json
     id: str = ""
+    grant: str = ""
 
     def event(self, event_id: str, recorded: datetime) -> bytes:
         self.id = event_id
@@ -182,6 +183,7 @@ class Renamed:
     entry: AuditEntry
     old: str
     new: str
+    grant: str = ""
 
     def event(self, event_id: str, recorded: datetime) -> bytes:
         return self.entry.event(event_id, recorded).replace(self.old.encode(), self.new.encode())

@@ -177,7 +177,7 @@ async def test_the_signing_key_is_renewed_by_command(
 ) -> None:
     assert await asyncio.to_thread(main, ("keys", "renew-signing")) == 0
 
-    before = {key["kid"] for key in clinic.clinic.signing_keys.published()["keys"]}
+    before = {key["kid"] for key in clinic.clinic.gateway.keys.published()["keys"]}
     told = set(capsys.readouterr().out.split())
     assert before < told
 

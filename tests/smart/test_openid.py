@@ -110,7 +110,7 @@ async def test_userinfo_wants_a_token_with_openid_that_holds(clinic: InProcess, 
 async def test_a_new_key_is_published_first_signs_later_and_the_old_one_still_verifies(
     clinic: InProcess, native: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys, clock = clinic.clinic.signing_keys, clinic.clinic.gateway.clock
+    keys, clock = clinic.clinic.gateway.keys, clinic.clinic.gateway.clock
     pkce = Pkce()
     code = await native.code(SCOPE, pkce, patient="p1")
     before = await native.tokens(SCOPE, patient="p1")
