@@ -17,6 +17,7 @@ from fhir_server.api.assembled import Streamed
 from fhir_server.api.error_handlers import fhir_error
 from fhir_server.api.formats import require_json_answer
 from fhir_server.api.incoming import authenticated, call_of, require_target
+from fhir_server.api.oauth_messages import document
 from fhir_server.api.presentation import presented
 from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call, Interaction
@@ -123,16 +124,22 @@ _NOWHERE = _Place("/fhir/no/address", {"GET": (Interaction.READ, instances.read)
 
 
 class Dispatch:
-    """Everything under /fhir, as plain ASGI: nothing stands between the socket and the answer but this table."""
+    """Everything under /fhir, as plain ASGI: nothing stands between the socket and the answer but this table.
 
-    def __init__(self, surface: Surface) -> None:
-        self._surface = surface
+    `documents`: what says the same to everybody and is no interaction, by path (`/fhir/.well-known/…`).
+    """
+
+    def __init__(self, surface: Surface, documents: Mapping[str, bytes]) -> None:
+        self._surface, self._documents = surface, documents
         self._by_length: dict[int, list[_Place]] = {}
         for path, methods in TABLE.items():
             place = _Place(path, methods)
             self._by_length.setdefault(place.length, []).append(place)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in self._documents and scope["method"] in {"GET", "HEAD"}:
+            await document(self._documents[scope["path"]])(scope, receive, send)
+            return
         place, scope["path_params"] = self._place(scope["path"].split("/")[2:])
         request = Request(scope, receive)
         try:

@@ -39,7 +39,9 @@ class Principal:
     """The authenticated party and what its token grants.
 
     `subject` and `issuer` are the token's sub and iss, `token_id` its jti. `fhir_user` is a reference such as
-    `Practitioner/3`. `patient` is the id of the patient in context, without `Patient/`.
+    `Practitioner/3`. `patient` is the id of the patient in context, without `Patient/`. `role` is the one in which it
+    acts, `purposes` (v3-ActReason codes) are all that its client may state. `grant` is what the token ends with; what
+    the server does itself has none.
     """
 
     subject: str
@@ -50,6 +52,9 @@ class Principal:
     patient: str | None = None
     fhir_user: str | None = None
     name: str | None = None
+    role: str | None = None
+    purposes: tuple[str, ...] = ()
+    grant: str = ""
 
 
 ANONYMOUS = Principal("anonymous", "anonymous", "", "")

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/http.html
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from fhir_server.engine.attempts import Attempt, attempted, disclosing, writing
+from fhir_server.engine.attempts import Attempt, attempted, concluded, disclosing, writing
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change
 from fhir_server.engine.courtesy import Courtesy
@@ -152,11 +152,11 @@ class Engine:
 
     async def described(self, call: Call) -> None:
         """Record what succeeded without touching a resource: the server described itself, a Bundle was empty."""
-        await self.steps.conclude(call, Result())
+        await concluded(self.steps, call, Result())
 
     async def refused(self, call: Call, failure: FhirError) -> None:
         """Record a call that failed before it reached an interaction: no token, no JSON, no such type."""
-        await self.steps.conclude(call, Result(failure=failure))
+        await concluded(self.steps, call, Result(failure=failure))
 
     def attempt(self, call: Call) -> AbstractAsyncContextManager[Attempt]:
         return attempted(self.steps, call)

@@ -48,6 +48,15 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "attempts": [IndexModel([("until", ASCENDING)], name="until")],
     "spent": [IndexModel([("until", ASCENDING)], name="until")],
+    "clients": [],
+    "grants": [
+        IndexModel([("owners", ASCENDING)], name="owners"),
+        IndexModel([("code", ASCENDING)], name="code", unique=True, sparse=True),
+        IndexModel([("expires", ASCENDING)], name="expires", expireAfterSeconds=0),
+    ],
+    "refresh_tokens": [IndexModel([("expires", ASCENDING)], name="expires", expireAfterSeconds=0)],
+    "handles": [IndexModel([("expires", ASCENDING)], name="expires", expireAfterSeconds=0)],
+    "signing_keys": [],
 }
 
 
@@ -74,6 +83,8 @@ class Collections:
         self.devices = self.database["devices"]
         self.attempts = self.database["attempts"]
         self.spent = self.database["spent"]
+        self.grants = self.database["grants"]
+        self.signing_keys = self.database["signing_keys"]
 
 
 async def prepare(database: AsyncDatabase[Document], indexes: dict[str, list[IndexModel]]) -> None:

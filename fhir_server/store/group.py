@@ -41,6 +41,11 @@ class Unit:
                 touched.add(f"Head/{change.basis.patient}")
         return frozenset(touched)
 
+    @property
+    def grants(self) -> frozenset[str]:
+        """Of the tokens that these changes are made with."""
+        return frozenset(entry.grant for row in self.rows for entry in row.change.audit if entry.grant)
+
     @cached_property
     def size(self) -> int:
         return sum(len(row.plain) for row in self.rows)
