@@ -47,7 +47,7 @@ def clerk(clinic: InProcess) -> Caller:
 async def there_and_back(clerk: Caller, resource: Json | str, type: str) -> Json:
     answer = await clerk.post(f"/fhir/{type}", resource)
     assert answer.status_code == 201, answer.text
-    again = await clerk.get(f"/fhir/{type}/{read(answer)['id']}")
+    again = await clerk.get(f"/fhir/{type}/{read(answer)['id']}", Accept="application/fhir+json")
     assert again.content == answer.content
     found: Json = read(again)
     return found
