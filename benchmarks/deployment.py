@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -56,7 +57,11 @@ def deployed() -> Iterator[Deployment]:
             running((*command, "serve"), environment, place / "server.log") as server,
             running(floors, environment, place / "floors.log") as floor,
         ):
-            token = asyncio.run(issue(Settings.from_environment(environment), _CLAIMS))
+            # In a thread of its own: the driver's loop runs already.
+            with ThreadPoolExecutor(1) as apart:
+                token = apart.submit(
+                    lambda: asyncio.run(issue(Settings.from_environment(environment), _CLAIMS))
+                ).result()
             mongod = mongo.pid
             assert mongod is not None
             yield Deployment(Process(server, port), Process(floor, floor_port), mongod, mongo.uri, token)
