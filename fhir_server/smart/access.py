@@ -14,7 +14,7 @@ from fhir_server.fhir.definitions import compartments
 from fhir_server.kernel.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.search.tree import InCompartment, Mandate, Query
-from fhir_server.smart.scopes import Reach, parse_all, reach
+from fhir_server.smart.scopes import Reach, Scope, parse_all, reach
 
 _LETTER = {
     Interaction.CREATE: "c",
@@ -80,13 +80,13 @@ def may_read(call: Call, stored: Stored) -> bool:
     """May a write that succeeded be answered with the resource? `u` and `c` do not imply `r` (R-SMART-048)."""
     if not reads_type(call, stored.key.type):
         return False
-    found = reach(parse_all(call.principal.scopes), "r", stored.key.type)
+    found = reach(_scopes(call), "r", stored.key.type)
     return found is Reach.ALL or _own(call) in stored.access
 
 
 def reads_type(call: Call, type: str) -> bool:
     """Does any scope let the caller read this type at all?"""
-    found = reach(parse_all(call.principal.scopes), "r", type)
+    found = reach(_scopes(call), "r", type)
     return found is Reach.ALL or (found is Reach.PATIENT and call.principal.patient is not None)
 
 
@@ -113,9 +113,20 @@ def _reach(call: Call, type: str | None = None) -> Reach:
     letter = _LETTER.get(call.interaction)
     if letter is None:
         return Reach.NONE
-    found = reach(parse_all(call.principal.scopes), letter, type or str(call.type))
+    found = reach(_scopes(call), letter, type or str(call.type))
     # A patient/ scope without a patient in context reaches nobody.
     return Reach.NONE if found is Reach.PATIENT and not call.principal.patient else found
+
+
+def _scopes(call: Call) -> tuple[Scope, ...]:
+    """Fail closed: until roles are told apart, only clinicians reach beyond the patient in context (row S7)."""
+    found = parse_all(call.principal.scopes)
+    if call.principal.role is None or call.principal.role in _CLINICAL:
+        return found
+    return tuple(scope for scope in found if scope.context == "patient")
+
+
+_CLINICAL = frozenset({"practitioner", "nurse", "clinical-lead"})
 
 
 def _own(call: Call) -> str:
