@@ -119,14 +119,14 @@ def _reach(call: Call, type: str | None = None) -> Reach:
 
 
 def _scopes(call: Call) -> tuple[Scope, ...]:
-    """Fail closed: until roles are told apart, only clinicians reach beyond the patient in context (row S7)."""
+    """Fail closed: until roles are told apart, only clinicians and services reach beyond the patient in context (S7)."""
     found = parse_all(call.principal.scopes)
-    if call.principal.role is None or call.principal.role in _CLINICAL:
+    if call.principal.role is None or call.principal.role in _BEYOND_ONE_PATIENT:
         return found
     return tuple(scope for scope in found if scope.context == "patient")
 
 
-_CLINICAL = frozenset({"practitioner", "nurse", "clinical-lead"})
+_BEYOND_ONE_PATIENT = frozenset({"practitioner", "nurse", "clinical-lead", "system"})
 
 
 def _own(call: Call) -> str:
