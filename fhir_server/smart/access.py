@@ -119,7 +119,7 @@ def _reach(call: Call, type: str | None = None) -> Reach:
 
 
 def _scopes(call: Call) -> tuple[Scope, ...]:
-    """Fail closed: until roles are told apart, only clinicians and services reach beyond the patient in context (S7)."""
+    """Fail closed: until roles are told apart, only clinicians and services go beyond the patient in context (S7)."""
     found = parse_all(call.principal.scopes)
     if call.principal.role is None or call.principal.role in _BEYOND_ONE_PATIENT:
         return found
