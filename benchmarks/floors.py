@@ -1,5 +1,6 @@
 """The floors: a bare Starlette handler with one `find_one`, one with one `insert_one`; nothing less can be a server.
 
+For documents, one that puts a body into plain GridFS, and one that streams it back.
 Runs by itself: `python -m benchmarks.floors PORT MONGO_URI`. Loop, HTTP parser and the database connection's settings
 are the server's own.
 """
@@ -11,11 +12,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import uvicorn
+from gridfs.asynchronous import AsyncGridFSBucket, AsyncGridOut
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from fhir_server.kernel import json
 from fhir_server.store.connection import connect
 
 DATABASE = "benchmark_floor"
@@ -36,6 +39,20 @@ def build(mongo_uri: str) -> Starlette:
         await rows.insert_one({"_id": secrets.token_hex(16), "body": await request.body()})
         return Response(b"{}", 201, media_type=_JSON)
 
+    files = AsyncGridFSBucket(client[DATABASE])
+
+    async def keep(request: Request) -> Response:
+        name = secrets.token_hex(16)
+        await files.upload_from_stream_with_id(name, "document", await request.body())
+        return Response(json.encode({"id": name}), 201, media_type=_JSON)
+
+    async def give(request: Request) -> Response:
+        out = await files.open_download_stream(request.path_params["name"])
+        length = int(request.query_params.get("length", out.length))
+        if "start" in request.query_params:
+            await out.seek(int(request.query_params["start"]))
+        return StreamingResponse(_parts(out, length), headers={"Content-Length": str(length)})
+
     async def fill(request: Request) -> Response:
         body = await request.body()
         await rows.insert_many([{"_id": number, "body": body} for number in range(DOCUMENTS)])
@@ -50,8 +67,17 @@ def build(mongo_uri: str) -> Starlette:
         Route("/find/{number}", find),
         Route("/insert", insert, methods=["POST"]),
         Route("/fill", fill, methods=["POST"]),
+        Route("/files", keep, methods=["POST"]),
+        Route("/files/{name}", give),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
+
+
+async def _parts(out: AsyncGridOut, length: int) -> AsyncIterator[bytes]:
+    """A chunk of GridFS at a time, as it has them."""
+    while length > 0 and (part := await out.read(min(length, out.chunk_size))):
+        length -= len(part)
+        yield part
 
 
 async def main(port: int, mongo_uri: str) -> None:

@@ -17,14 +17,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_server.api.error_handlers import fhir_error, http_exception
+from fhir_server.api.gateway import Gateway
 from fhir_server.api.health import health
 from fhir_server.api.middleware import Envelope
 from fhir_server.api.offered import operations, system_interactions, type_interactions
 from fhir_server.api.paging import Paging
 from fhir_server.api.routes import Dispatch
+from fhir_server.api.smart_routes import smart_routes
 from fhir_server.api.surface import Surface
 from fhir_server.audit.recorder import Recorder
-from fhir_server.audit.sign_ins import SignInLog
 from fhir_server.consent.gate import Gate
 from fhir_server.crypto.jws import public_jwk, sign_jws
 from fhir_server.crypto.keyring import Keyring
@@ -46,6 +47,7 @@ from fhir_server.engine.pipeline import Pipeline
 from fhir_server.engine.records import Records
 from fhir_server.engine.transaction import Transactions
 from fhir_server.engine.validation import Validation
+from fhir_server.entrance import Inside, open_entrance
 from fhir_server.fhir.capability import Offer, statements
 from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.shapes import shapes
@@ -54,6 +56,7 @@ from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import random_id
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
+from fhir_server.media.security_context import SecurityContext
 from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
@@ -65,21 +68,20 @@ from fhir_server.smart.access import Access, may_name, reads_type
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.break_glass import Glass, GlassPolicy, GlassReviews
 from fhir_server.smart.masks import Masks
-from fhir_server.smart.signin.door import Door, Outside, Policy, door
-from fhir_server.smart.signin.handing_over import EngineHandOver
-from fhir_server.smart.signin.messages import EngineMessenger
-from fhir_server.smart.signin.passwords import Effort
-from fhir_server.smart.signin.sessions import Limits as SignInLimits
+from fhir_server.smart.oidc.signing_keys import SigningKeys
+from fhir_server.smart.signin.door import Door
 from fhir_server.smart.ties import RecordedTies, TiePolicy
-from fhir_server.smart.token import Tokens
+from fhir_server.smart.token import Organization, Tokens
 from fhir_server.store.clinic import ClinicStore, open_store
 from fhir_server.ui.pages import PATHS, Pages
 from fhir_server.ui.static_files import FILES, static
-from fhir_server.ui.surface import Surface as Ui
 
 THE_SERVER = Principal("fhir-server", "fhir-server", "", "", scopes=("system/*.cruds",), name="fhir-server")
 """Who acts when a duty of the server itself writes: recorded like anybody else."""
 
+
+_ENDPOINTS = {"authorize": "authorize", "token": "token", "introspect": "introspect", "revoke": "revoke"}
+"""As the CapabilityStatement's extension names them."""
 
 _SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """The framework's own telemetry would put query strings, which may name somebody, into spans."""
@@ -97,6 +99,7 @@ class Clinic:
     keyring: Keyring
     engine: Engine
     surface: Surface
+    gateway: Gateway
     tokens: Tokens
     worker: Worker
     door: Door
@@ -119,13 +122,15 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         ties = RecordedTies(
             store.resources, TiePolicy(timedelta(days=settings.tie_days), settings.self_made_ties), base
         )
+        access, gate = Access(base, ties), Gate(store.resources, store.heads)
         steps = Pipeline(
             (
-                Access(base, ties),  # who may try, in which role, and whom it reaches
+                access,  # who may try, in which role, and whom it reaches
                 Existence(  # what it refers to is there
                     store.resources, base, may_name, THE_SERVER, refuse_missing=settings.refuse_missing_references
                 ),
-                Gate(store.resources, store.heads),  # on what legal basis
+                gate,  # on what legal basis
+                SecurityContext(store.resources, Pipeline((access, gate)), base),  # a Binary as what it belongs to
                 GlassReviews(),  # a broken glass is reviewed, and not by oneself
                 Masks(),  # what the role does not see is taken out
                 Intake(store.photos),  # photos leave the JSON, sealed
@@ -136,7 +141,9 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         )
         drafts = Drafts(store.resources, steps, random_id, base)
         engine = Engine(store.resources, steps, drafts, _language(base, settings), _limits(settings))
-        tokens = Tokens(await keyring.named("access-token", KeyClass.SIGNING), settings.base_url, base, random_id)
+        signing_keys = await stack.enter_async_context(SigningKeys(store.signing_keys, clock).kept_fresh())
+        tokens = Tokens(signing_keys, settings.base_url, base, random_id, _organization(settings))
+        bearer = Bearer(tokens)
         paging = Paging(await keyring.named("page-links", KeyClass.CURSOR), timedelta(seconds=settings.page_lifetime))
         several = settings.conditional_delete_several
         conditional = Conditional(engine, delete_several=several)
@@ -152,8 +159,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             histories=Histories(engine, settings.search_candidates),
             validation=Validation(engine),
             glass=Glass(engine, random_id, _glass_policy(settings)),
-            delivery=Delivery(engine, store.photos, clock, reads_type),
-            bearer=Bearer(tokens),
+            delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),
+            bearer=bearer,
             paging=paging,
             clock=clock,
             base=base,
@@ -167,25 +174,24 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         worker = Worker(
             store.tasks,
             {RECONSIDER_PHOTOS: reconsider},
-            (store.events.index, store.photos.sweep, store.doorway.sweep),
+            (store.events.index, store.photos.sweep, store.attachments.sweep, store.doorway.sweep),
             settings.worker_interval,
         )
-        entrance = door(
-            store.doorway,
-            _door_policy(settings),
-            Outside(
-                clock=clock,
-                new_id=random_id,
-                new_bytes=RandomBytes(),
-                key=await keyring.named("sign-in-forms", KeyClass.CURSOR),
-                witness=SignInLog(store.audit, base),
-                messenger=EngineMessenger(engine, THE_SERVER),
-                hand_over=EngineHandOver(engine, THE_SERVER, clock),
-            ),
-        )
-        pages = Pages(Ui(entrance, engine, None, clock, settings.base_url, base, settings.clinic_name))
+        inside = Inside(store, engine, tokens, signing_keys, bearer, THE_SERVER, clock)
+        entrance = await open_entrance(stack, settings, inside)
+        receipts = public_jwk(public, "receipts")
         yield Clinic(
-            settings, store, keyring, engine, surface, tokens, worker, entrance, pages, public_jwk(public, "receipts")
+            settings,
+            store,
+            keyring,
+            engine,
+            surface,
+            entrance.gateway,
+            tokens,
+            worker,
+            entrance.door,
+            entrance.pages,
+            receipts,
         )
 
 
@@ -196,7 +202,8 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_clinic(settings, clock) as clinic:
             app.state.clinic = clinic
-            app.state.fhir = Dispatch(clinic.surface)
+            app.state.fhir = Dispatch(clinic.surface, clinic.gateway.documents)
+            app.state.gateway = clinic.gateway
             yield
 
     app = FastAPI(
@@ -209,7 +216,13 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         app.add_route(f"/auth/static/{name}", static)
     app.add_exception_handler(FhirError, fhir_error)
     app.add_exception_handler(HTTPException, http_exception)
-    app.add_middleware(Envelope, hsts=transport(settings).hsts, fhir=lambda: getattr(app.state, "fhir", None))
+    app.router.routes.extend(smart_routes())
+    app.add_middleware(
+        Envelope,
+        hsts=transport(settings).hsts,
+        fhir=lambda: getattr(app.state, "fhir", None),
+        cors=lambda: getattr(getattr(app.state, "gateway", None), "cors", None),
+    )
     return app
 
 
@@ -217,17 +230,6 @@ async def _page(request: Request) -> Response:
     """A page of sign-in; `ui` knows which."""
     clinic: Clinic = request.app.state.clinic
     return await clinic.pages.answer(request)
-
-
-def _door_policy(settings: Settings) -> Policy:
-    """None of it can leave staff without a second factor (rows S10, S61)."""
-    return Policy(
-        settings.base_url,
-        settings.clinic_name,
-        Effort(settings.password_memory, settings.password_passes),
-        SignInLimits(timedelta(seconds=settings.sign_in_idle), timedelta(seconds=settings.sign_in_lifetime)),
-        settings.patients_by_password,
-    )
 
 
 def _glass_policy(settings: Settings) -> GlassPolicy:
@@ -270,4 +272,9 @@ def _offer(base: str, clock: Clock, *, delete_several: bool) -> Offer:
         system_interactions(),
         operations(),
         delete_several,
+        {name: f"{base.removesuffix('/fhir')}/auth/{path}" for name, path in _ENDPOINTS.items()},
     )
+
+
+def _organization(settings: Settings) -> Organization:
+    return Organization(settings.organization_name, settings.organization_id, settings.home_community_id)

@@ -81,6 +81,11 @@ class Settings:
     log_level: Annotated[Level, "The least severe message that is logged."] = "info"
     root_key_file: Annotated[Path, "The file provider's root key; empty for `keys/root.json` in DATA_DIR."] = Path()
     token_lifetime: Annotated[int, "Seconds an access token is good for.", Within(30, 3600)] = 300
+    token_rate: Annotated[int, "The most tokens that one client gets in a second.", Within(1, 10_000)] = 300
+    offline_days: Annotated[int, "Days until an app with `offline_access` must ask again.", Within(1, 730)] = 90
+    organization_name: Annotated[str, "The clinic's name, for IHE IUA claims in tokens."] = ""
+    organization_id: Annotated[str, "A URI that names the clinic, for the same."] = ""
+    home_community_id: Annotated[str, "Its home community (`urn:oid:…`), for the same."] = ""
     max_body_bytes: Annotated[int, "The largest request body.", Within(1024, 1_073_741_824)] = 32_000_000
     most_entries: Annotated[int, "The most entries in a Bundle that is posted.", Within(1, 5000)] = 5000
     unrecoverable_within: Annotated[int, "Hours until what was erased cannot be recovered.", Within(1, 720)] = 24

@@ -16,15 +16,17 @@ from pymongo import AsyncMongoClient
 
 from fhir_server.app import Clinic, build_app
 from fhir_server.kernel import json
+from fhir_server.kernel.identity import random_id
 from fhir_server.kernel.json import Json
 from fhir_server.settings import Settings
+from fhir_server.smart.grant import Grant
 from fhir_server.smart.roles import SYSTEM
 from fhir_server.smart.token import Claims
 from tests.trail import Trail
 
 FHIR_JSON = "application/fhir+json"
 EVERYTHING = ("system/*.cruds",)
-_RECORDING = frozenset({"audit", "audit_index", "writers"})
+_RECORDING = frozenset({"audit", "audit_index", "writers", "grants"})
 
 Mongo: TypeAlias = AsyncMongoClient[Json]
 
@@ -93,14 +95,17 @@ class InProcess:
         return Trail(self.clinic, self.mongo)
 
     def token(self, *scopes: str, client: str = "tests", lifetime: int = 3600, age: int = 0, **context: Any) -> str:
-        """`context`: patient, fhir_user, role. `age`: seconds since it was issued.
+        """`context`: patient, fhir_user, role. `age`: seconds since it was issued. Each is of a grant of its own.
 
         Where no role is said, none limits the scopes: also those of a person, whose tokens always have one.
         """
-        claims = Claims(
-            client, client, scopes or EVERYTHING, timedelta(seconds=lifetime), **{"role": SYSTEM, **context}
-        )
-        return self.clinic.tokens.issue(claims, self.clinic.surface.clock.now() - timedelta(seconds=age))[0]
+        now = self.clinic.surface.clock.now()
+        given = scopes or EVERYTHING
+        grant = Grant(random_id(), client, given, client, (), now + timedelta(days=1))
+        self.clinic.store.grants.add(grant, grant.until)
+        context = {"role": SYSTEM, **context}
+        claims = Claims(client, client, given, timedelta(seconds=lifetime), grant=grant.id, **context)
+        return self.clinic.tokens.issue(claims, now - timedelta(seconds=age))[0]
 
     def caller(self, *scopes: str, **more: Any) -> Caller:
         return Caller(self.http, {"Authorization": f"Bearer {self.token(*scopes, **more)}"})
@@ -110,7 +115,7 @@ class InProcess:
         return Caller(self.http, {})
 
     async def counts(self) -> dict[str, int]:
-        """How many documents each collection holds, but for the log: it grows with every look.
+        """How many documents each collection holds, but for the log and for grants: they grow with every look.
 
         Nor the keys: one is durable before its first use, so a write that fails may leave one that opens nothing.
         """

@@ -4,12 +4,14 @@ RFC 9110 sections 8.3, 8.4, 15.5.14; https://hl7.org/fhir/R4/http.html#mime-type
 """
 
 import asyncio
+import base64
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 
 from fhir_server.api.content_coding import Unpacking, is_packed
 from fhir_server.api.formats import names_this_version
+from fhir_server.engine.call import Call
 from fhir_server.engine.interactions import Edit
 from fhir_server.engine.patch.bodies import JSON_PATCH
 from fhir_server.engine.patch.fhirpath_patch import fhirpath_patch
@@ -29,6 +31,34 @@ async def json_body(request: Request, most: int) -> object:
     if not raw:
         raise MalformedError("The body is empty; it should be a FHIR resource as JSON.")
     return json.decode(raw)
+
+
+async def resource_body(request: Request, call: Call, most: int) -> object:
+    """A resource as JSON; for a Binary also its content as it is, under its own Content-Type.
+
+    https://hl7.org/fhir/R4/binary.html#rest: whatever is no Binary resource is content. What says it is JSON must be.
+    """
+    if call.type != "Binary":
+        return await json_body(request, most)
+    declared, context = request.headers.get("content-type", "").strip(), request.headers.get("x-security-context")
+    if not declared:
+        raise UnsupportedMediaTypeError("A Binary needs a Content-Type: that of its content, or of FHIR.")
+    raw = await _read(request, most)
+    if not raw:
+        raise MalformedError("The body is empty; it should be a Binary or its content.")
+    is_json = declared.partition(";")[0].strip().casefold() in _JSON
+    resource = json.decode(raw) if is_json else None
+    if isinstance(resource, dict) and resource.get("resourceType") == "Binary":
+        if context is not None and resource.get("securityContext") != {"reference": context}:
+            raise InvalidRequestError("X-Security-Context and Binary.securityContext disagree.")
+        return resource
+    return {
+        "resourceType": "Binary",
+        **({"id": call.id} if call.id else {}),
+        "contentType": declared,
+        **({"securityContext": {"reference": context}} if context is not None else {}),
+        "data": base64.b64encode(raw).decode(),
+    }
 
 
 async def patch_body(request: Request, most: int) -> Edit:

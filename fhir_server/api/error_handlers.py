@@ -9,7 +9,9 @@ from starlette.responses import Response
 
 from fhir_server.api import outgoing
 from fhir_server.fhir.capability import PATCH_FORMATS
+from fhir_server.kernel import json
 from fhir_server.kernel.errors import (
+    EndedTokenError,
     FhirError,
     ForbiddenError,
     MethodNotAllowedError,
@@ -34,9 +36,7 @@ async def fhir_error(request: Request, error: Exception) -> Response:
 
 def _headers(request: Request, error: FhirError) -> dict[str, str]:
     if isinstance(error, UnauthenticatedError):
-        # RFC 6750 3.1: without credentials no error code; with bad ones invalid_token.
-        refused = ', error="invalid_token"' if "authorization" in request.headers else ""
-        return {"WWW-Authenticate": f'Bearer realm="fhir"{refused}'}
+        return {"WWW-Authenticate": f'Bearer realm="fhir"{_what_was_wrong(request, error)}'}
     if isinstance(error, ForbiddenError):
         return {"WWW-Authenticate": 'Bearer realm="fhir", error="insufficient_scope"'}
     if isinstance(error, MethodNotAllowedError):
@@ -56,9 +56,19 @@ def _more_headers(request: Request, error: FhirError) -> dict[str, str]:
     return {}
 
 
+def _what_was_wrong(request: Request, error: UnauthenticatedError) -> str:
+    """RFC 6750 3.1: without credentials no error code; with bad ones invalid_token; RFC 9470: with too weak ones."""
+    if isinstance(error, EndedTokenError) and error.stronger:
+        return ', error="insufficient_user_authentication"'
+    return ', error="invalid_token"' if "authorization" in request.headers else ""
+
+
 async def http_exception(request: Request, error: Exception) -> Response:
     """What the framework refuses by itself: a path that is no route."""
     assert isinstance(error, HTTPException)
+    if request.url.path.startswith("/auth/"):
+        told = {"error": "invalid_request", "error_description": "There is nothing at this address."}
+        return Response(json.encode(told), error.status_code, media_type="application/json")
     failure = NotFoundError("There is nothing at this address.")
     failure.status = error.status_code
     return outgoing.outcome(failure)

@@ -26,13 +26,13 @@ def require_json_answer(request: Request) -> None:
             return
     accepted = request.headers.getlist("accept")
     if accepted and not _takes_json(",".join(accepted)):
-        raise _not_acceptable()
+        raise not_acceptable()
 
 
 def require_json_format(wanted: Sequence[str]) -> None:
     """The same for `_format` alone, wherever it was given."""
     if not all(_is_json(one, JSON_NAMES) for one in wanted if one):
-        raise _not_acceptable()
+        raise not_acceptable()
 
 
 def names_this_version(media_type: str) -> bool:
@@ -62,5 +62,5 @@ def _weight(media_range: str) -> float:
     return 1.0
 
 
-def _not_acceptable() -> NotAcceptableError:
+def not_acceptable() -> NotAcceptableError:
     return NotAcceptableError("Only JSON of FHIR 4.0 is spoken here: application/fhir+json.")

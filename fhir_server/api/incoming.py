@@ -9,7 +9,6 @@ from datetime import datetime
 
 from starlette.requests import Request
 
-from fhir_server.api.formats import JSON_NAMES
 from fhir_server.engine.call import ANONYMOUS, Call, Interaction, Principal
 from fhir_server.fhir.definitions import served_types
 from fhir_server.kernel.clock import Clock
@@ -59,9 +58,3 @@ def authenticated(request: Request, authenticate: Authenticate, clock: Clock) ->
     if len(values) > 1:
         raise UnauthenticatedError("There is more than one Authorization header.")
     return authenticate(values[0] if values else None, clock.now())
-
-
-def accepts_fhir(request: Request) -> bool:
-    """Does it ask for a Binary as a FHIR resource, rather than for the bytes?"""
-    wanted = request.query_params.get("_format", "") or request.headers.get("accept", "")
-    return any(one.partition(";")[0].strip().casefold() in JSON_NAMES for one in wanted.split(","))

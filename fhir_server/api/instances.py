@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_server.api import conditions, outgoing
-from fhir_server.api.body import json_body, patch_body
+from fhir_server.api.body import patch_body, resource_body
 from fhir_server.api.preconditions import if_match, is_known, only_new, refuse_conditions
 from fhir_server.api.preferences import preferences_of
 from fhir_server.api.surface import Surface
@@ -23,7 +23,7 @@ Do: TypeAlias = Callable[[], Awaitable[Response]]
 async def create(surface: Surface, request: Request, call: Call) -> Do:
     refuse_conditions(request, b"if-none-exist")
     asked = preferences_of(request)
-    body = await json_body(request, surface.most_body)
+    body = await resource_body(request, call, surface.most_body)
     if "if-none-exist" in request.headers:
         return conditions.create(surface, request, call, body)
 
@@ -49,7 +49,7 @@ async def read(surface: Surface, request: Request, call: Call) -> Do:
 async def update(surface: Surface, request: Request, call: Call) -> Do:
     refuse_conditions(request, b"if-match", b"if-none-match")
     match, is_first, asked = if_match(request), only_new(request), preferences_of(request)
-    body = await json_body(request, surface.most_body)
+    body = await resource_body(request, call, surface.most_body)
 
     async def do() -> Response:
         stored = await surface.engine.update(call, body, match, only_new=is_first)

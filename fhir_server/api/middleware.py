@@ -1,4 +1,4 @@
-"""What holds for every answer, as plain ASGI: a request id, no caching, trailing slashes, HSTS.
+"""What holds for every answer, as plain ASGI: a request id, no caching, trailing slashes, HSTS, CORS.
 
 R-FHIR-005: a redirect would lose the Authorization header in many clients, so a final slash is dropped instead.
 """
@@ -7,9 +7,11 @@ import logging
 from collections.abc import Callable
 from time import perf_counter
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fhir_server.api import outgoing
+from fhir_server.api.cors import Cors, Headers
 from fhir_server.api.incoming import request_id_of
 from fhir_server.kernel.unexpected import unexpected
 
@@ -32,8 +34,10 @@ class Envelope:
     `fhir` gives the application for what lies under /fhir, once the clinic is open.
     """
 
-    def __init__(self, app: ASGIApp, *, hsts: bool, fhir: Callable[[], ASGIApp | None]) -> None:
-        self._app, self._fhir = app, fhir
+    def __init__(
+        self, app: ASGIApp, *, hsts: bool, fhir: Callable[[], ASGIApp | None], cors: Callable[[], Cors | None]
+    ) -> None:
+        self._app, self._fhir, self._cors = app, fhir, cors
         self._always = [*_ALWAYS, _HSTS] if hsts else _ALWAYS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,6 +50,7 @@ class Envelope:
         request_id = request_id_of(_header(scope, b"x-request-id"))
         scope.setdefault("state", {})["request_id"] = request_id
         began, started = perf_counter(), False
+        shared = await self._shared(scope)
 
         async def sending(message: Message) -> None:
             nonlocal started
@@ -53,13 +58,17 @@ class Envelope:
                 started = True
                 said = {name for name, _ in message["headers"]}
                 missing = [header for header in self._always if header[0] not in said]
-                message["headers"] = [*message["headers"], *missing, (b"x-request-id", request_id.encode())]
+                own = (b"x-request-id", request_id.encode())
+                message["headers"] = [*message["headers"], *missing, *shared, own]
                 if _log.isEnabledFor(logging.DEBUG):
                     spent = (perf_counter() - began) * 1000
                     _log.debug("%s %s %.1f ms %s", scope["method"], message["status"], spent, request_id)
             await send(message)
 
         try:
+            if _is_preflight(scope):
+                await Response(status_code=204)(scope, receive, sending)
+                return
             path = scope["path"]
             fhir = self._fhir() if path == "/fhir" or path.startswith("/fhir/") else None
             await (fhir or self._app)(scope, receive, sending)
@@ -69,6 +78,18 @@ class Envelope:
                 _log.info("cut %s: %s", request_id, type(error).__name__)
                 return
             await outgoing.outcome(unexpected(error))(scope, receive, sending)
+
+    async def _shared(self, scope: Scope) -> Headers:
+        """What a browser on a page of another origin is told; nothing where none is there."""
+        origin, cors = _header(scope, b"origin"), self._cors()
+        if origin is None or cors is None:
+            return []
+        return await cors.headers(scope["path"], origin, preflight=_is_preflight(scope))
+
+
+def _is_preflight(scope: Scope) -> bool:
+    """Answered without a token, and without asking what it is about."""
+    return scope["method"] == "OPTIONS" and _header(scope, b"access-control-request-method") is not None
 
 
 def _header(scope: Scope, wanted: bytes) -> str | None:

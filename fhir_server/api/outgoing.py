@@ -5,9 +5,11 @@ https://hl7.org/fhir/R4/http.html#versioning, #transaction-response, https://hl7
 
 from collections.abc import Mapping, Sequence
 from email.utils import format_datetime
+from itertools import chain
 
 from starlette.responses import Response
 
+from fhir_server.api.assembled import Pieces, assembled
 from fhir_server.api.preferences import Preferences, Return
 from fhir_server.engine.answers import Answer
 from fhir_server.engine.page import Page
@@ -33,7 +35,7 @@ def location(stored: Stored, base: str) -> str:
 
 def resource(stored: Stored) -> Response:
     """200 with the resource."""
-    return Response(stored.wire, _OK, _headers(stored), FHIR_JSON)
+    return assembled(stored.pieces, _OK, _headers(stored), FHIR_JSON)
 
 
 def unmodified(stored: Stored) -> Response:
@@ -57,7 +59,7 @@ def _told(status: int, stored: Stored, base: str, asked: Preferences, *, readabl
         return Response(json.encode(_done(_STORED)), status, headers, FHIR_JSON)
     if not readable or asked.returns == "minimal":
         return Response(status_code=status, headers=headers)
-    return Response(stored.seen_through(asked.view).wire, status, headers, FHIR_JSON)
+    return assembled(stored.seen_through(asked.view).pieces, status, headers, FHIR_JSON)
 
 
 def deleted(stored: Stored | None, returns: Return | None) -> Response:
@@ -78,17 +80,15 @@ def json_answer(value: Json) -> Response:
 
 def searchset(page: Page, base: str, self_link: str, next_link: str | None, ignored: Sequence[str] = ()) -> Response:
     """A Bundle put together from the bytes of its entries. `ignored`: names of parameters that nobody knew."""
-    links = [{"relation": "self", "url": self_link}]
-    if next_link:
-        links.append({"relation": "next", "url": next_link})
-    head = b'{"resourceType":"Bundle","type":"searchset",'
-    total = b"" if page.total is None else f'"total":{page.total},'.encode()
+    return assembled(_searchset(page, base, self_link, next_link, ignored), _OK, {}, FHIR_JSON)
+
+
+def _searchset(page: Page, base: str, self_link: str, next_link: str | None, ignored: Sequence[str] = ()) -> Pieces:
     entries = [_found(stored, base, b"match") for stored in page.matches]
     entries += [_found(stored, base, b"include") for stored in page.included]
     if ignored:
-        entries.append(b'{"resource":' + json.encode(_ignoring(ignored)) + b',"search":{"mode":"outcome"}}')
-    tail = b',"entry":[' + b",".join(entries) + b"]}" if entries else b"}"
-    return Response(b"".join((head, total, b'"link":', json.encode(links), tail)), _OK, media_type=FHIR_JSON)
+        entries.append((b'{"resource":', json.encode(_ignoring(ignored)), b',"search":{"mode":"outcome"}}'))
+    return _page("searchset", page, self_link, next_link, entries)
 
 
 def _ignoring(names: Sequence[str]) -> Json:
@@ -101,33 +101,43 @@ def _ignoring(names: Sequence[str]) -> Json:
     )
 
 
-def _found(stored: Stored, base: str, mode: bytes) -> bytes:
-    return (
-        f'{{"fullUrl":"{base}/{stored.key}","resource":'.encode() + stored.wire + b',"search":{"mode":"' + mode + b'"}}'
-    )
+def _found(stored: Stored, base: str, mode: bytes) -> Pieces:
+    opening = f'{{"fullUrl":"{base}/{stored.key}","resource":'.encode()
+    return (opening, *stored.pieces, b',"search":{"mode":"' + mode + b'"}}')
 
 
 def history_bundle(page: Page, base: str, self_link: str, next_link: str | None) -> Response:
     """Newest first; a deletion is told without a resource."""
+    entries = [_version(stored, base) for stored in page.matches]
+    return assembled(_page("history", page, self_link, next_link, entries), _OK, {}, FHIR_JSON)
+
+
+def _page(kind: str, page: Page, self_link: str, next_link: str | None, entries: Sequence[Pieces]) -> Pieces:
     links = [{"relation": "self", "url": self_link}]
     if next_link:
         links.append({"relation": "next", "url": next_link})
-    head = b'{"resourceType":"Bundle","type":"history",'
+    head = f'{{"resourceType":"Bundle","type":"{kind}",'.encode()
     total = b"" if page.total is None else f'"total":{page.total},'.encode()
-    entries = b",".join(_version(stored, base) for stored in page.matches)
-    tail = b',"entry":[' + entries + b"]}" if entries else b"}"
-    return Response(b"".join((head, total, b'"link":', json.encode(links), tail)), _OK, media_type=FHIR_JSON)
+    return (head, total, b'"link":', json.encode(links), *_listed(entries))
 
 
-def _version(stored: Stored, base: str) -> bytes:
+def _listed(entries: Sequence[Pieces]) -> Pieces:
+    """The entries and the end of a Bundle; without any it has no such element."""
+    if not entries:
+        return (b"}",)
+    between = [(b"," if place else b',"entry":[', *entry) for place, entry in enumerate(entries)]
+    return (*chain.from_iterable(between), b"]}")
+
+
+def _version(stored: Stored, base: str) -> Pieces:
     url = stored.key.type if stored.method == "POST" else str(stored.key)
     status = _NO_CONTENT if stored.deleted else _CREATED if stored.version == 1 else _OK
     told = {
         "request": {"method": stored.method, "url": url},
         "response": {"status": str(status), "etag": stored.etag, "lastModified": instant(stored.last_updated)},
     }
-    resource = b"" if stored.deleted else b'"resource":' + stored.wire + b","
-    return f'{{"fullUrl":"{base}/{stored.key}",'.encode() + resource + json.encode(told)[1:]
+    resource = () if stored.deleted else (b'"resource":', *stored.pieces, b",")
+    return (f'{{"fullUrl":"{base}/{stored.key}",'.encode(), *resource, json.encode(told)[1:])
 
 
 def bundle_response(
@@ -147,27 +157,24 @@ def bundle_response(
         for index, answer in enumerate(answers)
     ]
     head = f'{{"resourceType":"Bundle","type":"{kind}-response"'.encode()
-    tail = b',"entry":[' + b",".join(entries) + b"]}" if entries else b"}"
-    return Response(head + tail, _OK, media_type=FHIR_JSON)
+    return assembled((head, *_listed(entries)), _OK, {}, FHIR_JSON)
 
 
 def _entry(
     answer: Answer, base: str, links: tuple[str, str | None], returns: Return | None, *, readable: bool
-) -> bytes:
+) -> Pieces:
     if answer.failure is not None:
         outcome = operation_outcome(answer.failure.issues)
-        return json.encode({"response": {"status": str(answer.failure.status), "outcome": outcome}})
+        return (json.encode({"response": {"status": str(answer.failure.status), "outcome": outcome}}),)
     if answer.page is not None and answer.method == "HEAD":
-        return b'{"response":{"status":"200"}}'
+        return (b'{"response":{"status":"200"}}',)
     if answer.page is not None:
-        found = bytes(searchset(answer.page, base, *links).body)
-        return b'{"resource":' + found + b',"response":{"status":"200"}}'
+        return (b'{"resource":', *_searchset(answer.page, base, *links), b',"response":{"status":"200"}}')
     stored = answer.stored
     is_told = returns == "OperationOutcome" and answer.method != "GET"
     if stored is None or stored.deleted:
-        return json.encode(
-            {"response": {"status": str(_NO_CONTENT), **({"outcome": _done(_DELETED)} if is_told else {})}}
-        )
+        told = {"status": str(_NO_CONTENT), **({"outcome": _done(_DELETED)} if is_told else {})}
+        return (json.encode({"response": told}),)
     status = _CREATED if answer.written and stored.version == 1 else _OK
     response = json.encode(
         {
@@ -179,8 +186,8 @@ def _entry(
         }
     )
     is_shown = not answer.is_known if answer.method == "GET" else returns == "representation"
-    body = b'"resource":' + stored.wire + b"," if readable and is_shown else b""
-    return f'{{"fullUrl":"{base}/{stored.key}",'.encode() + body + b'"response":' + response + b"}"
+    body = (b'"resource":', *stored.pieces, b",") if readable and is_shown else ()
+    return (f'{{"fullUrl":"{base}/{stored.key}",'.encode(), *body, b'"response":', response, b"}")
 
 
 def outcome(error: FhirError, headers: dict[str, str] | None = None) -> Response:

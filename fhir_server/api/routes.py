@@ -12,10 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from fhir_server.api import conditions, histories, instances, photos, searches, systems, validate
+from fhir_server.api import binaries, conditions, histories, instances, searches, systems, validate
+from fhir_server.api.assembled import Streamed
 from fhir_server.api.error_handlers import fhir_error
 from fhir_server.api.formats import require_json_answer
 from fhir_server.api.incoming import authenticated, call_of, require_target
+from fhir_server.api.oauth_messages import document
 from fhir_server.api.presentation import presented
 from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call, Interaction
@@ -44,7 +46,7 @@ TABLE: Mapping[str, Methods] = {
     "/fhir/Consent/{id}/$withdraw": {"POST": (Interaction.OPERATION, systems.withdraw_consent)},
     "/fhir/Patient/{id}/$break-glass": {"POST": (Interaction.OPERATION, systems.break_glass)},
     "/fhir/Binary/{id}": {
-        "GET": (Interaction.READ, photos.read_binary),
+        "GET": (Interaction.READ, binaries.read_binary),
         "PUT": (Interaction.UPDATE, instances.update),
         "PATCH": (Interaction.PATCH, instances.patch),
         "DELETE": (Interaction.DELETE, instances.delete),
@@ -80,8 +82,8 @@ _TRIED: Mapping[str, Interaction] = {
 _OPEN = frozenset({Interaction.CAPABILITIES})
 """What is answered without a token: a description of the server, nothing of the clinic (R-SMART-010)."""
 
-_NATIVE = frozenset({photos.read_binary})
-"""What may answer in another format than JSON; and its bytes, being pictures, would only grow if they were packed."""
+_NATIVE = frozenset({binaries.read_binary})
+"""What may answer in another format than JSON; and its bytes, mostly packed already, would only grow by it."""
 
 
 _MEMBER = re.compile(r"[A-Z*]")
@@ -124,16 +126,22 @@ _NOWHERE = _Place("/fhir/no/address", {"GET": (Interaction.READ, instances.read)
 
 
 class Dispatch:
-    """Everything under /fhir, as plain ASGI: nothing stands between the socket and the answer but this table."""
+    """Everything under /fhir, as plain ASGI: nothing stands between the socket and the answer but this table.
 
-    def __init__(self, surface: Surface) -> None:
-        self._surface = surface
+    `documents`: what says the same to everybody and is no interaction, by path (`/fhir/.well-known/…`).
+    """
+
+    def __init__(self, surface: Surface, documents: Mapping[str, bytes]) -> None:
+        self._surface, self._documents = surface, documents
         self._by_length: dict[int, list[_Place]] = {}
         for path, methods in TABLE.items():
             place = _Place(path, methods)
             self._by_length.setdefault(place.length, []).append(place)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] in self._documents and scope["method"] in {"GET", "HEAD"}:
+            await document(self._documents[scope["path"]])(scope, receive, send)
+            return
         place, scope["path_params"] = self._place(scope["path"].split("/")[2:])
         request = Request(scope, receive)
         try:
@@ -170,7 +178,14 @@ async def _answer(surface: Surface, request: Request, place: _Place) -> Response
     except Exception as failure:
         await surface.engine.refused(call, failure if isinstance(failure, FhirError) else FhirError())
         raise
-    return await do()
+    response = await do()
+    if isinstance(response, Streamed) and request.method != "HEAD":
+        try:
+            await response.begin()
+        except FhirError as failure:
+            await surface.engine.refused(call, failure)
+            raise
+    return response
 
 
 def _require_served(method: str, place: _Place, *, is_served: bool) -> None:

@@ -45,13 +45,13 @@ def client(principal: Principal, address: str, opening: bytes) -> bytes:
         b'}},"requestor":',
         alone,
         b',"network":',
-        _network(address),
+        network(address),
         b"}",
     )
     return b"".join(parts)
 
 
-def _network(address: str) -> bytes:
+def network(address: str) -> bytes:
     """An address in numbers, or a machine's name; not known, it is still said of what kind it would be."""
     if not address:
         return b'{"type":"2"}'

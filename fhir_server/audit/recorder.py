@@ -21,17 +21,18 @@ from fhir_server.kernel.identity import ResourceKey
 MINOR_FAILURE, SERIOUS_FAILURE = "4", "8"
 """http://terminology.hl7.org/CodeSystem/audit-event-outcome: the client's, and ours."""
 
-_SERVER_FAULT = 500
+_NO_TOKEN, _SERVER_FAULT = 401, 500
 _LISTS = frozenset(
     {Interaction.SEARCH_TYPE, Interaction.SEARCH_SYSTEM, Interaction.HISTORY_TYPE, Interaction.HISTORY_SYSTEM}
 )
 
 
 class Entry(NamedTuple):
-    """An event that waits for its number, and the bases that must still hold when it is written."""
+    """An event that waits for its number, and the bases and the grant that must still hold when it is written."""
 
     draft: Draft
     bases: Collection[LegalBasis] = ()
+    grant: str = ""
 
     def event(self, event_id: str, recorded: datetime) -> bytes:
         return self.draft.event(event_id, recorded)
@@ -67,7 +68,9 @@ class Recorder(Step):
             issue=failure.issues[0].code,
         )
         patients = dict.fromkeys(patient for patient, _ in call.trace.decisions)
-        return [self._entry(happening, patient) for patient in patients or (None,)]
+        entries = [self._entry(happening, patient) for patient in patients or (None,)]
+        # A refusal tells something too, unless it is that the token is no good: that one relies on no grant.
+        return [entry._replace(grant="") for entry in entries] if failure.status == _NO_TOKEN else entries
 
     def _listed(self, call: Call, disclosed: Sequence[Stored]) -> list[Entry]:
         """One event per distinct patient on the page; one without where no patient was seen."""
@@ -77,7 +80,8 @@ class Recorder(Step):
         drafts = page_drafts(_of(_happening(call), *seen), seen, server=self._server)
         held = tuple(basis for basis in bases.values() if basis)
         # The bases of the whole page hang on its first event: they must hold for all of it or none is answered.
-        return [Entry(one, held if place == 0 else ()) for place, one in enumerate(drafts)]
+        grant = call.principal.grant
+        return [Entry(one, held if place == 0 else (), grant) for place, one in enumerate(drafts)]
 
     def _seen(self, call: Call, disclosed: Sequence[Stored]) -> list[Entry]:
         if not disclosed:
@@ -90,7 +94,7 @@ class Recorder(Step):
 
     def _entry(self, happening: Happening, patient: str | None, basis: LegalBasis | None = None) -> Entry:
         stated = _of(happening, patient)._replace(patient=patient, basis=str(basis) if basis else happening.basis)
-        return Entry(draft(stated, server=self._server), (basis,) if basis else ())
+        return Entry(draft(stated, server=self._server), (basis,) if basis else (), happening.call.principal.grant)
 
 
 _BROKEN = "BTG"

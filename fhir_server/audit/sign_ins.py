@@ -40,6 +40,7 @@ class _Entry:
 
     rest: Json
     bases: tuple[LegalBasis, ...] = ()
+    grant: str = ""
 
     def event(self, event_id: str, recorded: datetime) -> bytes:
         return json.encode({"resourceType": "AuditEvent", "id": event_id, "recorded": instant(recorded), **self.rest})

@@ -15,11 +15,13 @@ from types import FrameType
 
 from fhir_server.app import Clinic, open_clinic
 from fhir_server.cli import demo_people, place
+from fhir_server.cli.demo_clients import demo_clients
 from fhir_server.cli.serve import listen, listening_socket
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.kernel import json
 from fhir_server.kernel.errors import NoLegalBasisError
 from fhir_server.kernel.identity import ResourceKey
+from fhir_server.kernel.json import Json
 from fhir_server.settings import Settings
 from fhir_server.store.embedded import EmbeddedMongo
 
@@ -40,8 +42,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         _mongo(settings) as mongo,
     ):
         running = replace(settings, mongo_uri=mongo.uri)
-        asyncio.run(_load(running))
-        place.write(running, demo_people.told())
+        place.write(running, asyncio.run(_load(running)), demo_people.told())
 
         async def ready() -> None:
             print(_welcome(running), flush=True)
@@ -82,8 +83,8 @@ Or with a token (good for {settings.token_lifetime} seconds; its issue is record
 """
 
 
-async def _load(settings: Settings) -> None:
-    """Transactions through the engine, like anybody's: checked, sealed, recorded."""
+async def _load(settings: Settings) -> list[Json]:
+    """Transactions through the engine, like anybody's: checked, sealed, recorded. Gives the clients that it made."""
     async with open_clinic(settings) as clinic:
         if await clinic.store.resources.read(FIRST) is None:
             bundle = json.decode(_file("demo_clinic.json"))
@@ -94,6 +95,7 @@ async def _load(settings: Settings) -> None:
         with contextlib.suppress(NoLegalBasisError):
             await _load_photo(clinic)
         await demo_people.load(clinic, LOADER)
+        return demo_clients(clinic.store.clients, (place.told(settings) or {}).get("clients", []))
 
 
 async def _load_photo(clinic: Clinic) -> None:

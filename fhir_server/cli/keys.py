@@ -1,4 +1,4 @@
-"""`fhir-server keys status`: what keys there are, and what their keeper can promise."""
+"""`fhir-server keys`: what keys there are and what their keeper can promise; a new key for signing tokens."""
 
 import argparse
 import asyncio
@@ -12,12 +12,25 @@ from fhir_server.settings import Settings
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=["status"], help="status: count keys by class; show the root's version")
+    parser.add_argument(
+        "action",
+        choices=["status", "renew-signing"],
+        help="status: count keys by class; show the root's version. renew-signing: the next key for signing tokens, "
+        "published at once, in use after ten minutes",
+    )
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    asyncio.run(_status(place.beside(settings)))
+    do = _status if arguments.action == "status" else _renew_signing
+    asyncio.run(do(place.beside(settings)))
     return 0
+
+
+async def _renew_signing(settings: Settings) -> None:
+    async with open_clinic(settings) as clinic:
+        await record(clinic, "keys-renew-signing")
+        await clinic.gateway.keys.renew()
+        print("\n".join(key["kid"] for key in clinic.gateway.keys.published()["keys"]))
 
 
 async def _status(settings: Settings) -> None:

@@ -7,17 +7,17 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from fhir_server.cli.faults import CommandError
 from fhir_server.kernel import json
 from fhir_server.kernel.errors import FhirError
+from fhir_server.kernel.json import Json
 from fhir_server.settings import Settings
 
 NAME = "demo.json"
 
 
-def write(settings: Settings, users: Sequence[Mapping[str, str]] = ()) -> Path:
+def write(settings: Settings, clients: Sequence[Json] = (), users: Sequence[Mapping[str, str]] = ()) -> Path:
     """Complete and of mode 600 before it has its name."""
     place = settings.data_dir / NAME
     content = {
@@ -25,7 +25,7 @@ def write(settings: Settings, users: Sequence[Mapping[str, str]] = ()) -> Path:
         "fhir_base": f"{settings.base_url}/fhir",
         "issuer": settings.base_url,
         "mongo_uri": settings.mongo_uri,
-        "clients": [],
+        "clients": clients,
         "users": list(users),
     }
     draft = place.with_name(f".{NAME}.{os.getpid()}")
@@ -42,11 +42,17 @@ def beside(settings: Settings) -> Settings:
     """The settings of the server that runs on this data directory. Raises CommandError where none was started."""
     if settings.mongo_uri:
         return settings
-    place = settings.data_dir / NAME
-    try:
-        found: dict[str, Any] = json.decode(place.read_bytes())
-    except (OSError, FhirError):
-        raise CommandError(
-            f"There is no running server: neither FHIR_SERVER_MONGO_URI nor {place} names one."
-        ) from None
+    found = told(settings)
+    if found is None:
+        place = settings.data_dir / NAME
+        raise CommandError(f"There is no running server: neither FHIR_SERVER_MONGO_URI nor {place} names one.")
     return replace(settings, mongo_uri=found["mongo_uri"], base_url=found["base_url"])
+
+
+def told(settings: Settings) -> Json | None:
+    """What the demo on this data directory said of itself when it was last started."""
+    try:
+        found: Json = json.decode((settings.data_dir / NAME).read_bytes())
+    except (OSError, FhirError):
+        return None
+    return found

@@ -1,10 +1,11 @@
-"""`fhir-server token`: an access token from the operator's own hand. Each use is recorded.
+"""`fhir-server token`: an access token for the demo, from the operator's own hand. Each use is recorded.
 
-RFC 9068. Needs the root key and the database, so whoever can run it could read everything anyway.
+RFC 9068. On a real clinic's data it refuses: there, people sign in and services have clients of their own.
 """
 
 import argparse
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 from fhir_server.app import open_clinic
@@ -12,8 +13,9 @@ from fhir_server.cli import place
 from fhir_server.cli.faults import CommandError
 from fhir_server.cli.record import OPERATOR, record
 from fhir_server.engine.call import Principal
-from fhir_server.kernel.identity import is_id, parse_reference
+from fhir_server.kernel.identity import is_id, parse_reference, random_id
 from fhir_server.settings import Settings
+from fhir_server.smart.grant import Grant
 from fhir_server.smart.scopes import parse
 from fhir_server.smart.token import Claims
 
@@ -28,9 +30,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    if settings.mongo_uri:
+        raise CommandError("Tokens are issued for the demo alone; register a client with `fhir-server clients add`.")
     claims = _claims(settings, arguments)
-    token = asyncio.run(_issue(place.beside(settings), claims))
-    print(token, flush=True)
+    print(asyncio.run(issue(place.beside(settings), claims)), flush=True)
     return 0
 
 
@@ -51,10 +54,14 @@ def _claims(settings: Settings, arguments: argparse.Namespace) -> Claims:
     return Claims(OPERATOR, OPERATOR, scopes, timedelta(seconds=lifetime), arguments.patient, arguments.fhir_user)
 
 
-async def _issue(settings: Settings, claims: Claims) -> str:
+async def issue(settings: Settings, claims: Claims) -> str:
+    """A token of a grant of its own, which ends with the token."""
     async with open_clinic(settings) as clinic:
         now = clinic.surface.clock.now()
-        token, token_id = clinic.tokens.issue(claims, now)
+        until = now + claims.lifetime
+        grant = Grant(random_id(), claims.client_id, claims.scopes, claims.subject, (), until)
+        clinic.store.grants.add(grant, until)
+        token, token_id = clinic.tokens.issue(replace(claims, grant=grant.id), now)
         # The event is durable before the token is shown.
         holder = Principal(
             claims.subject,

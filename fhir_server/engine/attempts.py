@@ -12,7 +12,7 @@ from fhir_server.engine.call import Call
 from fhir_server.engine.courtesy import Courtesy
 from fhir_server.engine.pipeline import Result, Step
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import ContendedError, FhirError, StaleBasisError, StaleVersionError
+from fhir_server.kernel.errors import ContendedError, EndedTokenError, FhirError, StaleBasisError, StaleVersionError
 
 _MOST_TRIES = 5
 """How often what is shown is decided again because its basis went stale."""
@@ -39,9 +39,18 @@ async def attempted(steps: Step, call: Call) -> AsyncIterator[Attempt]:
     try:
         yield attempt
     except Exception as error:
-        await steps.conclude(call, Result(failure=_told(error)))
+        await concluded(steps, call, Result(failure=_told(error)))
         raise
-    await steps.conclude(call, Result(tuple(attempt.disclosed), attempt.committed))
+    await concluded(steps, call, Result(tuple(attempt.disclosed), attempt.committed))
+
+
+async def concluded(steps: Step, call: Call, result: Result) -> None:
+    """Record how a call ended. One whose grant ended in between is refused, whatever it was about to be told."""
+    try:
+        await steps.conclude(call, result)
+    except EndedTokenError as ended:
+        await steps.conclude(call, Result(failure=ended))
+        raise
 
 
 async def disclosing(steps: Step, call: Call, once: Callable[[Attempt], Awaitable[T]]) -> T:
@@ -55,7 +64,7 @@ async def disclosing(steps: Step, call: Call, once: Callable[[Attempt], Awaitabl
             call.trace.forget()
             stale = error
     assert stale is not None
-    await steps.conclude(call, Result(failure=stale))
+    await concluded(steps, call, Result(failure=stale))
     raise stale
 
 

@@ -73,7 +73,13 @@ class Condition:
 
 
 class AuditEntry(Protocol):
-    """What happened, before it has a number."""
+    """What happened, before it has a number. `grant`: that of the token it was done with; empty for the server itself.
+
+    What relies on a grant is neither written nor answered once that has ended.
+    """
+
+    @property
+    def grant(self) -> str: ...
 
     def event(self, event_id: str, recorded: datetime) -> bytes:
         """The AuditEvent as JSON bytes."""

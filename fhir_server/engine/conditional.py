@@ -119,7 +119,7 @@ class Conditional:
         """
         async with self._engine.attempt(call) as attempt:
             await self._engine.steps.admit(call)
-            refuse_log_change(call.type)
+            refuse_log_change(call.type, allow=("GET", "HEAD", "POST"))
 
             async def afresh() -> T:
                 call.trace.forget()

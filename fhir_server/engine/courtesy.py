@@ -24,7 +24,7 @@ T = TypeVar("T")
 class Courtesy:
     """`patience`: seconds after which one who is overtaken again and again is told so."""
 
-    def __init__(self, patience: float = 10.0) -> None:
+    def __init__(self, patience: float = 30.0) -> None:
         self._patience = patience
         self._queues: dict[str, tuple[asyncio.Lock, int]] = {}
 

@@ -4,7 +4,7 @@ https://hl7.org/fhir/R4/resource.html#id; architecture section 4: ids stay reada
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from fhir_server.fhir.reference_places import expression_of, reference_places
 from fhir_server.kernel.errors import InvalidRequestError, Issue, MethodNotAllowedError, UnprocessableError
@@ -30,10 +30,10 @@ def require_type(resource: object, type: str) -> Json:
     return resource
 
 
-def refuse_log_change(type: str | None) -> None:
+def refuse_log_change(type: str | None, *, allow: Sequence[str] = ("GET", "HEAD")) -> None:
     """An AuditEvent is never changed, nor made under an id or a condition of the client's (R-BALP-019): 405."""
     if type == LOG:
-        raise MethodNotAllowedError("The audit log is only added to, by POST.", allow=("GET", "HEAD", "POST"))
+        raise MethodNotAllowedError("The audit log is only added to, by POST.", allow=allow)
 
 
 def require_id(resource: Json, id: str) -> None:

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/http.html
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 
-from fhir_server.engine.attempts import Attempt, attempted, disclosing, writing
+from fhir_server.engine.attempts import Attempt, attempted, concluded, disclosing, writing
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change
 from fhir_server.engine.courtesy import Courtesy
@@ -124,10 +124,11 @@ class Engine:
         current = await self.look(call)
         require_version(if_match, current.version)
         # Who sees a part edits that part: what they do not see is put back before it is written.
-        edited = edit(unmarked(current.resource) if current.whole else current.resource)
+        seen = (await current.whole()).resource
+        edited = edit(unmarked(seen) if current.masked_from else seen)
         if edited is None:
             return current, None
-        change = self.drafts.of(current.key, edited, current.whole or current, "PATCH")
+        change = self.drafts.of(current.key, edited, current.masked_from or current, "PATCH")
         return current, await self.drafts.prepared(call, change)
 
     async def look(self, call: Call) -> Stored:
@@ -154,11 +155,11 @@ class Engine:
 
     async def described(self, call: Call) -> None:
         """Record what succeeded without touching a resource: the server described itself, a Bundle was empty."""
-        await self.steps.conclude(call, Result())
+        await concluded(self.steps, call, Result())
 
     async def refused(self, call: Call, failure: FhirError) -> None:
         """Record a call that failed before it reached an interaction: no token, no JSON, no such type."""
-        await self.steps.conclude(call, Result(failure=failure))
+        await concluded(self.steps, call, Result(failure=failure))
 
     def attempt(self, call: Call) -> AbstractAsyncContextManager[Attempt]:
         return attempted(self.steps, call)

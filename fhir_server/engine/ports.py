@@ -44,6 +44,8 @@ class Present:
 
 
 class ResourceStore(Protocol):
+    """Large data of what it gives may be Attached: fetched when it is written out, or made whole."""
+
     async def read(self, key: ResourceKey) -> Stored | None:
         """The current version, a deletion included. None where the key was never used."""
         ...
@@ -77,7 +79,7 @@ class ResourceStore(Protocol):
         """All of it, durable, or none of it.
 
         Raises VersionConflictError when a `previous` is not current any more, StaleBasisError when a patient's epoch
-        moved, UnavailableError when the outcome could not be had.
+        moved, EndedTokenError when a grant does not hold any more, UnavailableError when the outcome could not be had.
         """
         ...
 
@@ -88,11 +90,18 @@ class Heads(Protocol):
         ...
 
 
+class Grants(Protocol):
+    async def ended(self, ids: Collection[str]) -> Mapping[str, str]:
+        """Those of them that do not hold, with the reason where one is known."""
+        ...
+
+
 class AuditLog(Protocol):
     async def append(self, entries: Sequence["AuditRow"]) -> None:
         """Durable when it returns.
 
-        Raises StaleBasisError when the epoch that a basis saw has moved, UnavailableError when it cannot write.
+        Raises StaleBasisError when the epoch that a basis saw has moved, EndedTokenError when a grant does not hold
+        any more, UnavailableError when it cannot write.
         """
         ...
 
@@ -101,6 +110,11 @@ class AuditRow(Protocol):
     @property
     def bases(self) -> Collection[LegalBasis]:
         """What the disclosure that it records rested on."""
+        ...
+
+    @property
+    def grant(self) -> str:
+        """That of the token it was asked for with; empty where it does not rely on one."""
         ...
 
     def event(self, event_id: str, recorded: datetime) -> bytes: ...

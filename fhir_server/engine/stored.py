@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from fhir_server.engine.attached import Attached, Outline, outline, written
 from fhir_server.fhir.view import View
 from fhir_server.kernel import json
 from fhir_server.kernel.clock import instant
@@ -20,9 +21,18 @@ from fhir_server.kernel.json import Json
 
 def truth(key: ResourceKey, resource: Json) -> bytes:
     """What is sealed: the resource as it came, its own `id`, and `meta` without what the server gives."""
+    return json.encode(_ordered(key, resource))
+
+
+def truth_outline(key: ResourceKey, resource: Json) -> Outline:
+    """The same of a resource in which some texts are Attached."""
+    return outline(_ordered(key, resource))
+
+
+def _ordered(key: ResourceKey, resource: Json) -> Json:
     meta = {k: v for k, v in resource.get("meta", {}).items() if k not in _GIVEN}
     rest = {k: v for k, v in resource.items() if k not in _FIRST}
-    return json.encode({"resourceType": key.type, "id": key.id, "meta": meta, **rest})
+    return {"resourceType": key.type, "id": key.id, "meta": meta, **rest}
 
 
 _GIVEN = frozenset({"versionId", "lastUpdated"})
@@ -34,8 +44,8 @@ class Stored:
     """`raw` is the store's own form of the row; nobody else looks into it.
 
     `access`: references of the compartments it lies in. `subjects`: ids of the patients it names. `seq` orders rows.
-    `author`: who wrote this version, sealed with it; empty where that is not known. `whole`: what this is a masked copy
-    of.
+    `outline`: where text that lies beside the truth belongs, if there is any. `author`: who wrote this version, sealed
+    with it; empty where that is not known. `masked_from`: what this is a masked copy of.
     """
 
     key: ResourceKey
@@ -47,8 +57,9 @@ class Stored:
     subjects: tuple[str, ...] = ()
     deleted: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    outline: Outline | None = field(default=None, compare=False, repr=False)
     author: str = ""
-    whole: "Stored | None" = field(default=None, compare=False, repr=False)
+    masked_from: "Stored | None" = field(default=None, compare=False, repr=False)
 
     @property
     def method(self) -> str:
@@ -61,7 +72,10 @@ class Stored:
 
     def showing(self, resource: Json) -> "Stored":
         """The same version with less in it, made of `resource`."""
-        return replace(self, truth=truth(self.key, resource))
+        if not self.attached:
+            return replace(self, truth=truth(self.key, resource), outline=None)
+        shown = truth_outline(self.key, resource)
+        return replace(self, truth=shown.text, outline=shown)
 
     def seen_through(self, view: View) -> "Stored":
         """What a client wants to be shown of it; itself where that is all."""
@@ -72,18 +86,54 @@ class Stored:
         wanted = f'"{self.version}"'
         return any(tag.strip().removeprefix("W/") in {wanted, "*"} for tag in tags.split(","))
 
+    @property
+    def attached(self) -> tuple[Attached, ...]:
+        """What lies beside it."""
+        found = self._outline
+        return tuple(place.attached for place in found.places) if found else ()
+
     @cached_property
     def wire(self) -> bytes:
-        """The resource as JSON bytes, `meta` complete. Empty for a deletion."""
+        """The resource as JSON bytes, `meta` complete. Empty for a deletion.
+
+        Raises TypeError where text lies beside it: then `pieces` tell what goes to the wire.
+        """
+        if self._outline:
+            raise TypeError("Text of this resource lies beside it; write its pieces, or make it whole.")
+        return self._spliced
+
+    @cached_property
+    def pieces(self) -> tuple[bytes | Attached, ...]:
+        """What goes to the wire, in order."""
+        found = self._outline
+        return found.within(self._spliced).pieces() if found else (self._spliced,)
+
+    @cached_property
+    def resource(self) -> Json:
+        """The resource as a value; shared, so never to be changed in place. What lies beside it is Attached in it."""
+        if found := self._outline:
+            return found.within(self._spliced).parsed()
+        value: Json = json.decode_trusted(self._spliced) if self._spliced else {}
+        return value
+
+    async def whole(self) -> "Stored":
+        """The same with all of its text in memory, to be edited."""
+        found = self._outline
+        if not found:
+            return self
+        return replace(self, truth=b"".join([part async for part in written(found.pieces())]), outline=None)
+
+    @property
+    def _outline(self) -> Outline | None:
+        """None where all of it is in the truth. A truth put in the place of the outline's has none of its texts."""
+        found = self.outline
+        return found if found is not None and found.places and found.text is self.truth else None
+
+    @cached_property
+    def _spliced(self) -> bytes:
         if self.deleted:
             return b""
         head = f'{{"resourceType":"{self.key.type}","id":"{self.key.id}","meta":{{'.encode()
         given = f'"versionId":"{self.version}","lastUpdated":"{instant(self.last_updated)}"'.encode()
         tail = self.truth[len(head) :]
         return b"".join((head, given, b"" if tail[:1] == b"}" else b",", tail))
-
-    @cached_property
-    def resource(self) -> Json:
-        """The resource as a value; shared, so never to be changed in place."""
-        found: Json = json.decode_trusted(self.wire) if self.wire else {}
-        return found

@@ -57,7 +57,7 @@ class Transactions:
 
         contested = {f"{entry.key or entry.type}?{entry.criteria}" for entry in _contested(found)}
         try:
-            return await self._engine.courtesy.insist(contested, afresh)
+            return await self._engine.courtesy.insist(contested, afresh, at_once=not any(map(_rewrites, found)))
         except OVERTAKEN:
             raise ConflictError("Others kept writing what the transaction touches; try again.") from None
 
@@ -151,3 +151,8 @@ class Transactions:
 def _contested(found: Sequence[Entry]) -> list[Entry]:
     """What others may be writing at the same time: resources that are named, and criteria."""
     return [entry for entry in found if entry.method not in READS and (entry.id or entry.criteria)]
+
+
+def _rewrites(entry: Entry) -> bool:
+    """By criteria: those who ask alike all write, one after the other. A create mostly finds what is there already."""
+    return bool(entry.criteria) and entry.method not in {"POST", *READS}

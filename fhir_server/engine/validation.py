@@ -30,7 +30,7 @@ class Validation:
             if asked.resource is None:
                 stored = await self._engine.look(reading)
                 attempt.disclosed.append(stored)
-                question = replace(asked, resource=stored.resource)
+                question = replace(asked, resource=(await stored.whole()).resource)
             return await validation_outcome(question, str(call.type), call.id, lambda keys: self._missing(call, keys))
 
         return await disclosing(self._engine.steps, call, once)

@@ -28,7 +28,8 @@ class Offer:
 
     `system`: interactions of the whole.
 
-    `delete_several`: may a conditional delete delete several resources?
+    `oauth` maps `authorize`, `token` and the like to their URLs. `delete_several`: may a conditional delete delete
+    several resources?
     """
 
     base: str
@@ -40,6 +41,7 @@ class Offer:
     system: Collection[str]
     operations: Collection[Operation]
     delete_several: bool
+    oauth: Mapping[str, str]
 
 
 PATCH_FORMATS = ("application/json-patch+json", "application/fhir+json")
@@ -93,7 +95,7 @@ def statements(offer: Offer) -> Mapping[str, bytes]:
 def capability_statement(offer: Offer) -> Json:
     rest: Json = {
         "mode": "server",
-        "security": {"description": "A bearer token with SMART v2 scopes (RFC 6750) on every call but this."},
+        "security": _security(offer.oauth),
         "resource": [_resource(offer, type) for type in sorted(offer.types)],
         "interaction": [{"code": code} for code in _SYSTEM_ORDER if code in offer.system],
     }
@@ -122,6 +124,30 @@ def _about(offer: Offer) -> Json:
 def _terminology(offer: Offer) -> Json:
     """There is no terminology service: no code system is named, and no operation on one."""
     return {"resourceType": "TerminologyCapabilities", **_about(offer)}
+
+
+def _security(oauth: Mapping[str, str]) -> Json:
+    """R-SMART-010, -011: the extension is deprecated, and all that some clients know."""
+    uris = [{"url": name, "valueUri": url} for name, url in oauth.items()]
+    return {
+        "extension": [
+            {"url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris", "extension": uris}
+        ],
+        "cors": True,
+        "service": [
+            {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                        "code": "SMART-on-FHIR",
+                        "display": "SMART-on-FHIR",
+                    }
+                ],
+                "text": "OAuth 2 with SMART App Launch 2.2",
+            }
+        ],
+        "description": "A bearer token with SMART v1 or v2 scopes (RFC 6750) on every call but this.",
+    }
 
 
 def _resource(offer: Offer, type: str) -> Json:

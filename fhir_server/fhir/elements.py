@@ -48,6 +48,14 @@ def _children(type_name: str) -> Mapping[str, tuple[Element, ...]]:
     return MappingProxyType({**children(definition.get("base", "")), **own})
 
 
+@cache
+def base64_properties() -> frozenset[str]:
+    """Every JSON property that holds base64 content in some type: `data`, `valueBase64Binary` and a few more."""
+    types = map(children, read("types"))
+    found = (element for each in types for elements in each.values() for element in elements)
+    return frozenset(element.json_name for element in found if element.type == "base64Binary")
+
+
 def _elements(name: str, element: Json) -> Iterator[Element]:
     many = element.get("max") == "*"
     for each in element["type"]:

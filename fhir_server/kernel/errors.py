@@ -51,6 +51,17 @@ class UnauthenticatedError(FhirError):
     status, code = 401, "login"
 
 
+class EndedTokenError(UnauthenticatedError):
+    """The token was good until what it was granted on ended: revoked, signed out, replayed.
+
+    `stronger`: the holder has to authenticate better than before (RFC 9470), not merely again.
+    """
+
+    def __init__(self, *, stronger: bool = False) -> None:
+        super().__init__("The bearer token is not valid, not for this server, or expired.")
+        self.stronger = stronger
+
+
 class ForbiddenError(FhirError):
     """The caller's scopes do not allow the interaction (RFC 6750: insufficient_scope)."""
 

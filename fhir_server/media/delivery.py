@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from fhir_server.engine.call import Call
 from fhir_server.engine.interactions import Engine
+from fhir_server.engine.ports import Grants
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import Clock
-from fhir_server.kernel.errors import GoneError, NotFoundError
+from fhir_server.kernel.errors import EndedTokenError, GoneError, NotFoundError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.photos_within import carries_photo, photo_id
 from fhir_server.media.ports import LIVE, Photo, PhotoVault
@@ -27,8 +28,10 @@ class Opened:
 class Delivery:
     """`reads(call, type)`: does a scope let the caller read that type at all?"""
 
-    def __init__(self, engine: Engine, vault: PhotoVault, clock: Clock, reads: Callable[[Call, str], bool]) -> None:
-        self._engine, self._vault, self._clock, self._reads = engine, vault, clock, reads
+    def __init__(
+        self, engine: Engine, vault: PhotoVault, clock: Clock, reads: Callable[[Call, str], bool], grants: Grants
+    ) -> None:
+        self._engine, self._vault, self._clock, self._reads, self._grants = engine, vault, clock, reads, grants
 
     async def open(self, call: Call) -> Opened | None:
         """The decision on `GET Binary/[id]`, recorded. None where the id is not a photo's: then it is a plain Binary.
@@ -49,7 +52,7 @@ class Delivery:
         return Opened(photo, media)
 
     def stream(self, call: Call, opened: Opened, start: int, stop: int) -> AsyncIterator[bytes]:
-        """The bytes, decided again before each further part, so that a withdrawal cuts a running stream."""
+        """The bytes, decided again before each further part: a withdrawal or a revocation cuts a running stream."""
         return self._decided(call, opened, start, stop)
 
     async def _decided(self, call: Call, opened: Opened, start: int, stop: int) -> AsyncIterator[bytes]:
@@ -59,3 +62,5 @@ class Delivery:
             again = replace(call, type=owner.type, id=owner.id, instant=self._clock.now())
             again.trace.forget()
             await self._engine.look(again)
+            if call.principal.grant and await self._grants.ended([call.principal.grant]):
+                raise EndedTokenError

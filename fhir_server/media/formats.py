@@ -94,22 +94,24 @@ _OBJ_NUMBER = rb"[ \t]++-?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][-+]?[0-9]++
 _OBJ_VERTEX = re.compile(rb"^v(?:" + _OBJ_NUMBER + rb"){3,7}[ \t]*\r?$", re.MULTILINE)
 _OBJ_LINE = re.compile(rb"(?:#.*|(?:v|vt|vn|vp|f|l|p|o|g|s|mtllib|usemtl)[ \t].*|[ \t]*)\r?")
 _BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
-_LOOKED_AT = 4096
+LOOKED_AT = 4096
 _STL_HEADER, _STL_TRIANGLE = 84, 50
 
 
-def recognise(data: bytes) -> Format | None:
+def recognise(data: bytes, size: int | None = None) -> Format | None:
     """The format of these bytes, or None when they are none that this server knows; it looks at the first 4 KiB.
+
+    `size`: how many there are in all, where `data` is only their beginning.
 
     Whatever a viewer would show as a picture counts, so the signatures of pictures are tried before that of PDF, which
     readers also accept further inside a file.
     """
-    start = data[:_LOOKED_AT]
+    start, whole = data[:LOOKED_AT], len(data) if size is None else size
     for signature, found in _STARTS:
         if start.startswith(signature):
             return found
     for recogniser in _RECOGNISERS:
-        if found_here := recogniser(start, len(data)):
+        if found_here := recogniser(start, whole):
             return found_here
     return None
 

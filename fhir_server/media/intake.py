@@ -92,9 +92,9 @@ def _refuse_moved_photo(change: Change) -> None:
 
 def _only_under_system_scope(call: Call, change: Change) -> Change:
     """An image elsewhere than in a Media is sealed with its resource; for now only a back end may bring it."""
-    if change.resource is None or not may_hide_photo(change.resource):
+    if change.resource is None or any(scope.startswith("system/") for scope in call.principal.scopes):
         return change
-    for path in hidden_photos(change.resource, change.key.type):
-        if not any(scope.startswith("system/") for scope in call.principal.scopes):
+    if may_hide_photo(change.resource):
+        for path in hidden_photos(change.resource, change.key.type):
             raise ForbiddenError("An image outside a Media is taken under system scope only.", expression=path)
     return change

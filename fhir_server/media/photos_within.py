@@ -8,19 +8,20 @@ import binascii
 from collections.abc import Iterator
 from typing import Any
 
+from fhir_server.fhir.elements import base64_properties
 from fhir_server.kernel import json
 from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.json import Json
-from fhir_server.media.formats import recognise
+from fhir_server.media.formats import LOOKED_AT, recognise
 
 _SHORTEST_PHOTO = 64
 """Base64 text below this length holds no picture; codes and signatures pass unread."""
 
 
 def decoded(text: object, expression: str) -> bytes:
-    """The bytes of a base64Binary; 422 where it is not base64."""
+    """The bytes of a base64Binary, which may hold line breaks; 422 where it is not base64."""
     try:
-        return base64.b64decode(str(text), validate=True)
+        return base64.b64decode(_letters(str(text)), validate=True)
     except binascii.Error:
         raise UnprocessableError("The value is not base64.", expression=expression) from None
 
@@ -45,17 +46,31 @@ def hidden_photos(value: Any, path: str) -> Iterator[str]:  # noqa: ANN401  JSON
             yield from hidden_photos(child, f"{path}[{index}]")
 
 
-_CARRIERS = frozenset({"data", "valueBase64Binary", "content", "defaultValueBase64Binary", "fixedBase64Binary"})
+_CARRIERS = base64_properties() | {"content"}
 _CARRIERS_WRITTEN = tuple(f'"{name}":"'.encode() for name in sorted(_CARRIERS))
 
 
 def _is_photo(text: str) -> bool:
+    letters = _letters(text)
     try:
-        head = base64.b64decode(text, validate=True)
+        head = base64.b64decode(letters[:_TELLING], validate=True)
     except binascii.Error:
         return False
-    found = recognise(head)
+    found = recognise(head, len(letters) // 4 * 3 - letters[-2:].count(b"="))
     return found is not None and found.is_photo
+
+
+_TELLING = -(-LOOKED_AT // 3) * 4
+"""As many letters as hold the beginning by which a format is told."""
+
+
+def _letters(text: str) -> bytes:
+    """base64 without the blanks and line breaks that R4 allows in it: they would hide what it holds."""
+    letters = text.encode(errors="replace")
+    return letters.translate(None, _BLANKS) if any(blank in letters for blank in _BLANKS) else letters
+
+
+_BLANKS = b" \t\r\n"
 
 
 def carries_photo(resource: Json) -> bool:

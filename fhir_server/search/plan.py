@@ -22,7 +22,10 @@ _BREADTH_OF_COMPARTMENT = 2
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A match has at least one of these keywords. `breadth` estimates how many resources have one, from 0 to 10."""
+    """A match has at least one of these keywords.
+
+    `breadth` estimates how many resources have one, from 0 to 10; each step is about three times as many.
+    """
 
     any_of: tuple[Keyword, ...]
     breadth: int

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from fhir_server.engine.call import Call
 from fhir_server.engine.pipeline import Step
-from fhir_server.engine.stored import Stored, truth
+from fhir_server.engine.stored import Stored
 from fhir_server.fhir.subset import element_of, masked
 from fhir_server.search.parameters import parameters_of
 from fhir_server.search.tree import (
@@ -58,7 +58,7 @@ def seen_by(rule: Rule, stored: Stored) -> Stored:
     shown = masked(stored.resource, rule.shows)
     if shown is stored.resource:
         return stored
-    return replace(stored, truth=truth(stored.key, shown), whole=stored)
+    return replace(stored.showing(shown), masked_from=stored)
 
 
 def hides(rule: Rule, query: Query) -> str | None:

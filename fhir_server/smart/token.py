@@ -1,31 +1,38 @@
-"""Access tokens: signed, short-lived statements of who holds them and what for.
+"""Access tokens: signed, short-lived statements of who holds them, what for, and of which grant they are.
 
-RFC 9068 (JWT profile for access tokens), RFC 8037 (EdDSA).
+RFC 9068 (JWT profile for access tokens); IHE ITI IUA, ITI-71 (R-IUA-001, -002).
 """
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
+from joserfc.jwk import GuestProtocol, RSAKey
 
-from fhir_server.crypto.signing import Signer
 from fhir_server.engine.call import Principal
 from fhir_server.kernel.errors import UnauthenticatedError
 from fhir_server.kernel.identity import NewId
+from fhir_server.kernel.json import Json
+from fhir_server.smart.oidc.signing_keys import ALGORITHM, SigningKey
 
-_ALGORITHM = "Ed25519"
 _LONGEST_TOKEN = 8_192
 _SKEW = timedelta(seconds=5)
+_ROLES = "urn:aesthetic-fhir-server:role"
+_PURPOSES = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+
+
+class Keys(Protocol):
+    def signing(self, now: datetime) -> SigningKey: ...
+
+    def find(self, kid: object) -> RSAKey | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token will say. `audience` is the FHIR base."""
+    """What a token will say. `grant` is the id with whose end it ends; `signed_in` and `methods` tell how it came."""
 
     subject: str
     client_id: str
@@ -33,67 +40,113 @@ class Claims:
     lifetime: timedelta
     patient: str | None = None
     fhir_user: str | None = None
+    grant: str = ""
     role: str | None = None
     purposes: tuple[str, ...] = ()
+    name: str | None = None
+    encounter: str | None = None
+    signed_in: datetime | None = None
+    methods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """The clinic as IUA's claims name it; empty where the operator did not say."""
+
+    name: str = ""
+    id: str = ""
+    home_community: str = ""
 
 
 class Tokens:
     """Issues and verifies for one issuer and one FHIR base."""
 
-    def __init__(self, secret: bytes, issuer: str, audience: str, new_id: NewId) -> None:
-        public = Signer(secret).public
-        self._key = OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": _b64(public), "d": _b64(secret)})
-        self._kid = self._key.thumbprint()
-        self._issuer, self._audience, self._new_id = issuer, audience, new_id
+    def __init__(
+        self, keys: Keys, issuer: str, audience: str, new_id: NewId, organization: Organization | None = None
+    ) -> None:
+        self._keys, self.issuer, self.audience, self._new_id = keys, issuer, audience, new_id
+        self._organization = organization or Organization()
 
     def issue(self, claims: Claims, now: datetime) -> tuple[str, str]:
         """The token, and its jti."""
         jti = self._new_id()
+        context = {
+            "patient": claims.patient,
+            "encounter": claims.encounter,
+            "fhirUser": claims.fhir_user,
+            "role": claims.role,
+            "auth_time": int(claims.signed_in.timestamp()) if claims.signed_in else None,
+            "amr": list(claims.methods),
+        }
         payload: dict[str, Any] = {
-            "iss": self._issuer,
+            "iss": self.issuer,
             "sub": claims.subject,
             "client_id": claims.client_id,
-            "aud": self._audience,
+            "aud": self.audience,
             "iat": int(now.timestamp()),
             "exp": int((now + claims.lifetime).timestamp()),
             "jti": jti,
+            "grant": claims.grant,
             "scope": " ".join(claims.scopes),
+            **{name: value for name, value in context.items() if value},
+            "extensions": {"ihe_iua": _iua(claims, self._organization)},
         }
-        if claims.patient:
-            payload["patient"] = claims.patient
-        if claims.fhir_user:
-            payload["fhirUser"] = claims.fhir_user
-        if claims.role:
-            payload["role"] = claims.role
-        if claims.purposes:
-            payload["purposes"] = claims.purposes
-        header = {"alg": _ALGORITHM, "typ": "at+jwt", "kid": self._kid}
-        return jwt.encode(header, payload, self._key, algorithms=[_ALGORITHM]), jti
+        key = self._keys.signing(now)
+        header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": key.kid}
+        return jwt.encode(header, payload, key.key, algorithms=[ALGORITHM]), jti
 
     def verify(self, token: str, now: datetime) -> tuple[Principal, datetime]:
-        """Whose it is, and when it expires. Raises UnauthenticatedError without saying which check failed."""
+        """Whose it is, and when it expires. Raises UnauthenticatedError without saying which check failed.
+
+        That its grant still holds is looked up before the answer leaves, not here.
+        """
+        claims = self.claims(token, now)
+        return _principal(claims), _instant(claims, "exp", now)
+
+    def claims(self, token: str, now: datetime) -> Mapping[str, Any]:
+        """All that a token says that is good at this instant."""
         if len(token) > _LONGEST_TOKEN:
             raise _refused()
         try:
-            # 1. The signature, by the one algorithm that we sign with: no other is even tried.
-            found = jwt.decode(token, self._key, algorithms=[_ALGORITHM])
+            # 1. The signature, by the one algorithm that we sign with and the key it names: no other is even tried.
+            found = jwt.decode(token, self._key, algorithms=[ALGORITHM])
         except (JoseError, ValueError, TypeError, KeyError):
             raise _refused() from None
         claims = found.claims
         # 2. A token of ours for something else (an id token, a receipt) is no access token.
-        if found.header.get("typ") != "at+jwt" or found.header.get("kid") != self._kid:
+        if found.header.get("typ") != "at+jwt":
             raise _refused()
-        # 3. From this issuer, for this FHIR base.
-        if claims.get("iss") != self._issuer or claims.get("aud") != self._audience:
+        # 3. From this issuer, for this FHIR base, of some grant.
+        if claims.get("iss") != self.issuer or claims.get("aud") != self.audience or not claims.get("grant"):
             raise _refused()
         # 4. Now.
-        expires = _instant(claims, "exp", now)
-        if expires <= now or _instant(claims, "iat", now) > now + _SKEW:
+        if _instant(claims, "exp", now) <= now or _instant(claims, "iat", now) > now + _SKEW:
             raise _refused()
-        return _principal(claims), expires
+        return claims
+
+    def _key(self, signature: GuestProtocol) -> RSAKey:
+        key = self._keys.find(signature.headers().get("kid"))
+        if key is None:
+            raise KeyError
+        return key
+
+
+def _iua(claims: Claims, organization: Organization) -> Json:
+    """IHE's own claims; those of which nothing is known are left out."""
+    found = {
+        "subject_name": claims.name,
+        "subject_organization": organization.name,
+        "subject_organization_id": organization.id,
+        "home_community_id": organization.home_community,
+        "subject_role": [{"system": _ROLES, "code": claims.role}] if claims.role else [],
+        "purpose_of_use": [{"system": _PURPOSES, "code": code} for code in claims.purposes],
+        "person_id": claims.patient,
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def _principal(claims: Mapping[str, Any]) -> Principal:
+    iua = claims.get("extensions", {}).get("ihe_iua", {})
     try:
         return Principal(
             subject=str(claims["sub"]),
@@ -103,8 +156,10 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
             scopes=tuple(str(claims["scope"]).split()),
             patient=claims.get("patient"),
             fhir_user=claims.get("fhirUser"),
+            name=iua.get("subject_name"),
             role=claims.get("role"),
-            purposes=tuple(claims.get("purposes", ())),
+            purposes=tuple(str(one["code"]) for one in iua.get("purpose_of_use", [])),
+            grant=str(claims["grant"]),
         )
     except KeyError:
         raise _refused() from None
@@ -118,10 +173,6 @@ def _instant(claims: Mapping[str, Any], name: str, now: datetime) -> datetime:
         return datetime.fromtimestamp(value, now.tzinfo)
     except (OverflowError, ValueError, OSError):
         raise _refused() from None
-
-
-def _b64(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _refused() -> UnauthenticatedError:

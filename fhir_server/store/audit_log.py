@@ -1,17 +1,18 @@
 """The lane for events that no write carries: reads, refusals, failures. Durable before the answer leaves.
 
-sealed-storage section 6; architecture section 6: before an answer leaves, the epochs that it relied on are looked at
-once more, in one query for all calls recorded together.
+sealed-storage section 6; architecture section 6: before an answer leaves, the epochs and the grant that it relied on
+are looked at once more, together for all calls that are recorded together.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pymongo.errors import PyMongoError
 
 from fhir_server.engine.ports import AuditRow
 from fhir_server.kernel.errors import FhirError, StaleBasisError, UnavailableError
 from fhir_server.store.collections import Collections
+from fhir_server.store.grant_states import GrantStates, ended_token
 from fhir_server.store.heads import HeadRows
 from fhir_server.store.writer import Writer
 
@@ -36,8 +37,8 @@ class _Waiting:
 class AuditRows:
     """One flusher per process, with a writer id of its own."""
 
-    def __init__(self, collections: Collections, heads: HeadRows, writer: Writer) -> None:
-        self._rows, self._heads, self._writer = collections.audit, heads, writer
+    def __init__(self, collections: Collections, heads: HeadRows, grants: GrantStates, writer: Writer) -> None:
+        self._rows, self._heads, self._grants, self._writer = collections.audit, heads, grants, writer
         self._waiting: list[_Waiting] = []
         self._arrived = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
@@ -55,7 +56,7 @@ class AuditRows:
         await self._writer.end()
 
     async def append(self, entries: Sequence[AuditRow]) -> None:
-        """Durable when it returns. Raises StaleBasisError or UnavailableError; then no answer may leave."""
+        """Durable when it returns. Where it raises (a basis or a grant is gone, or it fails), no answer may leave."""
         if not entries:
             return
         if self._stopping or len(self._waiting) >= _MOST_WAITING:
@@ -98,8 +99,16 @@ class AuditRows:
                     one.done.set_result(None)
 
     async def _append(self, taken: list[_Waiting]) -> None:
-        rows = [row for one in taken for row in one.rows]
-        await self._heads.require_unmoved([basis for row in rows for basis in row.bases])
+        ended = await self._relied_on([row for one in taken for row in one.rows])
+        rows: list[AuditRow] = []
+        for one in taken:
+            reason = next((ended[row.grant] for row in one.rows if row.grant in ended), None)
+            if reason is None:
+                rows += one.rows
+            else:
+                one.fail(ended_token(reason))
+        if not rows:
+            return
         documents = await self._writer.documents(rows, self._writer.now())
         try:
             await self._rows.insert_many(documents, ordered=True)
@@ -108,6 +117,15 @@ class AuditRows:
             await self._writer.lease()
             raise _unwritten(error) from error
         self._writer.settle(len(documents))
+
+    async def _relied_on(self, rows: Sequence[AuditRow]) -> Mapping[str, str]:
+        """The grants that do not hold any more. Raises StaleBasisError for a basis that does not."""
+        looking = self._grants.ended({row.grant for row in rows if row.grant})
+        bases = [basis for row in rows for basis in row.bases]
+        if not bases:
+            return await looking
+        ended, _ = await asyncio.gather(looking, self._heads.require_unmoved(bases))
+        return ended
 
 
 def _unwritten(error: Exception) -> UnavailableError:

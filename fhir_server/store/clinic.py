@@ -8,12 +8,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from fhir_server.crypto.keyring import Keyring
-from fhir_server.crypto.keys import KeyClass
+from fhir_server.crypto.keys import KeyClass, KeyRequest
 from fhir_server.crypto.providers.port import RootKeyProvider
 from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.kernel.clock import Clock
 from fhir_server.store import collections, keys
+from fhir_server.store.attachments import Attachments
 from fhir_server.store.audit_log import AuditRows
+from fhir_server.store.chunks import Chunks
+from fhir_server.store.client_rows import ClientRows
 from fhir_server.store.collections import Collections
 from fhir_server.store.commit import Committer
 from fhir_server.store.conditions import Conditions
@@ -21,11 +24,16 @@ from fhir_server.store.connection import connect
 from fhir_server.store.documents import Documents, NewBytes
 from fhir_server.store.doorway import Doorway, open_doorway
 from fhir_server.store.events import Events
+from fhir_server.store.grant_rows import GrantRows
+from fhir_server.store.grant_states import GrantStates
+from fhir_server.store.handles import Handles
 from fhir_server.store.heads import HeadRows
 from fhir_server.store.indexing import Indexing
 from fhir_server.store.opening import Opening
 from fhir_server.store.photos import Photos
 from fhir_server.store.resources import Resources
+from fhir_server.store.signing_key_rows import SigningKeyRows
+from fhir_server.store.synchronous import synchronous
 from fhir_server.store.task_rows import TaskRows
 from fhir_server.store.transaction import Transaction
 from fhir_server.store.writer import Writer
@@ -41,10 +49,16 @@ class ClinicStore:
     resources: Resources
     heads: HeadRows
     photos: Photos
+    attachments: Attachments
     audit: AuditRows
     tasks: TaskRows
     events: Events
     doorway: Doorway
+    clients: ClientRows
+    grants: GrantRows
+    grant_states: GrantStates
+    handles: Handles
+    signing_keys: SigningKeyRows
 
 
 @asynccontextmanager
@@ -62,27 +76,39 @@ async def open_store(
         documents = Documents(database, new_bytes)
         heads = HeadRows(to, documents, keyring)
         tokenizer = Tokenizer(await keyring.named(f"tokens/{TOKEN_EPOCH}", KeyClass.TOKEN), TOKEN_EPOCH)
-        opening = Opening(documents, keyring)
+        chunks = Chunks(to, database)
+        attachments = Attachments(to, keyring, chunks, clock, new_bytes)
+        opening = Opening(documents, keyring, attachments)
+        grants = GrantStates(to)
         conditions = Conditions(to, tokenizer, opening)
         committer = Committer(
-            Transaction(to, documents, keyring, heads, conditions, Writer(to, documents, keyring, clock), clock)
+            Transaction(to, documents, keyring, heads, conditions, Writer(to, documents, keyring, clock), clock), grants
         )
         events = Events(to, documents, keyring, tokenizer, base)
         doorway = await open_doorway(to, documents, keyring, clock)
-        audit = AuditRows(to, heads, Writer(to, documents, keyring, clock))
+        audit = AuditRows(to, heads, grants, Writer(to, documents, keyring, clock))
+        own = KeyRequest((), KeyClass.CLINIC)
+        key = (await keyring.data_keys([own]))[own]
         await committer.start()
         await audit.start()
         try:
-            yield ClinicStore(
-                keyring,
-                Resources(to, opening, Indexing(to, tokenizer, base), committer, events),
-                heads,
-                Photos(to, documents, keyring, database, clock, new_bytes),
-                audit,
-                TaskRows(to, clock),
-                events,
-                doorway,
-            )
+            with synchronous(uri, database) as rows:
+                yield ClinicStore(
+                    keyring,
+                    Resources(to, opening, Indexing(to, tokenizer, base), attachments, committer, events),
+                    heads,
+                    Photos(to, documents, keyring, chunks, clock, new_bytes),
+                    attachments,
+                    audit,
+                    TaskRows(to, clock),
+                    events,
+                    doorway,
+                    ClientRows(rows["clients"], documents, key),
+                    GrantRows(rows["grants"], rows["refresh_tokens"], documents, key),
+                    grants,
+                    Handles(rows["handles"], documents, key),
+                    SigningKeyRows(to, documents, key),
+                )
         finally:
             await committer.stop()
             await audit.stop()

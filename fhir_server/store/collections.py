@@ -29,6 +29,10 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("owner", ASCENDING)], name="owner"),
         IndexModel([("state", ASCENDING), ("since", ASCENDING)], name="state"),
     ],
+    "attachments": [
+        IndexModel([("key", ASCENDING)], name="key"),
+        IndexModel([("state", ASCENDING), ("since", ASCENDING)], name="state"),
+    ],
     "chunks": [],
     "tasks": [IndexModel([("due", ASCENDING)], name="due")],
     "users": [IndexModel([("token", ASCENDING)], name="token", unique=True)],
@@ -44,6 +48,15 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "attempts": [IndexModel([("until", ASCENDING)], name="until")],
     "spent": [IndexModel([("until", ASCENDING)], name="until")],
+    "clients": [],
+    "grants": [
+        IndexModel([("owners", ASCENDING)], name="owners"),
+        IndexModel([("code", ASCENDING)], name="code", unique=True, sparse=True),
+        IndexModel([("expires", ASCENDING)], name="expires", expireAfterSeconds=0),
+    ],
+    "refresh_tokens": [IndexModel([("expires", ASCENDING)], name="expires", expireAfterSeconds=0)],
+    "handles": [IndexModel([("expires", ASCENDING)], name="expires", expireAfterSeconds=0)],
+    "signing_keys": [],
 }
 
 
@@ -61,6 +74,7 @@ class Collections:
         self.audit_index = self.database["audit_index"]
         self.writers = self.database["writers"]
         self.photos = self.database["photos"]
+        self.attachments = self.database["attachments"]
         self.chunks = self.database["chunks"]
         self.tasks = self.database["tasks"]
         self.users = self.database["users"]
@@ -69,6 +83,8 @@ class Collections:
         self.devices = self.database["devices"]
         self.attempts = self.database["attempts"]
         self.spent = self.database["spent"]
+        self.grants = self.database["grants"]
+        self.signing_keys = self.database["signing_keys"]
 
 
 async def prepare(database: AsyncDatabase[Document], indexes: dict[str, list[IndexModel]]) -> None:

@@ -10,9 +10,11 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 
+from fhir_server.engine.ports import Grants
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import ContendedError, FhirError, UnavailableError
 from fhir_server.store.documents import Row
+from fhir_server.store.grant_states import ended_token
 from fhir_server.store.group import Unit, halves, take_group
 from fhir_server.store.transaction import OutageError, Transaction, TransientError, UnknownOutcomeError
 
@@ -30,8 +32,8 @@ _ENOUGH = 64
 class Committer:
     """One flusher per process. Start it before the first commit, stop it after the last."""
 
-    def __init__(self, transaction: Transaction) -> None:
-        self._transaction = transaction
+    def __init__(self, transaction: Transaction, grants: Grants) -> None:
+        self._transaction, self._grants = transaction, grants
         self._waiting: deque[Unit] = deque()
         self._arrived = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
@@ -68,8 +70,21 @@ class Committer:
             while self._waiting:
                 await self._gather(together)
                 group = take_group(self._waiting)
-                await self._flush(group)
+                await self._flush(await self._granted(group))
                 together = len(group) + len(self._waiting)
+
+    async def _granted(self, group: Sequence[Unit]) -> Sequence[Unit]:
+        """Those whose grant holds, looked up once for all: after they arrived, so that no revocation is overtaken."""
+        try:
+            ended = await self._grants.ended({grant for unit in group for grant in unit.grants})
+        except FhirError as error:
+            for unit in group:
+                unit.fail(error)
+            return []
+        for unit in group if ended else ():
+            for grant in unit.grants & ended.keys():
+                unit.fail(ended_token(ended[grant]))
+        return [unit for unit in group if not unit.grants & ended.keys()] if ended else group
 
     async def _gather(self, together: int) -> None:
         """Who wrote a moment ago will be back: one transaction for all of them costs less than two for some each.
@@ -87,6 +102,8 @@ class Committer:
 
     async def _flush(self, group: Sequence[Unit]) -> None:
         """Commit a group; where it fails, its halves, until the one that cannot be committed stands alone."""
+        if not group:
+            return
         try:
             stored = await self._durable([row for unit in group for row in unit.rows])
         except Exception as error:  # noqa: BLE001  every waiting request gets its answer

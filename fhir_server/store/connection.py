@@ -16,20 +16,22 @@ Document: TypeAlias = dict[str, Any]
 Client: TypeAlias = AsyncMongoClient[Document]
 
 
+OPTIONS: dict[str, Any] = {
+    "w": "majority",
+    "journal": True,
+    "readConcernLevel": "majority",
+    "retryWrites": True,
+    "retryReads": True,
+    "tz_aware": True,
+    "serverSelectionTimeoutMS": 10_000,
+    "maxPoolSize": 64,
+    "appname": "fhir-server",
+}
+"""Writes are acknowledged by a majority and journalled, and reads see only such writes."""
+
+
 def connect(uri: str) -> Client:
-    """A client whose writes are acknowledged by a majority and journalled, and whose reads see only such writes."""
-    return AsyncMongoClient(
-        uri,
-        w="majority",
-        journal=True,
-        readConcernLevel="majority",
-        retryWrites=True,
-        retryReads=True,
-        tz_aware=True,
-        serverSelectionTimeoutMS=10_000,
-        maxPoolSize=64,
-        appname="fhir-server",
-    )
+    return AsyncMongoClient(uri, **OPTIONS)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from fhir_server.crypto.errors import OpeningError
-from fhir_server.crypto.keys import DataKey, KeyClass, KeyRequest
+from fhir_server.crypto.keys import DataKey, KeyClass, KeyId, KeyRequest
 from fhir_server.crypto.seal import Address, open_sealed, seal
 from fhir_server.engine.change import Change
 from fhir_server.engine.classification import clear, key_class
@@ -36,6 +36,8 @@ class Row(NamedTuple):
     """A Change made ready outside the flusher: all but its place in time and its seal.
 
     `locks`: the tokens of its condition, on which conditional writes with the same criteria wait for each other.
+    `framed`: what is sealed instead of the truth where data lies beside it; `framed_under`: the key that sealed that
+    data, which has to be the row's own; `brought`: the ids of what of it comes with this change.
     """
 
     change: Change
@@ -45,6 +47,14 @@ class Row(NamedTuple):
     tokens: list[int]
     clear: Json
     locks: tuple[int, ...] = ()
+    framed: bytes | None = None
+    framed_under: KeyId | None = None
+    brought: tuple[str, ...] = ()
+
+    @property
+    def plain(self) -> bytes:
+        """What is sealed."""
+        return self.truth if self.framed is None else self.framed
 
     @property
     def id(self) -> str:
@@ -86,7 +96,7 @@ class Documents:
             "subjects": list(row.subjects),
             "deleted": deleted,
             "key": key.id,
-            "sealed": seal(signed(change.author, row.truth), address, key, self._new_bytes(12)),
+            "sealed": seal(signed(change.author, row.plain), address, key, self._new_bytes(12)),
             "clear": row.clear,
             "method": change.method,
             "tokens": row.tokens,
@@ -102,7 +112,7 @@ class Documents:
             row.subjects,
             deleted,
             document,
-            change.author,
+            author=change.author,
         )
         return document, stored
 
@@ -118,7 +128,7 @@ class Documents:
             author, plain = unsigned(open_sealed(document["sealed"], address, key))
         except OpeningError:
             raise _damaged() from None
-        return Stored(resource_key, version, seq, moment(seq), plain, access, subjects, deleted, document, author)
+        return Stored(resource_key, version, seq, moment(seq), plain, access, subjects, deleted, document, author=author)
 
     def seal_bytes(self, plain: bytes, kind: str, id: str, version: int, key: DataKey) -> bytes:
         """Seal what is not a resource (a head row, an event, a photo's particulars) to its own place."""

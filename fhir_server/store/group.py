@@ -41,9 +41,14 @@ class Unit:
                 touched.add(f"Head/{change.basis.patient}")
         return frozenset(touched)
 
+    @property
+    def grants(self) -> frozenset[str]:
+        """Of the tokens that these changes are made with."""
+        return frozenset(entry.grant for row in self.rows for entry in row.change.audit if entry.grant)
+
     @cached_property
     def size(self) -> int:
-        return sum(len(row.truth) for row in self.rows)
+        return sum(len(row.plain) for row in self.rows)
 
     def __post_init__(self) -> None:
         # Whoever asked may be gone when it fails; nobody is left to tell, which is no fault of its own.

@@ -4,12 +4,10 @@ sealed-storage section 5; architecture section 9. GridFS takes no part in transa
 that the commit flips; what no commit made live is swept.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Collection
 from datetime import timedelta
 
-from fhir_server.crypto.blob import CHUNK, SALT_BYTES, Blob, chunks_for
-from fhir_server.crypto.errors import OpeningError
+from fhir_server.crypto.blob import SALT_BYTES
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import DataKey, KeyId
 from fhir_server.kernel import json
@@ -17,12 +15,11 @@ from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import GoneError, UnavailableError
 from fhir_server.kernel.identity import ResourceKey, parse_reference, random_id
 from fhir_server.media.ports import CONDEMNED, DESTROYED, LIVE, PENDING, Photo
+from fhir_server.store.chunks import Chunks, Place
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import Documents, NewBytes
 
-_CHUNKS_PER_DOCUMENT = 4
-_DOCUMENT_BYTES = _CHUNKS_PER_DOCUMENT * CHUNK
 _PENDING_AT_MOST = timedelta(hours=1)
 
 
@@ -34,12 +31,12 @@ class Photos:
         collections: Collections,
         documents: Documents,
         keyring: Keyring,
-        clinic: str,
+        chunks: Chunks,
         clock: Clock,
         new_bytes: NewBytes,
     ) -> None:
-        self._rows, self._chunks = collections.photos, collections.chunks
-        self._documents, self._keyring, self._clinic = documents, keyring, clinic
+        self._rows, self._chunks = collections.photos, chunks
+        self._documents, self._keyring = documents, keyring
         self._clock, self._new_bytes = clock, new_bytes
 
     async def put(self, data: bytes, media_type: str, owner: ResourceKey, subjects: tuple[str, ...]) -> Photo:
@@ -48,11 +45,9 @@ class Photos:
         key = await self._keyring.rendition_key(subjects, photo_id)
         salt, now = self._new_bytes(SALT_BYTES), self._clock.now()
         photo = Photo(photo_id, owner, subjects, PENDING, media_type, len(data), key.id, salt, now)
-        # Sealing releases the interpreter lock; on the event loop it would halve the throughput of everybody else.
-        chunks = await asyncio.to_thread(self._sealed, data, photo, key)
         with seam():
             await self._rows.insert_one(self._row(photo, key))
-            await self._chunks.insert_many(chunks)
+        await self._chunks.write(_place(photo), key, [data])
         return photo
 
     async def find(self, photo_id: str) -> Photo | None:
@@ -68,16 +63,11 @@ class Photos:
     async def stream(self, photo: Photo, start: int, stop: int) -> AsyncIterator[bytes]:
         """Fetches the key anew each time: destroyed in one process is gone in all."""
         key = await self._key(photo)
-        while start < stop:
-            # One stored document at a time, so that a long photo never lies in memory as a whole.
-            document = start // _DOCUMENT_BYTES
-            until = min(stop, (document + 1) * _DOCUMENT_BYTES)
-            with seam():
-                found = await self._chunks.find_one({"_id": f"{photo.id}/{document}"})
-            if found is None:
-                raise GoneError("The photo was destroyed.")
-            yield await asyncio.to_thread(self._plain, found["chunks"], start, until, photo, key)
-            start = until
+        async for part in self._chunks.read(_place(photo), key, start, stop):
+            yield part
+            start += len(part)
+        if start < stop:
+            raise GoneError("The photo was destroyed.")
 
     async def condemn(self, photo: Photo) -> None:
         await self._move(photo, LIVE, CONDEMNED)
@@ -87,8 +77,7 @@ class Photos:
         # 1. Without its key nothing opens the bytes any more, wherever copies of them lie.
         await self._keyring.destroy([KeyId(photo.key)], reason)
         # 2. The bytes themselves.
-        with seam():
-            await self._chunks.delete_many({"_id": {"$gte": f"{photo.id}/", "$lt": f"{photo.id}0"}})
+        await self._chunks.delete(photo.id)
         # 3. Believe neither: try.
         await self._require_unreadable(photo)
         with seam():
@@ -132,24 +121,6 @@ class Photos:
             raise GoneError("The photo was destroyed.")
         return found[KeyId(photo.key)]
 
-    def _sealed(self, data: bytes, photo: Photo, key: DataKey) -> list[Document]:
-        chunks = list(Blob(key, photo.salt, self._clinic, photo.id).seal([data]))
-        return [
-            {
-                "_id": f"{photo.id}/{first // _CHUNKS_PER_DOCUMENT}",
-                "chunks": chunks[first : first + _CHUNKS_PER_DOCUMENT],
-            }
-            for first in range(0, len(chunks), _CHUNKS_PER_DOCUMENT)
-        ]
-
-    def _plain(self, chunks: list[bytes], start: int, stop: int, photo: Photo, key: DataKey) -> bytes:
-        span = chunks_for(start, stop, photo.length)
-        try:
-            mine = [chunks[number % _CHUNKS_PER_DOCUMENT] for number in span.numbers]
-            return b"".join(Blob(key, photo.salt, self._clinic, photo.id).open(mine, span))
-        except (OpeningError, IndexError):
-            raise UnavailableError("A photo does not open: it is damaged or was changed outside this server.") from None
-
     def _row(self, photo: Photo, key: DataKey) -> Document:
         particulars = json.encode({"mediaType": photo.media_type, "length": photo.length})
         return {
@@ -189,3 +160,7 @@ class Photos:
         plain = self._documents.open_bytes(row["sealed"], "Photo", f"{row['_id']}/{row['owner']}", 1, key)
         found = json.decode_trusted(plain)
         return found["mediaType"], found["length"]
+
+
+def _place(photo: Photo) -> Place:
+    return Place(photo.id, photo.salt, photo.length)

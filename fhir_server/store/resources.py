@@ -10,8 +10,11 @@ from fhir_server.engine.ports import Found, Present
 from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored
 from fhir_server.engine.window import Window
+from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.search.tree import Query
+from fhir_server.store.attaching import Attaching
+from fhir_server.store.attachments import Attachments
 from fhir_server.store.candidates import decided
 from fhir_server.store.collections import Collections
 from fhir_server.store.commit import Committer
@@ -25,6 +28,7 @@ from fhir_server.store.lookups import Lookups
 from fhir_server.store.opening import Opening
 from fhir_server.store.query_compiler import Compiled, compile_query
 from fhir_server.store.referrers import reference_tokens
+from fhir_server.store.transaction import UnknownOutcomeError
 
 _FEWEST_CANDIDATES = 20
 
@@ -35,11 +39,13 @@ class Resources:
         collections: Collections,
         opening: Opening,
         indexing: Indexing,
+        attachments: Attachments,
         committer: Committer,
         events: Events,
     ) -> None:
         self._to, self._opening = collections, opening
         self._indexing, self._committer, self._events = indexing, committer, events
+        self._attaching = Attaching(attachments, opening.keyring)
         self._history = History(collections, opening)
         self._lookups = Lookups(collections.resources)
 
@@ -111,7 +117,14 @@ class Resources:
         return await self._history.versions(types, id, window, before, limit)
 
     async def commit(self, changes: Sequence[Change]) -> tuple[Stored, ...]:
-        return await self._committer.commit(await self._indexing.rows(changes))
+        rows = await self._attaching.rows(await self._indexing.rows(changes))
+        try:
+            return await self._committer.commit(rows)
+        except UnknownOutcomeError:
+            raise  # It may have been written; what was not is swept.
+        except FhirError:
+            await self._attaching.undo(rows)
+            raise
 
     async def _candidates(
         self, type: str, compiled: Compiled, batch: int

@@ -21,6 +21,7 @@ from fhir_server.engine.integrity import LOG
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import Clock, microseconds
 from fhir_server.kernel.errors import ConflictError, FhirError, StaleVersionError, UnavailableError
+from fhir_server.store.attachments import LIVE, PENDING
 from fhir_server.store.collections import Collections
 from fhir_server.store.conditions import Conditions
 from fhir_server.store.connection import Document, seam
@@ -122,6 +123,7 @@ class Transaction:
                 documents.append(document)
         await self._resources([row for row in rows if row.id in stored], documents, session)
         await self._photos(rows, session)
+        await self._attachments(rows, keys, session)
         tasks = [task_document(task, self._clock.now()) for change in changes for task in change.tasks]
         if tasks:
             await self._to.tasks.insert_many(tasks, session=session)
@@ -163,6 +165,21 @@ class Transaction:
             result = await self._to.photos.bulk_write(flips, session=session)
             if result.matched_count != len(flips):
                 raise ConflictError("The bytes of a photo are not in the state that the change needs.")
+
+    async def _attachments(self, rows: Sequence[Row], keys: Keys, session: AsyncClientSession) -> None:
+        """Large data comes alive with the version that brings it."""
+        if any(row.framed is not None and row.framed_under != keys[row.owners].id for row in rows):
+            raise UnavailableError("The key of the resource was destroyed in the meantime; try again.")
+        brought = [id for row in rows for id in row.brought]
+        if not brought:
+            return
+        now = self._clock.now()
+        pending = {"_id": {"$in": brought}, "state": PENDING}
+        result = await self._to.attachments.update_many(
+            pending, {"$set": {"state": LIVE, "since": now}}, session=session
+        )
+        if result.matched_count != len(brought):
+            raise UnavailableError("Data of the resource was not kept until its commit; try again.")
 
     def _next_seq(self, previous: Stored | None) -> int:
         """Now; but after the last one given here, and after the version it follows, whose clock may have been ahead."""

@@ -182,9 +182,13 @@ async def test_a_body_over_the_limit_is_refused(mallory: Caller, watch: Watch, s
 
 
 async def test_a_resource_whose_seal_is_too_large_is_refused(mallory: Caller, watch: Watch) -> None:
-    """Within the limit of a body, over that of a seal: noise does not compress."""
-    noise = base64.b64encode(MARK.encode() + secrets.token_bytes(14_000_000)).decode()
-    large = {"resourceType": "Binary", "contentType": "application/octet-stream", "data": noise}
+    """Within the limit of a body, over that of a seal: noise does not compress, and no piece of it leaves the seal."""
+    noise = [base64.b64encode(MARK.encode() + secrets.token_bytes(750_000)).decode() for _ in range(22)]
+    large = {
+        "resourceType": "Binary",
+        "contentType": "application/octet-stream",
+        "meta": {"extension": [{"url": "urn:noise", "valueBase64Binary": one} for one in noise]},
+    }
     small = {"request": {"method": "POST", "url": "Patient"}, "resource": patient(MARK)}
     entry = {"request": {"method": "POST", "url": "Binary"}, "resource": large}
 

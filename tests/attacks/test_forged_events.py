@@ -1,5 +1,6 @@
 """Events that somebody sends to hide or to forge what happened: none replaces, imitates or hinders the server's own."""
 
+import secrets
 from typing import Any
 
 import pytest
@@ -51,11 +52,15 @@ async def test_r_balp_019_an_event_is_never_changed(
     id = (await clinic.trail.events())[-1]["id"] if target == "own" else target
     path, body = f"/fhir/AuditEvent/{id}", event(id=id)
 
-    watch.refused(await forger.put(path, body), 405)
+    answer = await forger.put(path, body)
+    watch.refused(answer, 405)
+    assert answer.headers["allow"] == "GET, HEAD"
     watch.refused(await forger.ask("PATCH", path, PATCH, **PATCHING), 405)
     watch.refused(await forger.delete(path), 405)
     for criteria in ("_id=" + id, "date=ge1990", "type=nothing"):
-        watch.refused(await forger.put(f"/fhir/AuditEvent?{criteria}", body), 405)
+        answer = await forger.put(f"/fhir/AuditEvent?{criteria}", body)
+        watch.refused(answer, 405)
+        assert answer.headers["allow"] == "GET, HEAD, POST"
         watch.refused(await forger.ask("PATCH", f"/fhir/AuditEvent?{criteria}", PATCH, **PATCHING), 405)
         watch.refused(await forger.delete(f"/fhir/AuditEvent?{criteria}"), 405)
         watch.refused(await forger.post("/fhir/AuditEvent", event(), If_None_Exist=criteria), 405)
@@ -104,7 +109,8 @@ def tagged_as_received(event: Json) -> bool:
 async def test_an_event_that_cannot_be_indexed_does_not_keep_others_from_being_found(
     clinic: InProcess, watch: Watch, forger: Caller
 ) -> None:
-    entities = [{"what": {"reference": f"Device/d{number}"}, "name": f"n{number}"} for number in range(6_000)]
+    names = [secrets.token_hex(8) for _ in range(30_000)]
+    entities = [{"what": {"reference": f"Device/{name}"}, "name": name} for name in names]
 
     watch.refused(await forger.post("/fhir/AuditEvent", event(entity=entities)), 422)
 

@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+from joserfc.jwk import RSAKey
 
-from fhir_server.crypto.keys import KeyClass
-from fhir_server.crypto.signing import Signer
 from fhir_server.kernel import json
 from fhir_server.kernel.errors import UnauthenticatedError
 from fhir_server.kernel.json import Json
@@ -29,14 +30,19 @@ def unb64(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
+def signature(key: RSAKey, text: str) -> bytes:
+    assert key.private_key is not None
+    return key.private_key.sign(text.encode(), PKCS1v15(), SHA256())
+
+
 class Forge:
     """A good token taken to pieces; and the secret that a thief would need, to sign what only it could sign."""
 
-    def __init__(self, token: str, secret: bytes) -> None:
+    def __init__(self, token: str, key: RSAKey) -> None:
         self.head, self.body, self.signature = token.split(".")
         self.header: Json = json.decode(unb64(self.head))
         self.claims: Json = json.decode(unb64(self.body))
-        self.signer = Signer(secret)
+        self.key = key
 
     def unsigned(self, **header: Any) -> str:
         return f"{b64(json.encode({**self.header, **header}))}.{self.body}"
@@ -45,7 +51,7 @@ class Forge:
         """Signed with the server's own key: what is wrong is what it says."""
         changed = {name: value for name, value in {**self.claims, **claims}.items() if value is not ...}
         text = f"{b64(json.encode(header or self.header))}.{b64(json.encode(changed))}"
-        return f"{text}.{b64(self.signer.sign(text.encode()))}"
+        return f"{text}.{b64(signature(self.key, text))}"
 
     def without(self, name: str) -> str:
         left_out: Json = {name: ...}
@@ -58,10 +64,10 @@ def hs256(forge: Forge, key: bytes) -> str:
 
 
 def other_key(forge: Forge) -> str:
-    signer = Signer(bytes(range(32)))
-    jwk = {"kty": "OKP", "crv": "Ed25519", "x": b64(signer.public)}
-    text = f"{b64(json.encode({**forge.header, 'jwk': jwk}))}.{forge.body}"
-    return f"{text}.{b64(signer.sign(text.encode()))}"
+    own = RSAKey.generate_key(2048)
+    header = {**forge.header, "jwk": own.as_dict(private=False), "jku": "https://mallory.example/jwks"}
+    text = f"{b64(json.encode(header))}.{forge.body}"
+    return f"{text}.{b64(signature(own, text))}"
 
 
 def bent(text: str, at: int) -> str:
@@ -76,8 +82,8 @@ FORGERIES: dict[str, Callable[[Forge], str]] = {
     "five parts": lambda forge: f"{forge.head}.{forge.body}.{forge.signature}.a.b",
     "alg none": lambda forge: f"{forge.unsigned(alg='none')}.",
     "alg None, signed": lambda forge: f"{forge.unsigned(alg='None')}.{forge.signature}",
-    "HS256 with the public key": lambda forge: hs256(forge, forge.signer.public),
-    "HS256 with the public key as text": lambda forge: hs256(forge, b64(forge.signer.public).encode()),
+    "HS256 with the public key": lambda forge: hs256(forge, forge.key.as_pem(private=False)),
+    "HS256 with the modulus": lambda forge: hs256(forge, str(forge.key.as_dict(private=False)["n"]).encode()),
     "HS256 with no key": lambda forge: hs256(forge, b""),
     "alg as array": lambda forge: f"{forge.unsigned(alg=['none'])}.{forge.signature}",
     "a key of its own": other_key,
@@ -108,6 +114,9 @@ FORGERIES: dict[str, Callable[[Forge], str]] = {
     "no issue time": lambda forge: forge.without("iat"),
     "no subject": lambda forge: forge.without("sub"),
     "no scope": lambda forge: forge.without("scope"),
+    "no grant": lambda forge: forge.without("grant"),
+    "a grant that never was": lambda forge: forge.signed(grant="nobody"),
+    "PS256": lambda forge: forge.signed({**forge.header, "alg": "PS256"}),
     "no id": lambda forge: forge.without("jti"),
     "claims as array": lambda forge: forge.head + "." + b64(b"[]") + "." + forge.signature,
     "very long": lambda forge: forge.signed(padding="x" * 100_000),
@@ -118,8 +127,7 @@ FORGERIES: dict[str, Callable[[Forge], str]] = {
 
 @pytest.fixture(scope="module")
 async def forge(clinic: InProcess) -> Forge:
-    secret = await clinic.clinic.keyring.named("access-token", KeyClass.SIGNING)
-    return Forge(clinic.token(), secret)
+    return Forge(clinic.token(), clinic.clinic.gateway.keys.signing(clinic.clinic.surface.clock.now()).key)
 
 
 @pytest.fixture(scope="module")

@@ -92,6 +92,7 @@ class Noted:
     word: str
     bases: tuple[LegalBasis, ...] = ()
     patient: str | None = None
+    grant: str = ""
 
     def event(self, event_id: str, recorded: datetime) -> bytes:
         what = [{"what": {"reference": f"Patient/{self.patient}"}}] if self.patient else []

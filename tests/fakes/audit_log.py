@@ -20,6 +20,7 @@ class FakeAuditLog:
     async def append(self, entries: Sequence[AuditRow]) -> None:
         if self.broken:
             raise UnavailableError("The audit log could not be written.")
+        self._memory.require_granted(entries)
         self._heads.require_unmoved([basis for entry in entries for basis in entry.bases])
         for entry in entries:
             self._memory.record(WRITER, entry)

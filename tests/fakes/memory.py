@@ -1,7 +1,9 @@
 """All that one clinic stores, as dictionaries; the fakes of one clinic share it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from fhir_server.engine.change import AuditEntry
 from fhir_server.engine.ports import Head
@@ -10,8 +12,14 @@ from fhir_server.engine.tasks import Task
 from fhir_server.fhir.compartments import memberships, subjects
 from fhir_server.kernel import json
 from fhir_server.kernel.clock import Clock, microseconds
+from fhir_server.kernel.errors import EndedTokenError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.ports import Photo
+
+
+class Relying(Protocol):
+    @property
+    def grant(self) -> str: ...
 
 
 @dataclass
@@ -32,11 +40,16 @@ class Memory:
     bytes_of: dict[str, bytes] = field(default_factory=dict)
     tasks: dict[str, QueuedTask] = field(default_factory=dict)
     events: dict[tuple[str, int], tuple[int, bytes]] = field(default_factory=dict)
+    ended_grants: set[str] = field(default_factory=set)
     last_seq: int = 0
 
     def next_seq(self) -> int:
         self.last_seq = max(self.last_seq + 1, microseconds(self.clock.now()))
         return self.last_seq
+
+    def require_granted(self, entries: Iterable[Relying]) -> None:
+        if any(entry.grant in self.ended_grants for entry in entries):
+            raise EndedTokenError
 
     def record(self, writer: str, entry: AuditEntry) -> None:
         """Under the writer's next number."""

@@ -78,6 +78,7 @@ class FakeResources:
         """Everything is worked out before anything is put in its place."""
         if self.failures:
             raise self.failures.popleft()
+        self._memory.require_granted(entry for change in changes for entry in change.audit)
         for change in changes:
             current = self._memory.current.get(change.key)
             if (current.version if current else None) != (change.previous.version if change.previous else None):
@@ -172,6 +173,7 @@ class Sent:
 
     resource: Json
     id: str = ""
+    grant: str = ""
 
     def event(self, event_id: str, recorded: datetime) -> bytes:
         self.id = event_id
@@ -183,6 +185,7 @@ class Renamed:
     entry: AuditEntry
     old: str
     new: str
+    grant: str = ""
 
     def event(self, event_id: str, recorded: datetime) -> bytes:
         return self.entry.event(event_id, recorded).replace(self.old.encode(), self.new.encode())

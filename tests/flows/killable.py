@@ -13,6 +13,7 @@ import pytest
 
 from fhir_server.store import embedded
 from fhir_server.store.embedded import EmbeddedMongo
+from tests.servers import token_for
 
 COMMAND = str(Path(sys.executable).with_name("fhir-server"))
 
@@ -67,9 +68,7 @@ class Killable:
         self.mongo.stop()
 
     def token(self) -> str:
-        asked = [COMMAND, "token", "--scope", "system/*.cruds", "--lifetime", "3600"]
-        found = subprocess.run(asked, env=self.environment, capture_output=True, text=True, check=True)
-        return found.stdout.strip().splitlines()[-1]
+        return token_for(self.environment)
 
 
 @contextmanager

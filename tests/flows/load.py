@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import secrets
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -18,11 +19,15 @@ FHIR_JSON = "application/fhir+json"
 
 @dataclass
 class Acknowledged:
-    """`resources`: `Type/id/_history/version` -> a word in it. `photos`: `Binary/id` -> SHA-256 of its bytes."""
+    """`resources`: `Type/id/_history/version` -> a word in it. `photos`: `Binary/id` -> SHA-256 of its bytes.
+
+    `documents`: the same of Binaries too large for one document of the database.
+    """
 
     resources: dict[str, str] = field(default_factory=dict)
     transactions: list[list[str]] = field(default_factory=list)
     photos: dict[str, str] = field(default_factory=dict)
+    documents: dict[str, str] = field(default_factory=dict)
     failures: Counter[str] = field(default_factory=Counter)
     surprises: list[str] = field(default_factory=list)
 
@@ -35,7 +40,8 @@ class Client:
         self._consenting: str | None = None
 
     async def run(self, until: asyncio.Event) -> None:
-        kinds = (self._create, self._transaction, self._update, self._photo, self._create, self._delete)
+        several = (self._create, self._transaction, self._update, self._photo, self._create, self._delete)
+        kinds = (*several, self._document)
         while not until.is_set():
             self._number += 1
             try:
@@ -93,6 +99,19 @@ class Client:
             self._remember(answer, word)
             content = json.decode(answer.content)["content"]
             self._acknowledged.photos[content["url"]] = hashlib.sha256(pixels).hexdigest()
+
+    async def _document(self, word: str) -> None:
+        data = secrets.token_bytes(900_000)
+        binary = {
+            "resourceType": "Binary",
+            "meta": {"tag": [{"code": word}]},
+            "contentType": "application/pdf",
+            "data": base64.b64encode(data).decode(),
+        }
+        answer = await self._send("POST", "/fhir/Binary", binary)
+        if answer:
+            key = self._remember(answer, word).partition("/_history/")[0]
+            self._acknowledged.documents[key] = hashlib.sha256(data).hexdigest()
 
     async def _give_consent(self, word: str) -> str | None:
         """A patient of the client's own who agrees to photographs."""

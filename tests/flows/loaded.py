@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from fhir_server.audit.received import RECEIVED
 from fhir_server.fhir.narration import OPENING
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
@@ -55,8 +56,9 @@ RESTRICTED = {
 def comparable(resource: Json) -> Any:
     """Without what the server gives; numbers by their digits, for Decimal takes 1.50 and 1.5 for equal."""
     meta = {name: value for name, value in resource.get("meta", {}).items() if name not in {"versionId", "lastUpdated"}}
-    if labels := [label for label in meta.pop("security", []) if label != RESTRICTED]:
-        meta["security"] = labels
+    for name, given in (("security", RESTRICTED), ("tag", RECEIVED)):
+        if labels := [label for label in meta.pop(name, []) if label != given]:
+            meta[name] = labels
     rest = {name: value for name, value in resource.items() if name not in {"id", "meta"}}
     if OPENING in str(rest.get("text")):
         del rest["text"]

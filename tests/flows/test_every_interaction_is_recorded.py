@@ -221,7 +221,7 @@ async def test_an_issued_token_is_recorded(clinic: InProcess) -> None:
     arguments = token._claims(clinic.clinic.settings, asked)
 
     async with clinic.trail.recording() as recorded:
-        issued = await token._issue(clinic.clinic.settings, arguments)
+        issued = await token.issue(clinic.clinic.settings, arguments)
 
     assert issued.count(".") == 2
     assert issued not in str(recorded.only)

@@ -22,8 +22,12 @@ from tests.unit.fhir.specimens import largest
 
 pytestmark = pytest.mark.anyio
 
-HERE = {"Patient/x": patient("Here", id="x"), "Consent/x": consent("x", id="x")}
-"""Whom a specimen's Media and Consent are about; the photographs are allowed."""
+HERE = {
+    "Patient/x": patient("Here", id="x"),
+    "Consent/x": consent("x", id="x"),
+    "Device/x": {"resourceType": "Device", "id": "x"},
+}
+"""Whom or what a specimen's Media and Consent are about; the photographs are allowed."""
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +47,7 @@ def clerk(clinic: InProcess) -> Caller:
 async def there_and_back(clerk: Caller, resource: Json | str, type: str) -> Json:
     answer = await clerk.post(f"/fhir/{type}", resource)
     assert answer.status_code == 201, answer.text
-    again = await clerk.get(f"/fhir/{type}/{read(answer)['id']}")
+    again = await clerk.get(f"/fhir/{type}/{read(answer)['id']}", Accept="application/fhir+json")
     assert again.content == answer.content
     found: Json = read(again)
     return found

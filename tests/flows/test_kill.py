@@ -19,6 +19,7 @@ from fhir_server.kernel.clock import SystemClock
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.search.parse import parse
+from fhir_server.store.attachments import Attachment
 from fhir_server.store.clinic import ClinicStore, open_store
 from fhir_server.store.connection import connect
 from tests.contract.clinics import opened_events
@@ -55,6 +56,7 @@ async def under_load(place: Killable, disturb: Callable[[], Awaitable[None]]) ->
     assert len(acknowledged.resources) > 50, acknowledged.failures
     assert acknowledged.transactions
     assert acknowledged.photos
+    assert acknowledged.documents
     return acknowledged
 
 
@@ -114,7 +116,7 @@ async def assert_all_there(place: Killable, acknowledged: Acknowledged) -> None:
 
         found = await asyncio.gather(*(check(key, word) for key, word in acknowledged.resources.items()))
         assert [key for key in found if key] == []
-        for binary, digest in acknowledged.photos.items():
+        for binary, digest in (acknowledged.photos | acknowledged.documents).items():
             answer = await http.get(f"/fhir/{binary}", headers={"Accept": "image/jpeg"})
             assert (answer.status_code, hashlib.sha256(answer.content).hexdigest()) == (200, digest)
 
@@ -149,6 +151,7 @@ async def assert_whole(place: Killable) -> None:
         assert_no_gap([writer_and_number for writer_and_number, _ in events])
         assert_transactions_are_whole(list(current.values()))
         await assert_photos_are_whole(store, rows, current)
+        await assert_large_data_is_whole(rows, list(current.values()))
         await assert_tokens_find_exactly_what_is_there(store, list(current.values()))
         heads = {row["_id"] for row in rows["heads"]}
         assert {patient for stored in current.values() for patient in stored.subjects} <= heads
@@ -157,7 +160,7 @@ async def assert_whole(place: Killable) -> None:
 async def raw_rows(place: Killable) -> dict[str, list[Json]]:
     client = connect(place.mongo.uri)
     try:
-        names = ("resources", "history", "heads", "photos", "chunks")
+        names = ("resources", "history", "heads", "photos", "attachments", "chunks")
         return {name: await client[DATABASE][name].find().to_list(None) for name in names}
     finally:
         await client.close()
@@ -222,8 +225,19 @@ async def assert_photos_are_whole(
         assert photo is not None
         data = b"".join([part async for part in store.photos.stream(photo, 0, photo.length)])
         assert len(data) == photo.length
-    known = {row["_id"] for row in rows["photos"]}
+    known = {row["_id"] for row in (*rows["photos"], *rows["attachments"])}
     assert {row["_id"].partition("/")[0] for row in rows["chunks"]} <= known, "no bytes that no sweep would find"
+
+
+async def assert_large_data_is_whole(rows: dict[str, list[Json]], current: Sequence[Stored]) -> None:
+    """What is live belongs to a resource that is there, and the other way round; the pending is left to the sweep."""
+    live = {row["_id"]: row["owner"] for row in rows["attachments"] if row["state"] == "live"}
+    carried = [(stored, one) for stored in current for one in stored.attached if isinstance(one, Attachment)]
+
+    assert live == {one.description.place.id: str(stored.key) for stored, one in carried}
+    assert {row["state"] for row in rows["attachments"]} <= {"live", "pending"}
+    for stored, one in carried:
+        assert len((await stored.whole()).resource["data"]) == one.size
 
 
 async def assert_tokens_find_exactly_what_is_there(store: ClinicStore, current: Sequence[Stored]) -> None:

@@ -8,9 +8,6 @@ from typing import Any
 
 import bson
 import pytest
-from bson.codec_options import CodecOptions
-from bson.raw_bson import RawBSONDocument
-from pymongo import MongoClient
 
 from fhir_server.engine.classification import CLEAR
 from fhir_server.fhir.definitions import served_types
@@ -18,12 +15,10 @@ from fhir_server.kernel.json import Json
 from fhir_server.store.embedded import EmbeddedMongo
 from tests.clinics import InProcess, running
 from tests.flows.loaded import load
+from tests.flows.scanning import WINDOW, by_beginning, disguised, everything, hits, leaves
 from tests.samples import consent, jpeg, media, patient, synthea
 
 pytestmark = pytest.mark.anyio
-
-WINDOW = 8
-"""Values of this many bytes or more are looked for anywhere; shorter ones turn up in random bytes by chance."""
 
 ADDRESS = frozenset(
     {
@@ -144,38 +139,6 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(child)
 
 
-def everything(uri: str) -> Iterator[tuple[str, bytes]]:
-    """Every document of every collection of every database, the oplog among them, as the bytes it has there."""
-    raw = CodecOptions(document_class=RawBSONDocument)
-    with MongoClient[Any](uri) as mongo:
-        for database in mongo.list_databases():
-            for collection in mongo[database["name"]].list_collections():
-                name = f"{database['name']}.{collection['name']}"
-                yield name, bson.encode(collection)
-                for document in mongo[database["name"]].get_collection(collection["name"], raw).find({}):
-                    yield name, document.raw
-
-
-def hits(haystack: bytes, needles: dict[bytes, set[bytes]]) -> set[bytes]:
-    """The needles that occur; their first eight bytes are looked up first."""
-    windows = {haystack[at : at + WINDOW] for at in range(len(haystack) - WINDOW + 1)}
-    return {needle for start in windows & needles.keys() for needle in needles[start] if needle in haystack}
-
-
-def by_beginning(secrets: set[bytes]) -> dict[bytes, set[bytes]]:
-    found: dict[bytes, set[bytes]] = {}
-    for secret in secrets:
-        if len(secret) >= WINDOW:
-            found.setdefault(secret[:WINDOW], set()).add(secret)
-    return found
-
-
-def disguised(secret: bytes) -> set[bytes]:
-    """The same as hexadecimal and as base64, wherever in a longer text it may begin."""
-    shifted = {base64.b64encode(bytes(shift) + secret)[4 if shift else 0 :].rstrip(b"=")[:-1] for shift in range(3)}
-    return {secret, secret.hex().encode(), secret.hex().upper().encode(), *shifted}
-
-
 async def test_the_scan_would_find_what_it_looks_for(scanned: Scanned) -> None:
     secret = next(one for one in scanned.secrets if len(one) > 20)
     needles = by_beginning(disguised(secret))
@@ -237,18 +200,6 @@ async def test_s58_the_oplog_has_the_same_fields_and_no_others(scanned: Scanned)
 
     assert any("test_scan" in str(entry.get("ns")) or "applyOps" in entry.get("o", {}) for entry in oplog)
     assert words & short == set()
-
-
-def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every string with the fields that lead to it."""
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, dict):
-        for name, child in value.items():
-            yield from leaves(child, (*path, name))
-    elif isinstance(value, list):
-        for child in value:
-            yield from leaves(child, path)
 
 
 async def test_s58_what_is_clear_is_on_the_allow_list(scanned: Scanned) -> None:

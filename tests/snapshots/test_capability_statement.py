@@ -28,6 +28,7 @@ def offer(*more: Operation, delete_several: bool = False) -> Offer:
         system_interactions(),
         (*operations(), *more),
         delete_several,
+        {name: f"https://clinic.example/auth/{name}" for name in ("authorize", "token", "introspect", "revoke")},
     )
 
 

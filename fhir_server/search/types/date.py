@@ -102,7 +102,7 @@ class DateIs:
 
 def breadth(length: int) -> int:
     """Of a stretch so long, in microseconds."""
-    return next((found for found, most in ((3, 2), (5, 32), (6, 367)) if length < most * DAY), 7)
+    return next((found for found, most in ((2, 2), (4, 32), (6, 367)) if length < most * DAY), 7)
 
 
 def covered(first: int | None, last: int | None, most: int, zone: tzinfo | None) -> tuple[str, ...] | None:

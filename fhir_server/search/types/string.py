@@ -19,6 +19,9 @@ from fhir_server.search.types.folding import fold
 from fhir_server.search.types.kind import ANY_TYPE, MOST_KEYWORDS, Asked, Cover, Kind, Predicate, Reader, Value
 
 _PREFIXES = (6, 4, 3, 2)
+_BREADTHS = (9, 9, 6, 5, 4, 4, 3)
+"""By the length of a beginning."""
+
 _WORD = re.compile(r"[\s\-]+")
 _MOST_WORDS, _LONGEST_START = 50, 200
 PARTS = {
@@ -52,7 +55,7 @@ class StringStarts:
 
     @property
     def breadth(self) -> int:
-        return max(2, 8 - min(len(self.prefix), 6))
+        return _BREADTHS[min(len(self.prefix), len(_BREADTHS) - 1)]
 
     def cover(self, most: int = MOST_KEYWORDS) -> Cover:
         return next(((((self.prefix[:length]),),) for length in _PREFIXES if len(self.prefix) >= length), ())

@@ -26,7 +26,7 @@ class TokenIs:
 
     system: str | None
     codes: tuple[str, ...]
-    breadth: int = 4
+    breadth: int = 5
 
     def cover(self, most: int = MOST_KEYWORDS) -> Cover:
         if self.codes:
@@ -100,7 +100,7 @@ def _of_type(asked: Asked) -> TokenOfType:
 def _breadth(types: frozenset[str]) -> int:
     if types and types <= {"Identifier", "ContactPoint", "id"}:
         return _BREADTH_OF_IDENTIFIERS
-    return 9 if types and types <= _PLAIN_CODES else 4
+    return 9 if types and types <= _PLAIN_CODES else 5
 
 
 TOKEN = Kind(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message
 
-from fhir_server.api import body, formats, incoming, photos, preconditions
+from fhir_server.api import body, content, formats, incoming, preconditions
 from fhir_server.api.content_coding import Unpacking
 from fhir_server.engine.call import ANONYMOUS, Interaction
 from fhir_server.kernel.errors import (
@@ -235,7 +235,7 @@ def test_only_one_authorization_header_counts() -> None:
     ],
 )
 def test_a_range_is_one_range_of_bytes_or_nothing(asked: str | None, expected: tuple[int, int]) -> None:
-    assert photos._range(asked, 100) == expected
+    assert content._range(asked, 100) == expected
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_a_range_is_one_range_of_bytes_or_nothing(asked: str | None, expected: t
 )
 def test_a_range_outside_is_416(asked: str, length: int) -> None:
     with pytest.raises(RangeNotSatisfiableError) as refusal:
-        photos._range(asked, length)
+        content._range(asked, length)
 
     assert isinstance(refusal.value, FhirError)
     assert refusal.value.length == length

@@ -68,7 +68,7 @@ def running(
         drafts,
         Language(BASE),
         limits or Limits(most_candidates),
-        Courtesy(patience=0.05),
+        Courtesy(patience=2),
     )
     planning = Planning(engine, new_id, clinic.clock, delete_several=False)
     batches = Batches(engine, Conditional(engine, delete_several=False), most_entries)

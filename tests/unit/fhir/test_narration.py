@@ -77,6 +77,7 @@ def test_common_types_are_told_as_people_read_them(value: object, said: str) -> 
         {"_status": {"extension": []}},
         {"element": {}},
         {"element": [{}]},
+        {"element": {"a": {"b": {"c": {"text": {"d": {"e": "x"}}}}}}},
     ],
 )
 def test_what_is_no_content_is_not_told(hidden: Json) -> None:

@@ -8,19 +8,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 
-from fhir_server.crypto.signing import Signer
 from fhir_server.kernel import json
 from fhir_server.kernel.errors import UnauthenticatedError
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.token import Claims, Tokens
 from tests.fakes.clinic import BASE
+from tests.unit.smart.keys import OneKey, rsa
 
 NOW = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
-SECRET, ISSUER = bytes(range(32)), "http://127.0.0.1:8000"
+KEYS, ISSUER = OneKey(), "http://127.0.0.1:8000"
 MINUTE = timedelta(minutes=1)
-CLAIMS = Claims("subject", "client", ("user/*.rs", "openid"), 5 * MINUTE, "ann", "Practitioner/3")
-TOKENS = Tokens(SECRET, ISSUER, BASE, lambda: "jti1")
+CLAIMS = Claims("subject", "client", ("user/*.rs", "openid"), 5 * MINUTE, "ann", "Practitioner/3", "grant1")
+TOKENS = Tokens(KEYS, ISSUER, BASE, lambda: "jti1")
 
 
 def b64(raw: bytes) -> str:
@@ -36,10 +38,12 @@ def unb64(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def signed(header: object, payload: object, secret: bytes = SECRET) -> str:
+def signed(header: object, payload: object, by: str = "ours") -> str:
     """By the server's own key unless told otherwise."""
     head = f"{b64(json.encode(header))}.{b64(json.encode(payload))}"
-    return f"{head}.{b64(Signer(secret).sign(head.encode()))}"
+    private = rsa(by).private_key
+    assert private is not None
+    return f"{head}.{b64(private.sign(head.encode(), PKCS1v15(), SHA256()))}"
 
 
 def issued() -> str:
@@ -86,8 +90,8 @@ def test_our_own_signature_in_these_tests_is_a_good_one() -> None:
 def confused() -> str:
     """HS256, keyed with the public key."""
     _, payload, _ = parts(issued())
-    head = f"{b64(json.encode({'alg': 'HS256', 'typ': 'at+jwt'}))}.{b64(json.encode(payload))}"
-    return f"{head}.{b64(hmac.new(Signer(SECRET).public, head.encode(), hashlib.sha256).digest())}"
+    head = f"{b64(json.encode({'alg': 'HS256', 'typ': 'at+jwt', 'kid': KEYS.kid}))}.{b64(json.encode(payload))}"
+    return f"{head}.{b64(hmac.new(KEYS.key.as_pem(private=False), head.encode(), hashlib.sha256).digest())}"
 
 
 def unsigned(alg: str) -> str:
@@ -106,9 +110,7 @@ def flipped(part: int) -> str:
 def with_own_key() -> str:
     """Signed by somebody else, who sends the key along."""
     header, payload, _ = parts(issued())
-    other = bytes(32)
-    jwk = {"kty": "OKP", "crv": "Ed25519", "x": b64(Signer(other).public)}
-    return signed({**header, "jwk": jwk}, payload, other)
+    return signed({**header, "jwk": rsa("theirs").as_dict(private=False)}, payload, "theirs")
 
 
 FORGERIES = {
@@ -118,17 +120,18 @@ FORGERIES = {
     "no signature": ".".join([*issued().split(".")[:2], ""]),
     "alg none": unsigned("none"),
     "alg None": unsigned("None"),
-    "alg with nothing signed": unsigned("Ed25519"),
+    "alg with nothing signed": unsigned("RS256"),
     "hmac with the public key": confused(),
-    "another algorithm's name": with_header(alg="EdDSA"),
+    "another algorithm's name": with_header(alg="RS384"),
+    "an algorithm that pads otherwise": with_header(alg="PS256"),
     "an unknown algorithm": with_header(alg="ES999"),
     "no algorithm": with_header(alg=None),
-    "an algorithm that is a list": with_header(alg=["Ed25519"]),
+    "an algorithm that is a list": with_header(alg=["RS256"]),
     "a critical extension": with_header(crit=["exp"]),
     "a flipped header": flipped(0),
     "a flipped payload": flipped(1),
     "a flipped signature": flipped(2),
-    "a foreign key": signed(*parts(issued())[:2], secret=bytes(32)),
+    "a foreign key": signed(*parts(issued())[:2], by="theirs"),
     "a key sent along": with_own_key(),
     "another kid": with_header(kid="other"),
     "no kid": with_header(kid=None),
@@ -151,6 +154,8 @@ FORGERIES = {
     "no client": with_claims(client_id=None),
     "no id": with_claims(jti=None),
     "no scope": with_claims(scope=None),
+    "no grant": with_claims(grant=None),
+    "an empty grant": with_claims(grant=""),
     "a payload that is a list": signed(parts(issued())[0], [1]),
     "a payload that is a number": signed(parts(issued())[0], 1),
     "a header that is a list": signed([1], parts(issued())[1]),
@@ -209,7 +214,7 @@ class Counting(Tokens):
 
 
 def test_a_signature_is_checked_once_while_the_token_lives_and_never_longer() -> None:
-    tokens = Counting(SECRET, ISSUER, BASE, lambda: "jti1")
+    tokens = Counting(KEYS, ISSUER, BASE, lambda: "jti1")
     bearer, header = Bearer(tokens), f"Bearer {issued()}"
 
     for second in range(5):
@@ -233,7 +238,7 @@ def test_a_refused_token_is_not_remembered_and_a_good_one_of_the_same_length_is(
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fhir_server.smart.bearer._MOST_KEPT", 3)
-    tokens = Counting(SECRET, ISSUER, BASE, lambda: "jti1")
+    tokens = Counting(KEYS, ISSUER, BASE, lambda: "jti1")
     bearer = Bearer(tokens)
     headers = [f"Bearer {tokens.issue(replace(CLAIMS, subject=str(n)), NOW)[0]}" for n in range(5)]
 

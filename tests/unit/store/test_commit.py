@@ -16,6 +16,7 @@ from fhir_server.store import commit
 from fhir_server.store.commit import Committer
 from fhir_server.store.documents import Row
 from fhir_server.store.transaction import Transaction, TransientError, UnknownOutcomeError
+from tests.fakes.authorization import FakeGrants
 from tests.fakes.clock import NOW
 
 pytestmark = pytest.mark.anyio
@@ -50,7 +51,7 @@ class FakeTransaction:
 
 
 async def started(transaction: FakeTransaction) -> Committer:
-    committer = Committer(cast("Transaction", transaction))
+    committer = Committer(cast("Transaction", transaction), FakeGrants())
     await committer.start()
     return committer
 
@@ -176,7 +177,7 @@ async def test_writes_beyond_what_may_wait_are_refused_and_none_is_lost() -> Non
 
 
 async def test_no_rows_are_committed_at_once() -> None:
-    committer = Committer(cast("Transaction", FakeTransaction()))
+    committer = Committer(cast("Transaction", FakeTransaction()), FakeGrants())
 
     assert await committer.commit(()) == ()
 

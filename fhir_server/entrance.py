@@ -1,0 +1,105 @@
+"""The ways in, put together: people sign in, clients get tokens, and what hangs on a sign-in ends with it.
+
+Architecture section 6. Part of the composition root: `app` opens it over what is there already.
+"""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+
+from fhir_server.api.cors import Cors
+from fhir_server.api.gateway import Gateway
+from fhir_server.audit.authorization import Authorizations
+from fhir_server.audit.sign_ins import SignInLog
+from fhir_server.crypto.keys import KeyClass
+from fhir_server.crypto.randomness import RandomBytes
+from fhir_server.engine.call import Principal
+from fhir_server.engine.interactions import Engine
+from fhir_server.kernel.clock import Clock
+from fhir_server.kernel.identity import random_id
+from fhir_server.outbound.egress import Egress
+from fhir_server.outbound.jwks import RemoteKeySets
+from fhir_server.settings import Settings
+from fhir_server.smart.bearer import Bearer
+from fhir_server.smart.oauth.threads import Threads
+from fhir_server.smart.oauth.wiring import GrantEnds, Ports, SessionSignIns, Terms, authorization_server
+from fhir_server.smart.oidc.signing_keys import SigningKeys
+from fhir_server.smart.origins import Origins
+from fhir_server.smart.signin.door import Door, Outside, Policy, door
+from fhir_server.smart.signin.handing_over import EngineHandOver
+from fhir_server.smart.signin.messages import EngineMessenger
+from fhir_server.smart.signin.passwords import Effort
+from fhir_server.smart.signin.sessions import Limits
+from fhir_server.smart.token import Tokens
+from fhir_server.store.clinic import ClinicStore
+from fhir_server.ui.pages import Pages
+from fhir_server.ui.surface import Surface
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What is there already. `server` is who acts when a duty of the server itself writes."""
+
+    store: ClinicStore
+    engine: Engine
+    tokens: Tokens
+    signing_keys: SigningKeys
+    bearer: Bearer
+    server: Principal
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    door: Door
+    pages: Pages
+    gateway: Gateway
+
+
+async def open_entrance(stack: AsyncExitStack, settings: Settings, inside: Inside) -> Entrance:
+    store, engine, clock = inside.store, inside.engine, inside.clock
+    url, base = settings.base_url, inside.tokens.audience
+    people = door(
+        store.doorway,
+        _policy(settings),
+        Outside(
+            clock=clock,
+            new_id=random_id,
+            new_bytes=RandomBytes(),
+            key=await store.keyring.named("sign-in-forms", KeyClass.CURSOR),
+            witness=SignInLog(store.audit, base),
+            messenger=EngineMessenger(engine, inside.server),
+            hand_over=EngineHandOver(engine, inside.server, clock),
+            dependents=(GrantEnds(store.grant_states),),
+        ),
+    )
+    authorization = authorization_server(
+        Ports(
+            store.clients,
+            store.grants,
+            store.handles,
+            RemoteKeySets(Egress(), clock),
+            SessionSignIns(people.sessions),
+            Authorizations(store.audit, base),
+        ),
+        inside.tokens,
+        inside.signing_keys,
+        Terms(settings.token_lifetime, settings.offline_days, settings.token_rate),
+        stack.enter_context(Threads()),
+        clock,
+    )
+    cors = Cors(Origins(store.clients, clock))
+    gateway = Gateway(authorization, inside.bearer, store.grant_states, inside.signing_keys, cors, clock, url)
+    pages = Pages(Surface(people, engine, authorization, clock, url, base, settings.clinic_name))
+    return Entrance(people, pages, gateway)
+
+
+def _policy(settings: Settings) -> Policy:
+    """None of it can leave staff without a second factor (rows S10, S61)."""
+    return Policy(
+        settings.base_url,
+        settings.clinic_name,
+        Effort(settings.password_memory, settings.password_passes),
+        Limits(timedelta(seconds=settings.sign_in_idle), timedelta(seconds=settings.sign_in_lifetime)),
+        settings.patients_by_password,
+    )

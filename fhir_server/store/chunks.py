@@ -1,0 +1,96 @@
+"""Sealed chunks as the database keeps them: several to a document, so that a range opens few and a whole asks for few.
+
+sealed-storage section 5: chunks of 64 KiB, 4 to 16 of them per stored document.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from fhir_server.crypto.blob import CHUNK, Blob, chunks_for
+from fhir_server.crypto.errors import OpeningError
+from fhir_server.crypto.keys import DataKey
+from fhir_server.kernel.errors import UnavailableError
+from fhir_server.store.collections import Collections
+from fhir_server.store.connection import Document, seam
+
+_CHUNKS_PER_DOCUMENT = 4
+_DOCUMENT_BYTES = _CHUNKS_PER_DOCUMENT * CHUNK
+_SENT_TOGETHER = 32
+"""Documents: 8 MiB, and as much that is sealed meanwhile. More would lie in memory for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a blob lies. Its length comes from under a seal, never from counting chunks."""
+
+    id: str
+    salt: bytes
+    length: int
+
+
+class Chunks:
+    """Of every blob of one clinic. Sealing and opening release the interpreter lock, so both run in threads."""
+
+    def __init__(self, collections: Collections, clinic: str) -> None:
+        self._rows, self._clinic = collections.chunks, clinic
+
+    async def write(self, place: Place, key: DataKey, parts: Iterable[bytes]) -> None:
+        """Seal bytes that come in parts of any size. The salt must be fresh, or GCM is broken."""
+        numbered = enumerate(Blob(key, place.salt, self._clinic, place.id).seal(parts))
+        documents = await asyncio.to_thread(_next, place.id, numbered)
+        while documents:
+            with seam():
+                _, documents = await asyncio.gather(
+                    self._rows.insert_many(documents), asyncio.to_thread(_next, place.id, numbered)
+                )
+
+    async def read(self, place: Place, key: DataKey, start: int, stop: int, together: int = 1) -> AsyncIterator[bytes]:
+        """The bytes from `start` up to `stop`, a stored document at a time; it ends early where they are deleted.
+
+        `together`: how many of these are fetched at once. Where more than one, what was fetched is given even when it
+        is deleted meanwhile. Raises UnavailableError where a chunk is not what was sealed there.
+        """
+        blob = Blob(key, place.salt, self._clinic, place.id)
+        spans = [
+            (number, max(start, number * _DOCUMENT_BYTES), min(stop, (number + 1) * _DOCUMENT_BYTES))
+            for number in range(start // _DOCUMENT_BYTES, -(-stop // _DOCUMENT_BYTES))
+            if start < stop
+        ]
+        for first in range(0, len(spans), together):
+            ahead = spans[first : first + together]
+            ids = [f"{place.id}/{number}" for number, _, _ in ahead]
+            with seam():
+                found = {row["_id"]: row["chunks"] async for row in self._rows.find({"_id": {"$in": ids}})}
+            for id, (_, begin, end) in zip(ids, ahead, strict=True):
+                if id not in found:
+                    return
+                yield await asyncio.to_thread(_opened, found.pop(id), blob, begin, end, place.length)
+
+    async def delete(self, id: str) -> None:
+        with seam():
+            await self._rows.delete_many({"_id": {"$gte": f"{id}/", "$lt": f"{id}0"}})
+
+
+def _next(id: str, numbered: Iterator[tuple[int, bytes]]) -> list[Document]:
+    """The next stored documents; none at the end."""
+    sealed = list(islice(numbered, _SENT_TOGETHER * _CHUNKS_PER_DOCUMENT))
+    return [
+        {
+            "_id": f"{id}/{sealed[first][0] // _CHUNKS_PER_DOCUMENT}",
+            "chunks": [chunk for _, chunk in sealed[first : first + _CHUNKS_PER_DOCUMENT]],
+        }
+        for first in range(0, len(sealed), _CHUNKS_PER_DOCUMENT)
+    ]
+
+
+def _opened(chunks: list[bytes], blob: Blob, start: int, stop: int, length: int) -> bytes:
+    span = chunks_for(start, stop, length)
+    try:
+        mine = [chunks[number % _CHUNKS_PER_DOCUMENT] for number in span.numbers]
+        return b"".join(blob.open(mine, span))
+    except (OpeningError, IndexError):
+        raise UnavailableError(
+            "Stored bytes do not open: they are damaged or were changed outside this server."
+        ) from None
