@@ -11,6 +11,7 @@ from functools import lru_cache
 from fhir_server.engine.call import Call
 from fhir_server.engine.pipeline import Step
 from fhir_server.engine.stored import Stored
+from fhir_server.fhir.definitions import compartments
 from fhir_server.fhir.subset import element_of, masked
 from fhir_server.search.parameters import parameters_of
 from fhir_server.search.tree import (
@@ -73,22 +74,24 @@ def hides(rule: Rule, query: Query) -> str | None:
 
 def _codes(query: Query) -> Iterator[str]:
     for each in query.filters:
-        yield from _asked((each.condition,))
+        yield from _asked(query.type, (each.condition,))
     for sort in query.sort:
         yield sort.by
 
 
-def _asked(conditions: Iterable[Condition]) -> Iterator[str]:
+def _asked(type: str, conditions: Iterable[Condition]) -> Iterator[str]:
     for condition in conditions:
         match condition:
             case ValueIn() | Missing():
                 yield condition.parameter
             case AnyOf():
                 for option in condition.options:
-                    yield from _asked(option)
+                    yield from _asked(type, option)
             case Chain() | Lineage():
                 yield condition.parameter
-            case IdIn() | Updated() | InCompartment() | Has() | Listed():
+            case InCompartment():
+                yield from compartments(type).get(condition.compartment.partition("/")[0], ())
+            case IdIn() | Updated() | Has() | Listed():
                 pass  # the address says it, or resources of another type, which are searched by what is seen of them
 
 

@@ -128,7 +128,9 @@ class Documents:
             author, plain = unsigned(open_sealed(document["sealed"], address, key))
         except OpeningError:
             raise _damaged() from None
-        return Stored(resource_key, version, seq, moment(seq), plain, access, subjects, deleted, document, author=author)
+        return Stored(
+            resource_key, version, seq, moment(seq), plain, access, subjects, deleted, document, author=author
+        )
 
     def seal_bytes(self, plain: bytes, kind: str, id: str, version: int, key: DataKey) -> bytes:
         """Seal what is not a resource (a head row, an event, a photo's particulars) to its own place."""

@@ -54,9 +54,7 @@ async def scene(clinic: InProcess) -> Scene:
     )
     member = [{"entity": {"reference": f"Patient/{each.patient}"}} for each in (victim, own)]
     group = {"resourceType": "Group", "type": "person", "actual": True, "member": member}
-    return Scene(
-        clinic, victim, own, foe, (await desk.store(bridge))["id"], (await desk.store(group))["id"]
-    )
+    return Scene(clinic, victim, own, foe, (await desk.store(bridge))["id"], (await desk.store(group))["id"])
 
 
 def _of(patient_id: str) -> Json:
@@ -193,12 +191,15 @@ async def test_an_include_brings_nothing_of_who_is_not_treated(scene: Scene, que
 
     assert scene.bridge in ids(found)
     assert not ids(found) & {scene.victim.observation, scene.victim.media}
-    clinical = [e["resource"] for e in found["entry"] if e["resource"]["resourceType"] not in {"Patient", "Observation"}]
+    clinical = [
+        e["resource"] for e in found["entry"] if e["resource"]["resourceType"] not in {"Patient", "Observation"}
+    ]
     assert scene.victim.patient not in str(clinical)
 
 
 @pytest.mark.parametrize(
-    "include", ["Observation:subject", "Condition:subject", "Media:subject", "Encounter:subject", "*", "CareTeam:patient"]
+    "include",
+    ["Observation:subject", "Condition:subject", "Media:subject", "Encounter:subject", "*", "CareTeam:patient"],
 )
 async def test_a_revinclude_does_not_lead_out_of_ones_patients(scene: Scene, include: str) -> None:
     both = f"{scene.victim.patient},{scene.own.patient}"
@@ -240,9 +241,18 @@ async def test_an_include_brings_no_type_that_the_role_does_not_see(scene: Scene
 @pytest.mark.parametrize(
     ("true", "false"),
     [
-        ("Patient?_has:Condition:subject:code:text={mark}&_id={victim}", "Patient?_has:Condition:subject:code:text=zz&_id={victim}"),
-        ("Patient?_has:Observation:subject:status=final&_id={victim}", "Patient?_has:Observation:subject:status=amended&_id={victim}"),
-        ("Patient?_has:Media:subject:status=completed&_id={victim}", "Patient?_has:Media:subject:status=aborted&_id={victim}"),
+        (
+            "Patient?_has:Condition:subject:code:text={mark}&_id={victim}",
+            "Patient?_has:Condition:subject:code:text=zz&_id={victim}",
+        ),
+        (
+            "Patient?_has:Observation:subject:status=final&_id={victim}",
+            "Patient?_has:Observation:subject:status=amended&_id={victim}",
+        ),
+        (
+            "Patient?_has:Media:subject:status=completed&_id={victim}",
+            "Patient?_has:Media:subject:status=aborted&_id={victim}",
+        ),
     ],
 )
 async def test_has_answers_alike_whether_it_is_so_or_not(scene: Scene, true: str, false: str) -> None:
@@ -444,7 +454,9 @@ async def test_nor_one_that_was_found_and_turned_to_oneself(scene: Scene) -> Non
     booked = await victim.desk.store(appointment(victim.patient, other, victim.now))
     turned = {**appointment(victim.patient, scene.foe, victim.now), "id": booked["id"]}
 
-    answer = await staff(scene.clinic, "receptionist", person=scene.foe).put(f"/fhir/Appointment/{booked['id']}", turned)
+    answer = await staff(scene.clinic, "receptionist", person=scene.foe).put(
+        f"/fhir/Appointment/{booked['id']}", turned
+    )
 
     assert answer.status_code == 200
     assert not await victim.sees(scene.practitioner)

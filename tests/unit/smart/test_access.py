@@ -116,18 +116,6 @@ async def test_r_smart_053_a_patient_scope_without_a_patient_reaches_nobody() ->
     assert await ACCESS.disclose(asking(Interaction.READ, holder("patient/*.rs")), stored(observation(ANN))) is None
 
 
-@pytest.mark.parametrize("role", ["receptionist", "marketing", "auditor", "administrator", "patient", "unheard-of"])
-async def test_s7_a_role_that_treats_nobody_reaches_nothing_beyond_the_patient_in_context(role: str) -> None:
-    with pytest.raises(ForbiddenError):
-        await ACCESS.admit(asking(Interaction.READ, replace(holder("user/*.cruds"), role=role)))
-    await ACCESS.admit(asking(Interaction.READ, replace(of_ann("patient/*.rs"), role=role)))
-
-
-@pytest.mark.parametrize("role", ["practitioner", "nurse", "clinical-lead", "system", None])
-async def test_s7_those_who_treat_and_services_reach_what_their_scopes_say(role: str | None) -> None:
-    await ACCESS.admit(asking(Interaction.READ, replace(holder("user/*.cruds"), role=role)))
-
-
 async def test_r_smart_052_a_patients_search_is_bound_to_the_compartment() -> None:
     query = parse("Observation", [("subject", "Patient/ben")])
 
