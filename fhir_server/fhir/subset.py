@@ -61,16 +61,24 @@ def hidden(resource: Json, shows: Callable[[str], bool]) -> frozenset[str]:
     return frozenset({*found, "text"} if found and "text" in resource else found)
 
 
-def masked(resource: Json, shows: Callable[[str], bool]) -> Json:
+def masked(resource: Json, shows: Callable[[str], bool], inside: Callable[[str], frozenset[str]]) -> Json:
     """What is left of it; the resource itself where nothing is taken away.
 
-    Not marked as a part where all that went is the server's own narrative, which is written anew with every version.
+    `inside`: of an element that is shown in part, the children that are; empty for the whole. Not marked as a part
+    where all that went is the server's own narrative, which is written anew with every version.
     """
     gone = hidden(resource, shows)
-    if not gone:
+    left = {name: _cut(value, inside(name)) for name, value in resource.items() if name not in gone}
+    if left == resource:
         return resource
-    left = {name: value for name, value in resource.items() if name not in gone}
     return left if gone == {"text"} and is_narrated(resource) else _marked(left)
+
+
+def _cut(value: Any, shown: frozenset[str]) -> Any:  # noqa: ANN401  JSON is any value
+    """Of an element, or of each that it repeats."""
+    if isinstance(value, list) and shown:
+        return [_cut(each, shown) for each in value]
+    return {name: child for name, child in value.items() if name in shown} if shown else value
 
 
 def unmarked(resource: Json) -> Json:

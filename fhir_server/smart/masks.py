@@ -56,7 +56,7 @@ def seen_by(rule: Rule, stored: Stored) -> Stored:
     """The version as the rule shows it; itself where nothing is hidden."""
     if not rule.masks:
         return stored
-    shown = masked(stored.resource, rule.shows)
+    shown = masked(stored.resource, rule.shows, rule.inside)
     if shown is stored.resource:
         return stored
     return replace(stored.showing(shown), masked_from=stored)

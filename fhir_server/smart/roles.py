@@ -56,7 +56,11 @@ class Rule:
         return bool(self.only or self.without)
 
     def shows(self, element: str) -> bool:
-        return (not self.only or element in self.only) and element not in self.without
+        return (not self.only or element in self.only or bool(self.inside(element))) and element not in self.without
+
+    def inside(self, element: str) -> frozenset[str]:
+        """Which children of an element are shown, as `only` names them (`content.url`); empty for all of it."""
+        return frozenset(name.partition(".")[2] for name in self.only if name.startswith(f"{element}."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,8 @@ def _rule(told: Mapping[str, Any], groups: Mapping[str, list[str]]) -> Rule:
     letters = told["may"]
     if not set(letters) <= set(LETTERS):
         raise ValueError(f"Letters are of {LETTERS}.")
+    if any("." in name for name in told.get("only", ())) and not set(letters) <= set("rs"):
+        raise ValueError("What is shown of an element in part can be read only.")
     where = told.get("where", "")
     if where and not all(limits(type, where) for type in types):
         raise ValueError("`where` is no condition that its types can be searched by.")

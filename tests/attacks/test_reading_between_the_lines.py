@@ -139,7 +139,7 @@ async def released(clinic: InProcess, case: Case) -> str:
     await desk.store(consent(person))
     await desk.store(consent(person, "photo-marketing"))
     operator = {"reference": f"Practitioner/{random_id()}", "display": MARK}
-    photo = media(
+    shown = media(
         person,
         jpeg(),
         meta={"tag": [RELEASED]},
@@ -153,7 +153,10 @@ async def released(clinic: InProcess, case: Case) -> str:
         reasonCode=[{"text": MARK}],
         note=[{"text": MARK}],
     )
-    return (await desk.store(photo))["id"]
+    said = {"title": MARK, "creation": "2026-01-31", "extension": [ELSEWHERE]}
+    photo = await desk.store({**shown, "content": {**shown["content"], **said}})
+    assert photo["content"]["title"] == MARK
+    return str(photo["id"])
 
 
 async def test_s_9_a_released_photo_says_in_no_way_whom_it_shows(clinic: InProcess, released: str) -> None:
@@ -172,7 +175,9 @@ async def test_s_9_a_released_photo_says_in_no_way_whom_it_shows(clinic: InProce
         answer = await who.get(f"/fhir/{path}")
         assert answer.status_code == 200, path
         assert released in answer.text, path
-        assert not [one for one in (MARK, person, operator) if one in answer.text], path
+        assert not [one for one in (MARK, person, operator, "2026-01-31") if one in answer.text], path
+    shown = read(await who.get(f"/fhir/Media/{released}"))["content"]
+    assert shown == {name: whole["content"][name] for name in ("contentType", "url", "size", "hash")}
 
 
 @pytest.mark.parametrize(

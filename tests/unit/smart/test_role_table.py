@@ -99,7 +99,11 @@ def test_nobody_but_an_administrator_deletes(name: str) -> None:
 def test_every_element_that_a_rule_names_is_one_of_each_of_its_types(name: str) -> None:
     for rule in roles()[name].rules:
         for type in rule.types:
-            assert (rule.only | rule.without | rule.changes) <= children(type).keys()
+            named = {name.partition(".") for name in rule.only | rule.without | rule.changes}
+            assert {element for element, _, _ in named} <= children(type).keys()
+            for element, _, child in named:
+                [of] = {each.type for each in children(type)[element]} if child else {""}
+                assert not child or child in children(of)
 
 
 @pytest.mark.parametrize("name", sorted(roles()))
