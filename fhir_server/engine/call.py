@@ -69,6 +69,7 @@ class Trace:
     `ties`: patient id -> what ties the caller to that patient (`Encounter/9`), None where nothing does; the entries of
     a Bundle share it. `glass`: patient id -> the Task by which the caller broke the glass, where that is what ties.
     `listed`: whether all to whom something ties were looked up; `tied` are these, None where they are too many.
+    `within`: the patients to one of whom an answer has to keep that lists what is listed within one patient only.
     """
 
     bases: dict[str, LegalBasis] = field(default_factory=dict)
@@ -77,6 +78,7 @@ class Trace:
     glass: dict[str, str] = field(default_factory=dict)
     listed: bool = False
     tied: tuple[str, ...] | None = None
+    within: frozenset[str] | None = None
 
     def forget(self) -> None:
         """Something changed: decide again."""
@@ -84,7 +86,7 @@ class Trace:
         self.decisions.clear()
         self.ties.clear()
         self.glass.clear()
-        self.listed, self.tied = False, None
+        self.listed, self.tied, self.within = False, None, None
 
 
 @dataclass(slots=True)

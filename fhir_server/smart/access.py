@@ -27,6 +27,7 @@ _ENTRY_BY_ENTRY = frozenset({Interaction.BATCH, Interaction.TRANSACTION})
 _DRAWS_UP = frozenset({"break-glass"})
 """Operations that write something beside what they are asked of: that is the server's own, and whole."""
 
+_LISTS = frozenset({Interaction.SEARCH_TYPE, Interaction.SEARCH_SYSTEM})
 _EVERY_VERSION = frozenset({Interaction.HISTORY_TYPE, Interaction.HISTORY_SYSTEM})
 
 
@@ -89,7 +90,9 @@ class Access(Step):
             return None
         if right.whole:
             return stored
-        return stored if await self._reached(call, rights, right, Place.of_stored(stored)) else None
+        place = Place.of_stored(stored)
+        granted = await self._reached(call, rights, right, place)
+        return stored if granted and (not granted.rule.one_patient or _keeps_within(call, place)) else None
 
     async def _reached(self, call: Call, rights: Rights, right: Right, place: Place) -> Granted | None:
         if asked := asked_of(rights, right, place):
@@ -128,6 +131,17 @@ def may_name(call: Call, key: ResourceKey, access: Collection[str]) -> bool:
     reading = rights.on("r", key.type)
     known = (*right.rules, *(each for each in (reading.rules if reading else ()) if each.rule.reach is Reach.ALL))
     return any(reaches(rights, granted, place, call.trace.ties) for granted in known if granted.meets is None)
+
+
+def _keeps_within(call: Call, place: Place) -> bool:
+    """Row T64: whatever brought it into a list, as by an include, one list is of one patient."""
+    if call.interaction not in _LISTS:
+        return True
+    within = call.trace.within
+    left = frozenset(place.patients) if within is None else within & frozenset(place.patients)
+    if left:
+        call.trace.within = left
+    return bool(left)
 
 
 def _required(call: Call, rights: Rights, type: str) -> Right:

@@ -172,6 +172,41 @@ async def test_t_64_photos_are_listed_within_one_patient_only(clinic: InProcess,
     assert one["total"] == 1
 
 
+async def test_t_64_a_compartment_names_the_patient_and_so_does_an_apps_context(clinic: InProcess, case: Case) -> None:
+    who = someone()
+    other = await Case(clinic).begin("Other")
+    for each in (case, other):
+        await case.desk.store(care_team(each.patient, who))
+    treats = staff(clinic, "practitioner", person=who)
+    in_context = staff(clinic, "practitioner", "patient/Media.rs", person=who, patient=case.patient)
+
+    for caller, path in ((treats, f"Patient/{case.patient}/Media"), (in_context, "Media")):
+        answer = await caller.get(f"/fhir/{path}")
+        assert answer.status_code == 200, path
+        assert [entry["resource"]["id"] for entry in read(answer)["entry"]] == [case.media], path
+
+
+async def test_t_64_no_include_makes_one_list_of_several_patients_photos(clinic: InProcess, case: Case) -> None:
+    who = someone()
+    other = await Case(clinic).begin("Other")
+    for each in (case, other):
+        await case.desk.store(care_team(each.patient, who))
+        derived = observation(each.patient, derivedFrom=[{"reference": f"Media/{each.media}"}], status="amended")
+        await case.desk.store(derived)
+    treats, both = staff(clinic, "practitioner", person=who), f"{case.patient},{other.patient}"
+
+    for query, expected in (
+        (f"Observation?patient={both}&status=amended&_include=Observation:derived-from", 1),
+        (f"Observation?patient={case.patient}&status=amended&_include=Observation:derived-from", 1),
+        (f"Observation?patient={both}&_include=*&_revinclude=*", 1),
+        (f"Patient?_id={both}&_revinclude=Media:subject", 0),
+        (f"Patient?_id={both}&_revinclude=Observation:subject&_include:iterate=Observation:derived-from", 1),
+    ):
+        found = read(await treats.get(f"/fhir/{query}"))
+        photos = [entry["resource"] for entry in found["entry"] if entry["resource"]["resourceType"] == "Media"]
+        assert len(photos) == expected, query
+
+
 async def test_t_60_a_search_across_patients_brings_and_counts_those_one_treats(clinic: InProcess, case: Case) -> None:
     who = someone()
     mine, other = await Case(clinic).begin("Mine"), await Case(clinic).begin("Other")
