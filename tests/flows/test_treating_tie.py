@@ -7,7 +7,7 @@ import pytest
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.identity import random_id
 from fhir_server.kernel.json import Json
-from tests.clinics import InProcess, read
+from tests.clinics import Caller, InProcess, read
 from tests.people import Case, actor, appointment, care_team, encounter, observation, staff
 
 pytestmark = pytest.mark.anyio
@@ -170,6 +170,37 @@ async def test_t_64_photos_are_listed_within_one_patient_only(clinic: InProcess,
     one = read(await treats.get(f"/fhir/Media?patient={case.patient}"))
     assert [entry["resource"]["id"] for entry in one["entry"]] == [case.media]
     assert one["total"] == 1
+
+
+async def test_t_74_one_photo_has_one_answer_wherever_it_is_asked_for(clinic: InProcess, case: Case) -> None:
+    """Architecture section 9: 404 where tie or granular scope refuses, 403 where these pass and consent refuses."""
+    who, own = someone(), await Case(clinic).begin("Refused")
+    await case.desk.store(care_team(own.patient, who))
+    [agreed] = read(await own.desk.get(f"/fhir/Consent?patient={own.patient}"))["entry"]
+    readers = {
+        "tied": staff(clinic, "practitioner", person=who),
+        "tied to somebody else": staff(clinic, "practitioner", person=someone()),
+        "of another status alone": staff(clinic, "practitioner", "user/Media.rs?status=aborted", person=who),
+        "without the scope": staff(clinic, "practitioner", "user/Observation.rs", person=who),
+        "without the role": staff(clinic, "receptionist"),
+    }
+
+    before = {name: await answers(own, reader) for name, reader in readers.items()}
+    withdrawn = {**agreed["resource"], "status": "inactive"}
+    assert (await own.desk.put(f"/fhir/Consent/{withdrawn['id']}", withdrawn)).status_code == 200
+    after = {name: await answers(own, reader) for name, reader in readers.items()}
+
+    hidden = {"tied to somebody else": {404}, "of another status alone": {404}}
+    assert before == {"tied": {200, 206}, **hidden, "without the scope": {403}, "without the role": {403}}
+    assert after == {**before, "tied": {403}}
+
+
+async def answers(case: Case, who: Caller) -> set[int]:
+    """Of the Media, its versions, its bytes, a range of them, and the bytes as a resource."""
+    asked = [await who.get(f"/fhir/{path}") for path in (f"Media/{case.media}", f"Media/{case.media}/_history/1")]
+    asked += [await who.get(f"/fhir/{case.photo}"), await who.get(f"/fhir/{case.photo}", Range="bytes=0-9")]
+    asked.append(await who.get(f"/fhir/{case.photo}", Accept="application/fhir+json"))
+    return {answer.status_code for answer in asked}
 
 
 async def test_t_64_a_compartment_names_the_patient_and_so_does_an_apps_context(clinic: InProcess, case: Case) -> None:
