@@ -108,6 +108,39 @@ async def test_r_smart_038_a_refresh_token_is_its_clients_own(native: App, web: 
     assert (await native.refresh(first["refresh_token"])).status_code == 200, "nobody else used it up"
 
 
+async def test_r_smart_038_a_public_client_may_leave_out_its_name(native: App) -> None:
+    """As npm's fhirclient does; RFC 6749 section 6 asks for none."""
+    first = await native.tokens(OFFLINE, patient="p1")
+
+    again = await native.refresh(first["refresh_token"], client_id=None)
+
+    assert again.status_code == 200, again.text
+    assert read(again)["scope"] == first["scope"]
+    replayed = await native.refresh(first["refresh_token"], client_id=None)
+    assert (replayed.status_code, read(replayed)["error"]) == (400, "invalid_grant")
+    assert (await native.refresh(read(again)["refresh_token"])).status_code == 400, "the family has ended"
+
+
+async def test_r_smart_026_a_client_that_can_prove_itself_may_not_leave_that_out(web: App, signing: App) -> None:
+    for one in (web, signing):
+        first = await one.tokens(OFFLINE, patient="p1")
+        form = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+
+        for named in ({}, {"client_id": one.client.client_id}):
+            answer = await one.clinic.http.post("/auth/token", data={**form, **named})
+            assert answer.status_code in {400, 401}
+            assert read(answer)["error"] == "invalid_client"
+        assert (await one.refresh(first["refresh_token"])).status_code == 200, "and nothing was used up"
+
+
+@pytest.mark.parametrize("token", ["nonsense", "x" * 5000, "a.b.c"])
+async def test_r_smart_042_a_refresh_token_that_is_none_names_nobody(native: App, token: str) -> None:
+    answer = await native.refresh(token, client_id=None)
+
+    assert answer.status_code in {400, 401}
+    assert read(answer)["error"] == "invalid_client"
+
+
 @pytest.mark.parametrize("token", ["", "nonsense", "x" * 5000, "a.b.c"])
 async def test_r_smart_042_a_refresh_token_that_is_none_is_refused(app: App, token: str) -> None:
     answer = await app.refresh(token)
