@@ -2,27 +2,17 @@
 
 from typing import Any
 
-import httpx2
 import pytest
 from fhirpy import AsyncFHIRClient, SyncFHIRClient
 from fhirpy.base.exceptions import AuthorizationError, OperationOutcome, ResourceNotFound
 
+from tests.clients import services
 from tests.clients.conftest import Demo
-from tests.clients.services import assertion
-from tests.smart.apps import ASSERTION
 
 
 @pytest.fixture(scope="module")
 def token(demo: Demo) -> str:
-    form = {
-        "grant_type": "client_credentials",
-        "scope": "system/*.cruds",
-        "client_assertion_type": ASSERTION,
-        "client_assertion": assertion(demo),
-    }
-    answer = httpx2.post(f"{demo.told['issuer']}/auth/token", data=form, timeout=30)
-    assert answer.status_code == 200, answer.text
-    return f"Bearer {answer.json()['access_token']}"
+    return f"Bearer {services.token(demo, 'system/*.cruds')}"
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.clients.conftest import Demo, allow
+from tests.clients.services import handle
 
 SCOPE = "launch/patient openid fhirUser offline_access patient/*.cruds"
 
@@ -110,3 +111,23 @@ def test_a_refusal_is_told_with_its_status(page: Page) -> None:
     code = "return await client.request('Patient/demo-p2').then(() => 0, (fault) => fault.status)"
 
     assert ask(page, code) == 404
+
+
+def test_r_smart_019_an_ehr_opens_it_with_a_patient(
+    demo: Demo, modules: Path, app: str, browser: BrowserContext, page: Page
+) -> None:
+    """The person is signed in from before and is asked for consent alone."""
+    opened = browser.new_page()
+    scope = quote("launch openid fhirUser patient/*.rs", safe="")
+    opened.goto(f"{app}/launch?iss={quote(demo.base, safe='')}&scope={scope}&launch={quote(handle(demo, 'demo-p2'))}")
+    allow(opened, demo.user("anais"))
+    opened.wait_for_url(f"{app}/callback**")
+
+    told = opened.evaluate(
+        "async () => { const it = await window.ready; return [it.patient.id, it.state.tokenResponse] }"
+    )
+
+    assert told[0] == "demo-p2"
+    assert told[1]["intent"] == "a look"
+    assert told[1]["need_patient_banner"] is False
+    opened.close()
