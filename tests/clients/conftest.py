@@ -1,6 +1,6 @@
 """The demo clinic as its command serves it, a page for an app of npm's, and a browser with somebody to sign in.
 
-The clients of npm are installed by `make tests/clients/node_modules`, which needs node; .ci/run has it. What is not
+The clients of npm are installed by `make clients`, which needs node; .ci/run has it. What is not
 there is skipped, and the skip says so.
 """
 
@@ -56,7 +56,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 def modules() -> Path:
     """Where npm put its clients, as their authors published them."""
     if not (MODULES / "fhirclient").is_dir():
-        pytest.skip("The clients of npm are not installed; `make tests/clients/node_modules` does it, with node.")
+        pytest.skip("The clients of npm are not installed; `make clients` does it, with node.")
     return MODULES
 
 
