@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test check format fix lint types imports cover snapshots roles searches bench clean
+.PHONY: help run test clients check format fix lint types imports cover snapshots roles searches bench clean
 PORT ?= 8000
 DATA_DIR ?= .data
 PYTHON ?= python3
@@ -19,8 +19,16 @@ help: ## Show what can be made
 run: .venv/installed ## Serve a demo clinic: make run [PORT=8000] [DATA_DIR=.data]
 	@exec $(BIN)/fhir-server demo --port $(PORT) --data-dir $(DATA_DIR)
 
-test: .venv/installed ## All tests, against a real mongod; T=tests/unit for some
+test: .venv/installed clients ## All tests, against a real mongod; T=tests/unit for some
 	$(BIN)/python -m pytest -q -n 2 $(T)
+
+clients: ## Install the clients of npm that are tried on the server, where there is npm
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory tests/clients/node_modules/.package-lock.json; \
+	else echo "No npm: the tests of its clients will be skipped."; fi
+
+tests/clients/node_modules/.package-lock.json: tests/clients/package-lock.json tests/clients/package.json
+	cd tests/clients && npm ci --silent
+	touch $@
 
 check: .venv/installed format lint types imports cover ## Everything CI checks, in CI's order
 
@@ -40,7 +48,7 @@ types: .venv/installed ## mypy, strict
 imports: .venv/installed ## Do the floors hold?
 	$(BIN)/lint-imports
 
-cover: .venv/installed ## All tests, with the coverage that may only rise
+cover: .venv/installed clients ## All tests, with the coverage that may only rise
 	$(BIN)/coverage erase
 	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=
 	$(BIN)/coverage report --fail-under=95
@@ -59,4 +67,4 @@ bench: .venv/installed ## Measure the main paths beside floors in the same run
 	$(BIN)/python -m benchmarks
 
 clean: ## Remove what was made, keep the data
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .coverage* build *.egg-info
+	rm -rf .venv tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .coverage* build *.egg-info

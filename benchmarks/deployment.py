@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -33,13 +33,14 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """`token` is good for an hour and for every type; audit and scopes are on, as always."""
+    """`token` is good for an hour and for every type; audit and scopes are on, as always. `environment` is its own."""
 
     server: Process
     floor: Process
     mongod: int
     mongo_uri: str
     token: str
+    environment: Mapping[str, str] = field(repr=False)
 
 
 @contextmanager
@@ -64,7 +65,7 @@ def deployed() -> Iterator[Deployment]:
                 ).result()
             mongod = mongo.pid
             assert mongod is not None
-            yield Deployment(Process(server, port), Process(floor, floor_port), mongod, mongo.uri, token)
+            yield Deployment(Process(server, port), Process(floor, floor_port), mongod, mongo.uri, token, environment)
 
 
 def server_command() -> tuple[str, ...]:

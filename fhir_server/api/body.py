@@ -13,9 +13,9 @@ from fhir_server.api.content_coding import Unpacking, is_packed
 from fhir_server.api.formats import names_this_version
 from fhir_server.engine.call import Call
 from fhir_server.engine.interactions import Edit
-from fhir_server.engine.patch.bodies import JSON_PATCH
+from fhir_server.engine.patch.bodies import BY_TYPE, JSON_PATCH
 from fhir_server.engine.patch.fhirpath_patch import fhirpath_patch
-from fhir_server.engine.patch.json_patch import json_patch
+from fhir_server.engine.patch.merge_patch import merge_patch
 from fhir_server.kernel import json
 from fhir_server.kernel.errors import InvalidRequestError, MalformedError, TooLargeError, UnsupportedMediaTypeError
 
@@ -62,14 +62,20 @@ async def resource_body(request: Request, call: Call, most: int) -> object:
 
 
 async def patch_body(request: Request, most: int) -> Edit:
-    """The edit that a PATCH asks for: JSON Patch by its own media type, FHIRPath Patch as a Parameters resource."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().casefold() == JSON_PATCH:
-        _require_type(request, frozenset({JSON_PATCH}))
-        return json_patch(json.decode(await _read(request, most)))
-    parameters = await json_body(request, most)
-    if not isinstance(parameters, dict) or parameters.get("resourceType") != "Parameters":
-        raise InvalidRequestError(f"A patch is a Parameters resource, or of the type {JSON_PATCH}.")
-    return fhirpath_patch(parameters)
+    """The edit that a PATCH asks for: by its own media type, or FHIRPath Patch as a Parameters resource.
+
+    Mere JSON that is no Parameters is a merge patch: PyPI's fhirpy sends one so.
+    """
+    declared = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
+    if declared in BY_TYPE:
+        _require_type(request, frozenset({declared}))
+        return BY_TYPE[declared](json.decode(await _read(request, most)))
+    body = await json_body(request, most)
+    if isinstance(body, dict) and body.get("resourceType") == "Parameters":
+        return fhirpath_patch(body)
+    if declared == "application/json":
+        return merge_patch(body)
+    raise InvalidRequestError(f"A patch is a Parameters resource, or of the type {JSON_PATCH}.")
 
 
 async def optional_json_body(request: Request, most: int) -> object:

@@ -44,7 +44,7 @@ class Offer:
     oauth: Mapping[str, str]
 
 
-PATCH_FORMATS = ("application/json-patch+json", "application/fhir+json")
+PATCH_FORMATS = ("application/json-patch+json", "application/fhir+json", "application/merge-patch+json")
 
 _TYPE_ORDER = (
     *("read", "vread", "update", "patch", "delete", "history-instance"),

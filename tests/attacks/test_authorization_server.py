@@ -465,6 +465,27 @@ async def test_a_code_or_a_refresh_token_is_no_access_token(native: App) -> None
     assert parts(told["access_token"])[1]["scope"] == SCOPE
 
 
+async def test_a_stolen_refresh_token_stands_for_no_client_that_has_to_prove_itself(native: App, web: App) -> None:
+    """Only a public client may leave out its name, and only where its token is what it shows."""
+    stolen = (await web.tokens(SCOPE, patient="p1"))["refresh_token"]
+    own = (await native.tokens(SCOPE, patient="p1"))["refresh_token"]
+    pkce = Pkce()
+    code = await native.code(SCOPE, pkce, patient="p1")
+    redeeming = {"code": code, "code_verifier": pkce.verifier, "redirect_uri": CALLBACK}
+
+    for form in (
+        {"grant_type": "refresh_token", "refresh_token": stolen},
+        {"grant_type": "refresh_token", "refresh_token": stolen, "client_id": native.client.client_id},
+        {"grant_type": "authorization_code", "refresh_token": own, **redeeming},
+        {"grant_type": "client_credentials", "refresh_token": own, "scope": "system/*.rs"},
+    ):
+        answer = await native.clinic.http.post("/auth/token", data=form)
+        assert answer.status_code in {400, 401}
+        assert "access_token" not in answer.text
+    assert (await web.refresh(stolen)).status_code == 200, "nobody used it up"
+    assert (await native.refresh(own)).status_code == 200
+
+
 async def test_a_fault_of_ours_is_told_in_oauths_words_and_quotes_nothing(
     clinic: InProcess, service: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

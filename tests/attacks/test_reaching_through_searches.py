@@ -71,13 +71,13 @@ async def test_a_chain_finds_ones_own(two: Two) -> None:
     assert found["total"] == 2
 
 
-async def test_the_totals_tell_nothing_of_others(two: Two) -> None:
+async def test_r_smart_060_the_totals_tell_nothing_of_others(two: Two) -> None:
     for query in ("Observation?subject.gender=male", "Patient?_has:Observation:patient:status=amended"):
         for more in ("&_summary=count", "&_total=accurate"):
             assert read(await two.caller.get(f"/fhir/{query}{more}"))["total"] == 0
 
 
-async def test_a_chain_through_a_type_without_a_scope_is_forbidden(two: Two) -> None:
+async def test_r_smart_060_a_chain_through_a_type_without_a_scope_is_forbidden(two: Two) -> None:
     nurse = two.clinic.caller("system/Observation.rs")
 
     for path in (
@@ -133,7 +133,7 @@ async def test_r_smart_052_an_include_brings_ones_own_alone(two: Two, path: str)
     assert {two.victim, two.theirs} & (brought(everybodys) | ids(everybodys))
 
 
-async def test_an_include_without_a_scope_brings_nothing(two: Two) -> None:
+async def test_r_smart_060_an_include_without_a_scope_brings_nothing(two: Two) -> None:
     nurse = two.clinic.caller("system/Observation.rs")
 
     page = read(await nurse.get(f"/fhir/Observation?_id={two.mine}&_include=*&_revinclude=*"))

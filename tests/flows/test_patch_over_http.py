@@ -88,6 +88,25 @@ async def test_r_fhir_066_a_fhirpath_patch_makes_the_next_version(
     assert replaced.headers["etag"] == 'W/"3"'
 
 
+@pytest.mark.parametrize("media_type", ["application/merge-patch+json", "application/json; charset=utf-8"])
+async def test_r_fhir_014_a_merge_patch_makes_the_next_version(
+    clinic: InProcess, doctor: Caller, person: Json, media_type: str
+) -> None:
+    """PyPI's fhirpy sends it as mere JSON."""
+    path = f"/fhir/Patient/{person['id']}"
+
+    async with clinic.trail.recording() as recorded:
+        answer = await doctor.ask("PATCH", path, '{"gender": "female", "active": null}', Content_Type=media_type)
+
+    assert answer.status_code == 200, answer.text
+    told = read(answer)
+    assert (told["gender"], told["name"], told["meta"]["versionId"]) == ("female", person["name"], "2")
+    assert "active" not in told
+    assert said(recorded.only) == ("patch", "0")
+    wrong = await doctor.ask("PATCH", path, '{"gender": "nope"}', Content_Type=media_type)
+    assert wrong.status_code == 422
+
+
 async def test_r_fhir_014_the_history_tells_that_it_was_patched(doctor: Caller, person: Json) -> None:
     await by_json(doctor, person["id"], operations())
 
@@ -188,7 +207,9 @@ async def test_r_fhir_014_the_servers_own_elements_are_not_the_clients(doctor: C
     [
         (operations(), "application/fhir+json", 400),
         (operations(), "text/plain", 415),
-        (operations(), "application/merge-patch+json", 415),
+        (operations(), "application/merge-patch+json", 400),
+        (operations(), "application/json", 400),
+        (operations(), "application/merge-patch+json; charset=latin-1", 415),
         (operations(), f"{JSON_PATCH}; charset=latin-1", 415),
         ("<Parameters/>", "application/fhir+xml", 415),
         (json.dumps(patient()), "application/fhir+json", 400),

@@ -77,7 +77,7 @@ def test_s59_s106_an_answer_comes_sealed_and_says_that_it_always_will(
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_s59_t43_what_is_safe_is_spoken(
+def test_r_smart_088_s59_t43_what_is_safe_is_spoken(
     server: Server, certificate: tuple[Path, Path], version: ssl.TLSVersion
 ) -> None:
     asked = context(certificate)
@@ -91,7 +91,9 @@ def test_s59_t43_what_is_safe_is_spoken(
 
 
 @pytest.mark.parametrize("name", ["TLSv1", "TLSv1_1"])
-def test_s59_t43_older_versions_are_refused(server: Server, certificate: tuple[Path, Path], name: str) -> None:
+def test_r_smart_088_s59_t43_older_versions_are_refused(
+    server: Server, certificate: tuple[Path, Path], name: str
+) -> None:
     """By a client that would speak them: the unit tests of the settings see that it does, to a server that lets it."""
     asked = context(certificate)
     asked.set_ciphers("ALL:@SECLEVEL=0")

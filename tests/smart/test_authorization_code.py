@@ -1,14 +1,15 @@
 """The authorization request, and the code that comes of it: R-SMART-012 to -023, -027 to -034."""
 
 from dataclasses import replace
-from datetime import timedelta
-from urllib.parse import parse_qsl, unquote, urlsplit
+from datetime import datetime, timedelta
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import pytest
 from httpx2 import Response
 
 from fhir_server.kernel.errors import NotFoundError
 from fhir_server.smart.clients.client import Client, Kind
+from fhir_server.store.grant_rows import GrantRows
 from tests.clinics import Caller, InProcess, read
 from tests.smart.apps import CALLBACK, NURSE, SECRET, App, Pkce, answered, basic, parts
 
@@ -339,6 +340,36 @@ async def test_r_smart_020_021_a_code_is_good_once_and_a_second_use_ends_what_th
     assert (second.status_code, read(second)["error"]) == (400, "invalid_grant")
     assert (await caller.get("/fhir/Patient")).status_code == 401
     assert read(await app.refresh(first["refresh_token"]))["error"] == "invalid_grant"
+
+
+async def test_r_smart_020_021_whoever_loses_a_race_for_a_code_ends_it_for_both(
+    native: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process redeems it between our look and our use."""
+    rows = type(native.clinic.clinic.store.grants)
+    redeem = rows.redeem
+
+    def second(self: GrantRows, id: str, expires: datetime) -> bool:
+        return redeem(self, id, expires) and redeem(self, id, expires)
+
+    pkce = Pkce()
+    code = await native.code(SCOPE, pkce, patient="p1")
+    with monkeypatch.context() as racing:
+        racing.setattr(rows, "redeem", second)
+        answer = await native.redeem(code, pkce)
+
+    assert (answer.status_code, read(answer)["error"]) == (400, "invalid_grant")
+    assert (await native.redeem(code, pkce)).status_code == 400
+
+
+async def test_r_smart_013_two_places_are_none(native: App) -> None:
+    """Which of them a reader takes is not for an attacker to choose."""
+    asked = urlencode([*native.request(Pkce(), SCOPE).items(), ("redirect_uri", "https://evil.example/")])
+
+    answer = await native.clinic.http.get(f"/auth/authorize?{asked}")
+
+    assert answer.status_code == 400
+    assert "location" not in answer.headers
 
 
 async def test_r_smart_020_a_code_is_for_the_client_that_asked(native: App, web: App) -> None:

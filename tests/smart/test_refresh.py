@@ -5,8 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from fhir_server.smart.oauth.wiring import GrantEnds
+from fhir_server.smart.signin.sessions import Ended
 from tests.clinics import Caller, InProcess, read
-from tests.smart.apps import App, parts
+from tests.smart.apps import App, Pkce, parts
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +37,19 @@ async def test_r_smart_038_041_offline_access_goes_on_after_the_user_left(app: A
     caller = Caller(app.clinic.http, {"Authorization": f"Bearer {third['access_token']}"})
     assert (await caller.get("/fhir/Patient/nobody")).status_code == 404
     assert (await caller.get("/fhir/Patient")).status_code == 403
+
+
+async def test_r_smart_085_an_app_that_signs_does_so_for_its_codes_and_its_refreshes(signing: App) -> None:
+    """Each time anew: what was signed for the code is used up."""
+    pkce, first = Pkce(), signing.assertion()
+    code = await signing.code(OFFLINE, pkce, patient="p1")
+
+    told = await signing.redeem(code, pkce, client_assertion=first)
+    again = await signing.refresh(read(told)["refresh_token"], client_assertion=first)
+    anew = await signing.refresh(read(told)["refresh_token"])
+
+    assert (told.status_code, anew.status_code) == (200, 200)
+    assert read(again)["error"] == "invalid_client"
 
 
 async def test_r_smart_040_the_answer_has_scope_context_and_id_and_is_not_kept(native: App) -> None:
@@ -108,6 +123,39 @@ async def test_r_smart_038_a_refresh_token_is_its_clients_own(native: App, web: 
     assert (await native.refresh(first["refresh_token"])).status_code == 200, "nobody else used it up"
 
 
+async def test_r_smart_038_a_public_client_may_leave_out_its_name(native: App) -> None:
+    """As npm's fhirclient does; RFC 6749 section 6 asks for none."""
+    first = await native.tokens(OFFLINE, patient="p1")
+
+    again = await native.refresh(first["refresh_token"], client_id=None)
+
+    assert again.status_code == 200, again.text
+    assert read(again)["scope"] == first["scope"]
+    replayed = await native.refresh(first["refresh_token"], client_id=None)
+    assert (replayed.status_code, read(replayed)["error"]) == (400, "invalid_grant")
+    assert (await native.refresh(read(again)["refresh_token"])).status_code == 400, "the family has ended"
+
+
+async def test_r_smart_026_a_client_that_can_prove_itself_may_not_leave_that_out(web: App, signing: App) -> None:
+    for one in (web, signing):
+        first = await one.tokens(OFFLINE, patient="p1")
+        form = {"grant_type": "refresh_token", "refresh_token": first["refresh_token"]}
+
+        for named in ({}, {"client_id": one.client.client_id}):
+            answer = await one.clinic.http.post("/auth/token", data={**form, **named})
+            assert answer.status_code in {400, 401}
+            assert read(answer)["error"] == "invalid_client"
+        assert (await one.refresh(first["refresh_token"])).status_code == 200, "and nothing was used up"
+
+
+@pytest.mark.parametrize("token", ["nonsense", "x" * 5000, "a.b.c"])
+async def test_r_smart_042_a_refresh_token_that_is_none_names_nobody(native: App, token: str) -> None:
+    answer = await native.refresh(token, client_id=None)
+
+    assert answer.status_code in {400, 401}
+    assert read(answer)["error"] == "invalid_client"
+
+
 @pytest.mark.parametrize("token", ["", "nonsense", "x" * 5000, "a.b.c"])
 async def test_r_smart_042_a_refresh_token_that_is_none_is_refused(app: App, token: str) -> None:
     answer = await app.refresh(token)
@@ -172,7 +220,7 @@ async def test_a_family_has_an_absolute_end(
 async def test_a_person_who_leaves_takes_all_of_it_along(native: App, web: App) -> None:
     told = [await app.tokens(OFFLINE, patient="p1", subject="leaver") for app in (native, web)]
 
-    assert await native.clinic.clinic.store.grant_states.end_all("subject/leaver", "revoked") == 2
+    await GrantEnds(native.clinic.clinic.store.grant_states).user_ended("leaver", Ended.LEFT)
 
     for app, tokens in zip((native, web), told, strict=True):
         assert (await app.refresh(tokens["refresh_token"])).status_code == 400

@@ -1,6 +1,6 @@
 """Who calls the token endpoint: the client's kind decides how it has to prove itself, and no other way will do.
 
-RFC 6749 sections 2.3 and 3.2.1, RFC 7617; R-SMART-026, -027, -029, -083.
+RFC 6749 sections 2.3, 3.2.1 and 6, RFC 7617; R-SMART-026, -027, -029, -038, -083.
 """
 
 import base64
@@ -14,7 +14,8 @@ from fhir_server.smart.clients.client import Client, Kind
 from fhir_server.smart.oauth.asked import Asked
 from fhir_server.smart.oauth.assertion import TYPE, Assertions, claimed_by
 from fhir_server.smart.oauth.limits import Limits
-from fhir_server.smart.ports import Clients
+from fhir_server.smart.opaque import MOST_TEXT, hashed
+from fhir_server.smart.ports import Clients, Grants
 
 _LONGEST_ID = 255
 
@@ -22,8 +23,11 @@ _LONGEST_ID = 255
 class ClientAuthentication:
     """`audiences`: what an assertion may be made for."""
 
-    def __init__(self, clients: Clients, assertions: Assertions, audiences: Collection[str], limits: Limits) -> None:
-        self._clients, self._assertions, self._audiences, self._limits = clients, assertions, audiences, limits
+    def __init__(
+        self, clients: Clients, grants: Grants, assertions: Assertions, audiences: Collection[str], limits: Limits
+    ) -> None:
+        self._clients, self._grants = clients, grants
+        self._assertions, self._audiences, self._limits = assertions, audiences, limits
 
     def of(self, asked: Asked) -> Client:
         """Raises InvalidClientError, InvalidRequestError where it tries several ways, TooManyRequestsError."""
@@ -40,7 +44,7 @@ class ClientAuthentication:
     def _claimed(self, asked: Asked) -> str:
         """Who it says it is, in whatever way; believed by nobody."""
         named = asked.form.get("client_id") or _basic(asked.headers.get("authorization", ""))[0]
-        return (named or claimed_by(asked.form.get("client_assertion", "")))[:_LONGEST_ID]
+        return (named or claimed_by(asked.form.get("client_assertion", "")) or self._holder(asked))[:_LONGEST_ID]
 
     def _proved(self, asked: Asked) -> Client:
         form, authorization = asked.form, asked.headers.get("authorization", "")
@@ -54,7 +58,7 @@ class ClientAuthentication:
         elif form.get("client_secret"):
             client = self._by_secret(form.get("client_id", ""), form["client_secret"])
         else:
-            client = self._public(form.get("client_id", ""))
+            client = self._public(form.get("client_id") or self._holder(asked))
         # Basic together with the same client_id in the form is borne: widely used clients send both.
         if form.get("client_id", client.client_id) != client.client_id:
             raise _refused()
@@ -76,6 +80,16 @@ class ClientAuthentication:
         if client.kind is not Kind.PUBLIC:
             raise _refused()
         return client
+
+    def _holder(self, asked: Asked) -> str:
+        """Whose refresh token it is that comes without a name: RFC 6749 section 6 asks a public client for none.
+
+        The name is no secret, so that leaving it out proves no less; a client that has a secret or a key is refused.
+        """
+        token = asked.form.get("refresh_token", "") if asked.form.get("grant_type") == "refresh_token" else ""
+        found = self._grants.refresh(hashed(token)) if 0 < len(token) <= MOST_TEXT else None
+        granted = self._grants.get(found.grant) if found else None
+        return granted.grant.client_id if granted else ""
 
     def _known(self, client_id: str) -> Client:
         client = self._clients.get(client_id) if 0 < len(client_id) <= _LONGEST_ID else None

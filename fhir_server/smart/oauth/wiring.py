@@ -92,7 +92,7 @@ def authorization_server(
         Behind(
             ports.clients,
             ports.grants,
-            ClientAuthentication(ports.clients, assertions, endpoints, limits),
+            ClientAuthentication(ports.clients, ports.grants, assertions, endpoints, limits),
             Issuing(ports.grants, tokens, id_tokens, random_id, terms.lifetimes),
             HeldTokens(ports.grants, tokens),
             limits,

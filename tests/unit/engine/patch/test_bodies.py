@@ -21,6 +21,12 @@ def test_r_fhir_014_a_binary_brings_a_json_patch() -> None:
     assert edit(PATIENT) == {**PATIENT, "gender": "female"}
 
 
+def test_a_binary_brings_a_merge_patch() -> None:
+    edit = edit_of(binary(b'{"gender":"female"}', "application/merge-patch+json"))
+
+    assert edit(PATIENT) == {**PATIENT, "gender": "female"}
+
+
 def test_r_fhir_066_parameters_bring_a_fhirpath_patch() -> None:
     parts = [
         {"name": "type", "valueCode": "add"},

@@ -26,6 +26,10 @@ def test_rfc_6238_appendix_b_last_six_digits() -> None:
         assert totp.enrolled(SECRET, digits, datetime.fromtimestamp(second, UTC)) is not None
 
 
+def test_what_an_app_with_the_secret_shows_is_good() -> None:
+    assert totp.used(Totp(SECRET, NOW, 0), totp.code(SECRET, NOW), NOW) is not None
+
+
 @pytest.mark.parametrize("steps", [-1, 0, 1])
 def test_a_code_is_good_one_step_around_now(steps: int) -> None:
     assert totp.used(Totp(SECRET, NOW, 0), code(steps), NOW) is not None

@@ -1,0 +1,1 @@
+"""clients: programs that others wrote, as they are, against the running server."""
