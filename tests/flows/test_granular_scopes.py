@@ -245,3 +245,83 @@ async def test_a_back_ends_granular_scope_is_held_too(lab: Lab) -> None:
 
     assert ids(read(await who.get("/fhir/Observation"))) == {lab.theirs}
     assert (await who.get(f"/fhir/Observation/{lab.lab}")).status_code == 404
+
+
+US_CORE = "http://hl7.org/fhir/us/core/CodeSystem"
+CONDITIONS = "http://terminology.hl7.org/CodeSystem/condition-category"
+CODED = {
+    "Observation": [
+        *((CATEGORY, code) for code in ("laboratory", "social-history", "vital-signs", "survey")),
+        (f"{US_CORE}/us-core-category", "sdoh"),
+    ],
+    "Condition": [
+        *((CONDITIONS, code) for code in ("encounter-diagnosis", "problem-list-item")),
+        (f"{US_CORE}/condition-category", "health-concern"),
+    ],
+}
+
+
+@pytest.mark.parametrize("type", CODED)
+async def test_r_smart_061_each_category_of_us_core_is_read_and_found_by_its_own_scope(fresh: Lab, type: str) -> None:
+    base: Json = {"resourceType": type, "subject": {"reference": f"Patient/{fresh.patient}"}, "code": {"text": "x"}}
+    base |= {"status": "final"} if type == "Observation" else {}
+    stored = {
+        (system, code): (
+            await fresh.doctor.store({**base, "category": [{"coding": [{"system": system, "code": code}]}]})
+        )["id"]
+        for system, code in CODED[type]
+    }
+
+    for (system, code), own in stored.items():
+        scope = f"patient/{type}.rs?category={system}|{code}"
+        who = fresh.holder(scope)
+        assert own in (found := ids(read(await who.get(f"/fhir/{type}"))))
+        assert not found & (set(stored.values()) - {own})
+        for id in stored.values():
+            assert (await who.get(f"/fhir/{type}/{id}")).status_code == (200 if id == own else 404)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "Patient?_revinclude=Observation:subject",
+        "Patient?_revinclude=*",
+        "Patient?_include=*&_revinclude=*",
+        "Observation?category=laboratory&_include=Observation:has-member",
+        "Observation?category=laboratory&_include:iterate=*",
+        "Observation?category=laboratory&_revinclude=Observation:has-member",
+    ],
+)
+async def test_r_smart_060_what_comes_along_meets_the_scope_too(lab: Lab, query: str) -> None:
+    members = [{"reference": f"Observation/{id}"} for id in (lab.social, lab.both, lab.none, lab.theirs)]
+    panel = (await lab.doctor.store({**observation(lab.stranger, "social-history"), "hasMember": members}))["id"]
+    who = lab.holder("patient/Patient.rs", f"patient/Observation.rs?category={LAB}")
+
+    found = ids(read(await who.get(f"/fhir/{query}")))
+
+    assert lab.both in found
+    assert not found & {lab.social, lab.none, lab.theirs, panel}
+
+
+@pytest.mark.parametrize(
+    ("query", "is_found"),
+    [
+        ("Patient?_has:Observation:subject:category=laboratory", True),
+        ("Patient?_has:Observation:subject:category=social-history&_has:Observation:subject:status=amended", True),
+        ("Patient?_has:Observation:subject:_id={social}", False),
+        ("Patient?_has:Observation:subject:_id={lab}", True),
+        ("Observation?has-member:Observation._id={social}", False),
+        ("Observation?has-member:Observation._id={both}", True),
+    ],
+)
+async def test_r_smart_060_links_lead_through_what_meets_the_scope_alone(
+    fresh: Lab, query: str, *, is_found: bool
+) -> None:
+    members = [{"reference": f"Observation/{id}"} for id in (fresh.social, fresh.both)]
+    await fresh.doctor.store({**observation(fresh.patient, "laboratory"), "hasMember": members})
+    who = fresh.holder("patient/Patient.rs", f"patient/Observation.rs?category={LAB}")
+
+    page = read(await who.get(f"/fhir/{query.format(social=fresh.social, lab=fresh.lab, both=fresh.both)}"))
+
+    assert bool(page.get("entry")) is is_found
+    assert page["total"] == int(is_found)
