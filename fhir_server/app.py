@@ -48,6 +48,9 @@ from fhir_server.engine.records import Records
 from fhir_server.engine.transaction import Transactions
 from fhir_server.engine.validation import Validation
 from fhir_server.entrance import Inside, open_entrance
+from fhir_server.export.exports import Exports
+from fhir_server.export.job import RUN_EXPORT
+from fhir_server.export.running import Running
 from fhir_server.fhir.capability import Offer, statements
 from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.shapes import shapes
@@ -151,6 +154,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             histories=Histories(engine, settings.search_candidates),
             validation=Validation(engine),
             delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),
+            exports=Exports(engine, store.exports, clock, random_id),
             bearer=bearer,
             paging=paging,
             clock=clock,
@@ -164,7 +168,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         reconsider = Reconsider(engine, store.resources, store.heads, store.photos, scribe, clock, THE_SERVER)
         worker = Worker(
             store.tasks,
-            {RECONSIDER_PHOTOS: reconsider},
+            {RECONSIDER_PHOTOS: reconsider, RUN_EXPORT: Running(engine, store.exports, clock, random_id)},
             (store.events.index, store.photos.sweep, store.attachments.sweep, store.doorway.sweep),
             settings.worker_interval,
         )
