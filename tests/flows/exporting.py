@@ -59,7 +59,7 @@ async def lines(caller: Caller, url: str) -> list[Json]:
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "application/fhir+ndjson"
     assert answer.content.endswith(b"\n")
-    return [json.decode(line) for line in answer.content.removesuffix(b"\n").split(b"\n")]  # type: ignore[misc]  JSON objects
+    return [json.decode(line) for line in answer.content.removesuffix(b"\n").split(b"\n")]
 
 
 async def exported(clinic: InProcess, caller: Caller, path: str, body: Json | bytes = b"", **headers: str) -> Export:

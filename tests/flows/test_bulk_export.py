@@ -47,7 +47,7 @@ async def filled(clinic: InProcess) -> Caller:
         await doctor.store({**patient("Ärmel"), "id": id})
         await doctor.store(observation(f"of-{id}", id))
     await doctor.store({"resourceType": "Organization", "id": "clinic", "name": "Clinic"})
-    members = [{"entity": {"reference": f"Patient/{id}"}} for id in ("ann", "ben")]
+    members: list[Json] = [{"entity": {"reference": f"Patient/{id}"}} for id in ("ann", "ben")]
     members.append({"entity": {"reference": "Patient/cat"}, "inactive": True})
     await doctor.store({"resourceType": "Group", "id": "two", "type": "person", "actual": True, "member": members})
     return doctor
