@@ -15,7 +15,7 @@ from fhir_server.kernel.clock import instant
 from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read, running
 from tests.flows.exporting import ASKING, Export, begun, ended, exported, kick_off, lines, local
-from tests.samples import patient
+from tests.samples import consent, jpeg, media, patient
 from tests.trail import named
 
 pytestmark = pytest.mark.anyio
@@ -53,7 +53,7 @@ async def filled(clinic: InProcess) -> Caller:
     return doctor
 
 
-async def test_r_bulk_001_021_022_029_everything_comes_out_as_it_was_stored(
+async def test_r_bulk_001_021_022_023_029_everything_comes_out_as_it_was_stored(
     clinic: InProcess, service: Caller, filled: Caller
 ) -> None:
     found = await exported(clinic, service, "/fhir/$export")
@@ -145,7 +145,7 @@ async def test_r_bulk_003_without_accept_it_is_refused(clinic: InProcess) -> Non
     assert (await clinic.http.send(request)).status_code == 406
 
 
-async def test_r_bulk_004_prefer_is_a_list(service: Caller, filled: Caller) -> None:
+async def test_r_bulk_004_005_prefer_is_a_list(service: Caller, filled: Caller) -> None:
     status = await begun(service, "/fhir/$export", Prefer="respond-async, handling=lenient")
 
     assert (await service.delete(status)).status_code == 202
@@ -429,3 +429,39 @@ async def test_r_bulk_034_035_the_statement_tells_of_exports_by_both_names(clini
         [one] = [each for each in rest["resource"] if each["type"] == type]
         definition = f"{bulk}/OperationDefinition/{name}"
         assert told(one["operation"]) == {("export", definition), (name, definition)}
+
+
+async def test_r_bulk_025_a_job_that_failed_says_why(clinic: InProcess, service: Caller, filled: Caller) -> None:
+    status = await begun(service, "/fhir/$export?_type=Patient")
+    jobs = clinic.clinic.store.exports
+    job = await jobs.get(status.rpartition("/")[2])
+    assert job is not None
+    assert await jobs.save(replace(job, state="failed", failure=(400, "too-costly", "Narrow it.")))
+
+    answer = await service.get(status, Accept="application/json")
+
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/fhir+json"
+    assert read(answer)["issue"][0]["code"] == "too-costly"
+
+
+async def test_r_bulk_032_a_photo_is_fetched_at_its_own_address_under_the_same_token(
+    clinic: InProcess, service: Caller, filled: Caller
+) -> None:
+    await filled.store(consent("ann"))
+    await filled.store(media("ann", jpeg()))
+    withdrawn = await filled.store(consent("ben"))
+    await filled.store(media("ben", jpeg()))
+    assert (await filled.post(f"/fhir/Consent/{withdrawn['id']}/$withdraw")).status_code == 200
+    await asyncio.sleep(0.005)
+
+    found = await exported(clinic, service, "/fhir/Patient/$export?_type=Media")
+
+    [one] = found.files["Media"]
+    assert one["subject"]["reference"] == "Patient/ann"
+    content = one["content"]
+    assert content["contentType"] == "image/jpeg"
+    assert "data" not in content
+    photo = await service.get(local(content["url"]), Accept="image/jpeg")
+    assert photo.status_code == 200
+    assert len(photo.content) == int(content["size"])
