@@ -39,8 +39,10 @@ class Contents:
 
 
 class Exports:
-    def __init__(self, engine: Engine, jobs: Jobs, clock: Clock, new_id: NewId) -> None:
-        self._engine, self._jobs, self._clock, self._new_id = engine, jobs, clock, new_id
+    """`base` is the server's own FHIR base."""
+
+    def __init__(self, engine: Engine, jobs: Jobs, clock: Clock, new_id: NewId, base: str) -> None:
+        self._engine, self._jobs, self._clock, self._new_id, self._base = engine, jobs, clock, new_id, base
 
     async def begin(self, call: Call, asked: Asked, url: str) -> Job:
         """Raises ForbiddenError for a type that the scopes do not let the client search, TooManyRequestsError."""
@@ -92,7 +94,7 @@ class Exports:
                 found += await self._seen(asking, file.type, lines[start : start + _READ_TOGETHER])
             attempt.disclosed.extend(found)
             view = job.asked.view(file.type)
-            return Contents(job, file, [stored.seen_through(view) for stored in found])
+            return Contents(job, file, [self._reachable(stored).seen_through(view) for stored in found])
 
         return await disclosing(self._engine.steps, asking, once)
 
@@ -113,6 +115,14 @@ class Exports:
                 raise GoneError("Something in this file was erased, or may not be seen any more: export again.")
             found.append(seen)
         return found
+
+    def _reachable(self, stored: Stored) -> Stored:
+        """R-BULK-032: whoever reads the file elsewhere finds the bytes of a photo."""
+        content = stored.resource.get("content") if stored.key.type == "Media" else None
+        url = content.get("url", "") if isinstance(content, dict) else ""
+        if not url.startswith("Binary/"):
+            return stored
+        return stored.showing({**stored.resource, "content": {**content, "url": f"{self._base}/{url}"}})
 
     async def _types(self, call: Call, asked: Asked) -> tuple[str, ...]:
         """R-BULK-015: a type that is named must be granted; of the others those that are."""

@@ -462,6 +462,7 @@ async def test_r_bulk_032_a_photo_is_fetched_at_its_own_address_under_the_same_t
     content = one["content"]
     assert content["contentType"] == "image/jpeg"
     assert "data" not in content
+    assert content["url"].startswith(clinic.base)
     photo = await service.get(local(content["url"]), Accept="image/jpeg")
     assert photo.status_code == 200
     assert len(photo.content) == int(content["size"])
