@@ -48,6 +48,9 @@ from fhir_server.engine.records import Records
 from fhir_server.engine.transaction import Transactions
 from fhir_server.engine.validation import Validation
 from fhir_server.entrance import Inside, open_entrance
+from fhir_server.export.exports import Exports
+from fhir_server.export.job import RUN_EXPORT
+from fhir_server.export.running import Running
 from fhir_server.fhir.capability import Offer, statements
 from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.shapes import shapes
@@ -64,7 +67,7 @@ from fhir_server.privacy.worker import Worker
 from fhir_server.search.described import described
 from fhir_server.search.language import Language
 from fhir_server.settings import Settings, transport
-from fhir_server.smart.access import Access, may_name, reads_type
+from fhir_server.smart.access import Access, may_export, may_name, reads_type
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.break_glass import Glass, GlassPolicy, GlassReviews
 from fhir_server.smart.masks import Masks
@@ -161,6 +164,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             validation=Validation(engine),
             glass=Glass(engine, random_id, _glass_policy(settings)),
             delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),
+            exports=Exports(engine, store.exports, clock, random_id, base, may_export),
             bearer=bearer,
             paging=paging,
             clock=clock,
@@ -174,7 +178,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         reconsider = Reconsider(engine, store.resources, store.heads, store.photos, scribe, clock, THE_SERVER)
         worker = Worker(
             store.tasks,
-            {RECONSIDER_PHOTOS: reconsider},
+            {RECONSIDER_PHOTOS: reconsider, RUN_EXPORT: Running(engine, store.exports, clock, random_id)},
             (store.events.index, store.photos.sweep, store.attachments.sweep, store.doorway.sweep),
             settings.worker_interval,
         )

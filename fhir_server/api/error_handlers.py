@@ -17,6 +17,7 @@ from fhir_server.kernel.errors import (
     MethodNotAllowedError,
     NotFoundError,
     RangeNotSatisfiableError,
+    TooManyRequestsError,
     UnauthenticatedError,
     UnavailableError,
     UnsupportedMediaTypeError,
@@ -51,8 +52,8 @@ def _more_headers(request: Request, error: FhirError) -> dict[str, str]:
         return {"Accept-Encoding": "gzip"} if "content-encoding" in request.headers else of_patch
     if isinstance(error, RangeNotSatisfiableError):
         return {"Content-Range": f"bytes */{error.length}"}
-    if isinstance(error, UnavailableError):
-        return {"Retry-After": "1"}
+    if isinstance(error, UnavailableError | TooManyRequestsError):
+        return {"Retry-After": "1" if isinstance(error, UnavailableError) else "30"}
     return {}
 
 

@@ -46,6 +46,11 @@ def is_lenient(request: Request) -> bool:
     return "prefer" in request.headers and _preferred(request).get("handling") == "lenient"
 
 
+def is_async(request: Request) -> bool:
+    """`Prefer: respond-async` (RFC 7240 section 4.1), in whatever list it stands."""
+    return "prefer" in request.headers and "respond-async" in _preferred(request)
+
+
 def _preferred(request: Request) -> Mapping[str, str]:
     return _parsed(",".join(request.headers.getlist("prefer")))
 

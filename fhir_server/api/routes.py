@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from fhir_server.api import binaries, conditions, histories, instances, searches, systems, validate
+from fhir_server.api import binaries, conditions, exports, histories, instances, searches, systems, validate
 from fhir_server.api.assembled import Streamed
 from fhir_server.api.error_handlers import fhir_error
 from fhir_server.api.formats import require_json_answer
@@ -35,6 +35,23 @@ TABLE: Mapping[str, Methods] = {
     },
     "/fhir/_search": {"POST": (Interaction.SEARCH_SYSTEM, searches.search_by_post)},
     "/fhir/_history": {"GET": (Interaction.HISTORY_SYSTEM, histories.history)},
+    "/fhir/$export": {
+        "GET": (Interaction.OPERATION, exports.kick_off),
+        "POST": (Interaction.OPERATION, exports.kick_off),
+    },
+    "/fhir/Patient/$export": {
+        "GET": (Interaction.OPERATION, exports.kick_off),
+        "POST": (Interaction.OPERATION, exports.kick_off),
+    },
+    "/fhir/Group/{id}/$export": {
+        "GET": (Interaction.OPERATION, exports.kick_off),
+        "POST": (Interaction.OPERATION, exports.kick_off),
+    },
+    "/fhir/$export-status/{job}": {
+        "GET": (Interaction.OPERATION, exports.status),
+        "DELETE": (Interaction.OPERATION, exports.end),
+    },
+    "/fhir/$export-file/{job}/{file}": {"GET": (Interaction.OPERATION, exports.file)},
     "/fhir/metadata": {"GET": (Interaction.CAPABILITIES, systems.capabilities)},
     "/fhir/{type}/_history": {"GET": (Interaction.HISTORY_TYPE, histories.history)},
     "/fhir/{type}/_search": {"POST": (Interaction.SEARCH_TYPE, searches.search_by_post)},
@@ -82,8 +99,11 @@ _TRIED: Mapping[str, Interaction] = {
 _OPEN = frozenset({Interaction.CAPABILITIES})
 """What is answered without a token: a description of the server, nothing of the clinic (R-SMART-010)."""
 
-_NATIVE = frozenset({binaries.read_binary})
-"""What may answer in another format than JSON; and its bytes, mostly packed already, would only grow by it."""
+_NATIVE = frozenset({binaries.read_binary, exports.file})
+"""What may answer in another format than FHIR's JSON."""
+
+_PACKED = frozenset({binaries.read_binary})
+"""What is mostly packed already, and would only grow by it."""
 
 
 _MEMBER = re.compile(r"[A-Z*]")
@@ -149,7 +169,7 @@ class Dispatch:
         except FhirError as failure:
             response = await fhir_error(request, failure)
         served = place.served(request.method)
-        response = await presented(request, response, may_pack=served is None or served[1] not in _NATIVE)
+        response = await presented(request, response, may_pack=served is None or served[1] not in _PACKED)
         await response(scope, receive, send)
 
     def _place(self, parts: Sequence[str]) -> tuple[_Place, dict[str, str]]:

@@ -9,6 +9,7 @@ from fhir_server.engine.conditional import Conditional
 from fhir_server.engine.history import Histories
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.validation import Validation
+from fhir_server.export.exports import Exports
 from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
 from fhir_server.smart.bearer import Bearer
@@ -29,6 +30,7 @@ class Surface:
     validation: Validation
     delivery: Delivery
     glass: Glass
+    exports: Exports
     bearer: Bearer
     paging: Paging
     clock: Clock

@@ -81,6 +81,14 @@ _OF_R4 = frozenset(
 )
 """The operations that R4 itself defines, by the id of their definition."""
 
+_BULK_DATA = "http://hl7.org/fhir/uv/bulkdata/"
+_OF_BULK_DATA: Mapping[str, str] = {
+    "System-export": "export",
+    "Patient-export": "patient-export",
+    "Group-export": "group-export",
+}
+"""The operations of Bulk Data Access 2.0, by our id: the id of their definition."""
+
 
 def statements(offer: Offer) -> Mapping[str, bytes]:
     """What `metadata` answers, by mode: all of it, the normative part of it, or its terminology service."""
@@ -104,11 +112,17 @@ def capability_statement(offer: Offer) -> Json:
     return {
         "resourceType": "CapabilityStatement",
         **_about(offer),
+        **({"instantiates": [f"{_BULK_DATA}CapabilityStatement/bulk-data"]} if _exports(offer) else {}),
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
         "patchFormat": list(PATCH_FORMATS),
         "rest": [rest],
     }
+
+
+def _exports(offer: Offer) -> bool:
+    """R-BULK-034."""
+    return any(each.id in _OF_BULK_DATA for each in offer.operations)
 
 
 def _about(offer: Offer) -> Json:
@@ -173,13 +187,22 @@ def _resource(offer: Offer, type: str) -> Json:
 
 def _operations(offer: Offer, *on: str) -> list[Json]:
     return [
-        {"name": each.name, "definition": _definition(each)}
+        {"name": name, "definition": _definition(each)}
         for each in sorted(offer.operations, key=lambda each: each.name)
         if each.on in on
+        for name in _names(each)
     ]
+
+
+def _names(operation: Operation) -> tuple[str, ...]:
+    """R-BULK-035: clients look for an export by its code, or by the id of its definition."""
+    found = _OF_BULK_DATA.get(operation.id)
+    return (operation.name,) if found in {None, operation.name} else (operation.name, str(found))
 
 
 def _definition(operation: Operation) -> str:
     if operation.id in _OF_R4:
         return f"http://hl7.org/fhir/OperationDefinition/{operation.id}"
+    if found := _OF_BULK_DATA.get(operation.id):
+        return f"{_BULK_DATA}OperationDefinition/{found}"
     return f"urn:aesthetic-fhir-server:operation:{operation.id}"

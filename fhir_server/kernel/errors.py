@@ -134,6 +134,12 @@ class UnprocessableError(FhirError):
     status, code = 422, "invalid"
 
 
+class TooManyRequestsError(FhirError):
+    """The caller has as much under way as it may have."""
+
+    status, code = 429, "throttled"
+
+
 class UnavailableError(FhirError):
     """The database, a key or a decision cannot be had now. Nothing was done; try again."""
 

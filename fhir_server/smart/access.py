@@ -119,6 +119,12 @@ def reads_type(call: Call, type: str) -> bool:
     return rights_of(call.principal).on("r", type) is not None
 
 
+def may_export(call: Call) -> bool:
+    """Is the caller in a role that takes out what it may read in bulk? Each type and line is decided by itself."""
+    role = rights_of(call.principal).role
+    return role is not None and role.exports
+
+
 def may_name(call: Call, key: ResourceKey, access: Collection[str]) -> bool:
     """May a write that refers to it succeed or fail by whether it exists? `access`: the compartments it lies in."""
     rights = rights_of(call.principal)

@@ -73,8 +73,9 @@ class Bounds:
 def patients_named(query: Query) -> frozenset[str] | None:
     """The patients outside whose compartments nothing can match; None where the query does not say."""
     codes = {*compartments(query.type).get("Patient", ()), "patient"}
-    for each in (*query.filters, *query.mandates):
-        match each.condition:
+    asked = [each.condition for each in query.filters]
+    for condition in (*asked, *(each.condition for each in query.mandates)):
+        match condition:
             case InCompartment(compartment) if compartment.startswith("Patient/"):
                 return frozenset({compartment.removeprefix("Patient/")})
             case ValueIn(code, any_of, False) if code in codes:

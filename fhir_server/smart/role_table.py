@@ -47,7 +47,7 @@ Letters are those of SMART scopes: `c` create, `r` read, versions and history of
 
 Several entries in a cell: the first that reaches a resource counts. What is not reached does not exist: 404. A role
 with `tied` sees the history of one resource, not of a whole type. Whoever signs in may also read the one resource
-that says who they are, under the scope `fhirUser`.
+that says who they are, under the scope `fhirUser`. Bulk exports are for *system* alone.
 
 """
 

@@ -78,6 +78,7 @@ class Role:
     tie: Tie | None = None
     context: bool = False
     breaks_glass: bool = False
+    exports: bool = False
 
     def on(self, deed: str, type: str) -> tuple[Rule, ...]:
         """The rules for a letter or operation on a type, in the order in which they count."""
@@ -104,6 +105,7 @@ def _role(name: str, told: Mapping[str, Any], groups: Mapping[str, list[str]]) -
         Tie(each["tie"]) if "tie" in each else None,
         each.get("context", False),
         each.get("breaks_glass", False),
+        each.get("exports", False),
     )
 
 

@@ -24,6 +24,7 @@ from fhir_server.store.connection import connect
 from fhir_server.store.documents import Documents, NewBytes
 from fhir_server.store.doorway import Doorway, open_doorway
 from fhir_server.store.events import Events
+from fhir_server.store.export_rows import ExportRows
 from fhir_server.store.grant_rows import GrantRows
 from fhir_server.store.grant_states import GrantStates
 from fhir_server.store.handles import Handles
@@ -59,6 +60,7 @@ class ClinicStore:
     grant_states: GrantStates
     handles: Handles
     signing_keys: SigningKeyRows
+    exports: ExportRows
 
 
 @asynccontextmanager
@@ -108,6 +110,7 @@ async def open_store(
                     grants,
                     Handles(rows["handles"], documents, key),
                     SigningKeyRows(to, documents, key),
+                    ExportRows(to, documents, key),
                 )
         finally:
             await committer.stop()

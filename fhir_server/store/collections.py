@@ -35,6 +35,14 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "chunks": [],
     "tasks": [IndexModel([("due", ASCENDING)], name="due")],
+    "exports": [
+        IndexModel([("client", ASCENDING), ("state", ASCENDING)], name="client"),
+        IndexModel([("expires", ASCENDING)], name="expires", expireAfterSeconds=0),
+    ],
+    "export_files": [
+        IndexModel([("job", ASCENDING)], name="job"),
+        IndexModel([("expires", ASCENDING)], name="expires", expireAfterSeconds=0),
+    ],
     "users": [IndexModel([("token", ASCENDING)], name="token", unique=True)],
     "factor_resets": [],
     "sign_ins": [
@@ -77,6 +85,8 @@ class Collections:
         self.attachments = self.database["attachments"]
         self.chunks = self.database["chunks"]
         self.tasks = self.database["tasks"]
+        self.exports = self.database["exports"]
+        self.export_files = self.database["export_files"]
         self.users = self.database["users"]
         self.factor_resets = self.database["factor_resets"]
         self.sign_ins = self.database["sign_ins"]

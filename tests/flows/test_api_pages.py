@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.test_readme_tour import demo, here, said, shell
+from tests.flows.test_readme_tour import demo, here, said, shell, worker
 
 PAGES = Path(__file__).parents[2] / "docs/api"
 ORDER = re.findall(r"\]\(([\w-]+\.md)\)", (PAGES / "README.md").read_text())
@@ -24,7 +24,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[str]]
     if not (shutil.which("sh") and shutil.which("curl")):
         pytest.skip("The examples need sh and curl.")
     data_dir, folder = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("shell")
-    with demo(data_dir) as port, shell(folder, data_dir) as sh:
+    with demo(data_dir) as port, worker(data_dir, port), shell(folder, data_dir) as sh:
         [prelude] = BLOCK.findall((PAGES / "README.md").read_text())
         said(sh, here(prelude, port))
         return {

@@ -79,16 +79,16 @@ def test_a_row_of_the_route_table_is_told_by_being_there() -> None:
 
 
 def test_an_operation_is_named_where_it_can_be_asked() -> None:
-    said = statement(said=offer(Operation("everything", "Patient"), Operation("export", "")))
+    said = statement(said=offer(Operation("match", "Patient"), Operation("convert", "")))
 
     [rest] = said["rest"]
     named = {resource["type"]: {each["name"] for each in resource["operation"]} for resource in rest["resource"]}
-    assert named["Patient"] == {*named["Observation"], "break-glass", "everything"}
+    assert named["Patient"] == {*named["Observation"], "break-glass", "match", "export", "patient-export"}
     assert named["Consent"] >= {"withdraw", "validate"}
     definitions = {each["name"]: each["definition"] for resource in rest["resource"] for each in resource["operation"]}
-    assert definitions["everything"] == "http://hl7.org/fhir/OperationDefinition/Patient-everything"
+    assert definitions["match"] == "http://hl7.org/fhir/OperationDefinition/Patient-match"
     assert definitions["withdraw"] == "urn:aesthetic-fhir-server:operation:Consent-withdraw"
-    assert [each["name"] for each in rest["operation"]] == ["export"]
+    assert [each["name"] for each in rest["operation"]] == ["convert", "export"]
 
 
 def test_whether_several_can_be_deleted_is_said() -> None:

@@ -128,6 +128,10 @@ def test_only_those_who_treat_break_the_glass() -> None:
     assert asking == {"practitioner", "nurse"}
 
 
+def test_nobody_but_a_back_end_exports() -> None:
+    assert [role.name for role in roles().values() if role.exports] == [SYSTEM]
+
+
 def test_the_log_is_read_and_never_written_by_a_person() -> None:
     for role in roles().values():
         for rule in role.rules:
