@@ -66,7 +66,7 @@ from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
 from fhir_server.privacy.worker import Worker
 from fhir_server.search.described import described
 from fhir_server.search.language import Language
-from fhir_server.settings import PREFIX, Settings, SettingsError, transport
+from fhir_server.settings import Settings, transport
 from fhir_server.smart.access import Access, may_name, reads_type
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.oidc.signing_keys import SigningKeys
@@ -75,6 +75,7 @@ from fhir_server.smart.token import Organization, Tokens
 from fhir_server.store.clinic import ClinicStore, open_store
 from fhir_server.ui.pages import PATHS, Pages
 from fhir_server.ui.static_files import FILES, static
+from fhir_server.variables import PREFIX, SettingsError
 
 THE_SERVER = Principal("fhir-server", "fhir-server", "", "", scopes=("system/*.cruds",), name="fhir-server")
 """Who acts when a duty of the server itself writes: recorded like anybody else."""

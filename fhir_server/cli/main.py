@@ -13,8 +13,9 @@ from fhir_server.cli import clients, demo, keys, serve, token, users, work
 from fhir_server.cli.faults import CommandError
 from fhir_server.crypto.errors import CryptoError
 from fhir_server.kernel.errors import FhirError
-from fhir_server.settings import Settings, SettingsError
+from fhir_server.settings import Settings
 from fhir_server.store.mongod import EmbeddedMongoError
+from fhir_server.variables import SettingsError
 
 SUBCOMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Callable[..., int]]] = {
     "serve": ("Serve FHIR on an existing MongoDB.", serve.arguments, serve.run),

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from fhir_server.settings import PREFIX, VARIABLES, Settings, transport
+from fhir_server.settings import VARIABLES, Settings, transport
+from fhir_server.variables import PREFIX
 from tests.architecture.files import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -6,7 +6,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from fhir_server.settings import PREFIX, VARIABLES
+from fhir_server.settings import VARIABLES
+from fhir_server.variables import PREFIX
 from tests.architecture.files import ROOT, name_of, project_files
 
 PAGES = project_files(".md")

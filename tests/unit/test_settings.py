@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_server.settings import VARIABLES, Settings, SettingsError, transport
+from fhir_server.settings import VARIABLES, Settings, transport
+from fhir_server.variables import SettingsError
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 EVERYWHERE = "0.0.0.0"  # noqa: S104  refused or allowed below, never bound
