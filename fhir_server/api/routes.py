@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from fhir_server.api import binaries, conditions, exports, histories, instances, searches, systems, validate
+from fhir_server.api import binaries, conditions, everything, exports, histories, instances, searches, systems, validate
 from fhir_server.api.assembled import Streamed
 from fhir_server.api.error_handlers import fhir_error
 from fhir_server.api.formats import require_json_answer
@@ -59,6 +59,10 @@ TABLE: Mapping[str, Methods] = {
     "/fhir/{type}/{id}/$validate": {
         "GET": (Interaction.OPERATION, validate.validate_stored),
         "POST": (Interaction.OPERATION, validate.validate),
+    },
+    "/fhir/Patient/{id}/$everything": {
+        "GET": (Interaction.OPERATION, everything.patient_everything),
+        "POST": (Interaction.OPERATION, everything.patient_everything),
     },
     "/fhir/Consent/{id}/$withdraw": {"POST": (Interaction.OPERATION, systems.withdraw_consent)},
     "/fhir/Patient/{id}/$break-glass": {"POST": (Interaction.OPERATION, systems.break_glass)},

@@ -21,6 +21,7 @@ from fhir_server.export.selection import filters_of
 from fhir_server.kernel.clock import Clock, microseconds
 from fhir_server.kernel.errors import ForbiddenError, GoneError, NotFoundError, TooManyRequestsError
 from fhir_server.kernel.identity import NewId, ResourceKey
+from fhir_server.kernel.json import Json
 
 MOST_RUNNING = 10
 """Exports of one client at a time (R-BULK-017)."""
@@ -126,8 +127,8 @@ class Exports:
 
     def _reachable(self, stored: Stored) -> Stored:
         """R-BULK-032: whoever reads the file elsewhere finds the bytes of a photo."""
-        content = stored.resource.get("content") if stored.key.type == "Media" else None
-        url = content.get("url", "") if isinstance(content, dict) else ""
+        content: Json = stored.resource.get("content", {}) if stored.key.type == "Media" else {}
+        url = content.get("url", "")
         if not url.startswith("Binary/"):
             return stored
         return stored.showing({**stored.resource, "content": {**content, "url": f"{self._base}/{url}"}})
