@@ -278,6 +278,25 @@ async def test_a_chain_answers_by_ones_own_patients_alone(scene: Scene) -> None:
         assert ids(read(answer)) <= found, query
 
 
+async def test_everything_of_a_patient_is_what_the_role_sees_of_them(scene: Scene) -> None:
+    victim, own = scene.victim, scene.own
+    path = "/fhir/Patient/{}/$everything?_count=1000"
+
+    untied = read(await scene.practitioner.get(path.format(victim.patient)))
+    tied = read(await scene.practitioner.get(path.format(own.patient)))
+    desk = read(await scene.receptionist.get(path.format(own.patient)))
+    other = await of_patient(scene.clinic, own.patient).get(path.format(victim.patient))
+
+    assert ids(untied) <= {victim.patient}
+    assert ids(tied) >= {own.patient, own.observation, own.media}
+    assert not ids(tied) & {victim.observation, victim.media}
+    kinds = {entry["resource"]["resourceType"] for entry in desk["entry"]}
+    assert not kinds & {"Observation", "Media", "Condition", "Encounter", "CareTeam", "Consent", "Binary"}
+    assert other.status_code == 404
+    for role in ("marketing", "administrator", "auditor"):
+        assert (await staff(scene.clinic, role).get(path.format(own.patient))).status_code == 403
+
+
 # Conditions, and what a write is answered with.
 
 
