@@ -12,7 +12,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from fhir_server.api import binaries, conditions, everything, exports, histories, instances, searches, systems, validate
+from fhir_server.api import (
+    binaries,
+    conditions,
+    everything,
+    exports,
+    histories,
+    instances,
+    matching,
+    searches,
+    systems,
+    validate,
+)
 from fhir_server.api.assembled import Streamed
 from fhir_server.api.error_handlers import fhir_error
 from fhir_server.api.formats import require_json_answer
@@ -60,6 +71,7 @@ TABLE: Mapping[str, Methods] = {
         "GET": (Interaction.OPERATION, validate.validate_stored),
         "POST": (Interaction.OPERATION, validate.validate),
     },
+    "/fhir/Patient/$match": {"POST": (Interaction.OPERATION, matching.match_patient)},
     "/fhir/Patient/{id}/$everything": {
         "GET": (Interaction.OPERATION, everything.patient_everything),
         "POST": (Interaction.OPERATION, everything.patient_everything),
