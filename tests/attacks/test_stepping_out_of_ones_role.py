@@ -297,6 +297,25 @@ async def test_everything_of_a_patient_is_what_the_role_sees_of_them(scene: Scen
         assert (await staff(scene.clinic, role).get(path.format(own.patient))).status_code == 403
 
 
+async def test_a_match_is_a_search_of_the_role(scene: Scene) -> None:
+    """Nobody finds a patient by it whom they do not find by searching, nor sees more of them."""
+    secret = await scene.clinic.caller().store(
+        patient("Likeness", birthDate="1971-03-04", photo=[{"url": f"urn:{MARK}"}], maritalStatus={"text": MARK})
+    )
+    like = {"resourceType": "Patient", "name": secret["name"], "birthDate": "1971-03-04"}
+    asked = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": like}]}
+
+    at_the_desk = await scene.receptionist.post("/fhir/Patient/$match", asked)
+    other = await of_patient(scene.clinic, scene.own.patient).post("/fhir/Patient/$match", asked)
+
+    assert ids(read(at_the_desk)) == {secret["id"]}
+    assert MARK not in at_the_desk.text
+    assert other.status_code == 200
+    assert not ids(read(other))
+    for role in ("marketing", "administrator", "auditor"):
+        assert (await staff(scene.clinic, role).post("/fhir/Patient/$match", asked)).status_code == 403
+
+
 # Conditions, and what a write is answered with.
 
 
