@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib.metadata import version
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -20,7 +18,6 @@ from fhir_server.api.error_handlers import fhir_error, http_exception
 from fhir_server.api.gateway import Gateway
 from fhir_server.api.health import health
 from fhir_server.api.middleware import Envelope
-from fhir_server.api.offered import operations, system_interactions, type_interactions
 from fhir_server.api.paging import Paging
 from fhir_server.api.routes import Dispatch
 from fhir_server.api.smart_routes import smart_routes
@@ -51,10 +48,9 @@ from fhir_server.entrance import Inside, open_entrance
 from fhir_server.export.exports import Exports
 from fhir_server.export.job import RUN_EXPORT
 from fhir_server.export.running import Running
-from fhir_server.fhir.capability import Offer, statements
 from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.shapes import shapes
-from fhir_server.kernel.clock import Clock, SystemClock, instant
+from fhir_server.kernel.clock import Clock, SystemClock
 from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import random_id
 from fhir_server.media.delivery import Delivery
@@ -64,8 +60,7 @@ from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
 from fhir_server.privacy.worker import Worker
-from fhir_server.search.described import described
-from fhir_server.search.language import Language
+from fhir_server.search.registry import parameters_of
 from fhir_server.settings import Settings, transport
 from fhir_server.smart.access import Access, may_export, may_name, reads_type
 from fhir_server.smart.bearer import Bearer
@@ -75,17 +70,14 @@ from fhir_server.smart.oidc.signing_keys import SigningKeys
 from fhir_server.smart.signin.door import Door
 from fhir_server.smart.ties import RecordedTies, TiePolicy
 from fhir_server.smart.token import Organization, Tokens
+from fhir_server.spoken import saying, speaking
 from fhir_server.store.clinic import ClinicStore, open_store
 from fhir_server.ui.pages import PATHS, Pages
 from fhir_server.ui.static_files import FILES, static
-from fhir_server.variables import PREFIX, SettingsError
 
 THE_SERVER = Principal("fhir-server", "fhir-server", "", "", scopes=("system/*.cruds",), name="fhir-server")
 """Who acts when a duty of the server itself writes: recorded like anybody else."""
 
-
-_ENDPOINTS = {"authorize": "authorize", "token": "token", "introspect": "introspect", "revoke": "revoke"}
-"""As the CapabilityStatement's extension names them."""
 
 _SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """The framework's own telemetry would put query strings, which may name somebody, into spans."""
@@ -116,6 +108,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
     """Connect, open the keys, wire, start the flushers; and stop them again."""
     clock = clock or SystemClock()
     shapes()  # compiled at the start, not under the first caller
+    for type in served_types():
+        parameters_of(type)
     base = f"{settings.base_url}/fhir"
     async with AsyncExitStack() as stack:
         provider = FileProvider.create(settings.root_key_file)
@@ -144,7 +138,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             )
         )
         drafts = Drafts(store.resources, steps, random_id, base)
-        engine = Engine(store.resources, steps, drafts, _language(base, settings), _limits(settings))
+        engine = Engine(store.resources, steps, drafts, speaking(base, settings, store.layouts), _limits(settings))
         signing_keys = await stack.enter_async_context(SigningKeys(store.signing_keys, clock).kept_fresh())
         tokens = Tokens(signing_keys, settings.base_url, base, random_id, _organization(settings))
         bearer = Bearer(tokens)
@@ -170,7 +164,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             clock=clock,
             base=base,
             most_body=settings.max_body_bytes,
-            capability=statements(_offer(base, clock, delete_several=several)),
+            capability=saying(base, clock, store.layouts, delete_several=several),
         )
         receipt_key = await keyring.named("receipts", KeyClass.SIGNING)
         public = Signer(receipt_key).public
@@ -253,32 +247,8 @@ async def _scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) -
     return Scribe(sign, clinic, f"After the next rotation of the root key. {status.root.note}")
 
 
-def _language(base: str, settings: Settings) -> Language:
-    """Raises SettingsError for a time zone that this machine does not know."""
-    try:
-        zone = None if settings.time_zone == "UTC" else ZoneInfo(settings.time_zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise SettingsError(f"{PREFIX}TIME_ZONE names no time zone that is known here.") from None
-    return Language(base, zone, settings.chain_depth)
-
-
 def _limits(settings: Settings) -> Limits:
     return Limits(settings.search_candidates, settings.chain_resources, settings.search_seconds, settings.most_included)
-
-
-def _offer(base: str, clock: Clock, *, delete_several: bool) -> Offer:
-    return Offer(
-        base,
-        version("aesthetic-fhir-server"),
-        instant(clock.now()),
-        served_types(),
-        described,
-        type_interactions(),
-        system_interactions(),
-        operations(),
-        delete_several,
-        {name: f"{base.removesuffix('/fhir')}/auth/{path}" for name, path in _ENDPOINTS.items()},
-    )
 
 
 def _organization(settings: Settings) -> Organization:

@@ -1,6 +1,6 @@
 """What the routes work with: the services of one clinic, as the composition root wired them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fhir_server.api.paging import Paging
@@ -36,4 +36,4 @@ class Surface:
     clock: Clock
     base: str
     most_body: int
-    capability: Mapping[str, bytes]
+    capability: Callable[[], Mapping[str, bytes]]

@@ -55,9 +55,10 @@ async def bundle(surface: Surface, request: Request, call: Call) -> Do:
 async def capabilities(surface: Surface, request: Request, call: Call) -> Do:
     """`GET metadata`, of one of its modes."""
     mode, view = request.query_params.get("mode") or "full", preferences_of(request).view
-    statement = surface.capability.get(mode)
+    statements = surface.capability()
+    statement = statements.get(mode)
     if statement is None:
-        raise InvalidRequestError(f"metadata has the modes {', '.join(sorted(surface.capability))}.")
+        raise InvalidRequestError(f"metadata has the modes {', '.join(sorted(statements))}.")
 
     async def do() -> Response:
         await surface.engine.described(call)

@@ -30,8 +30,10 @@ from fhir_server.store.grant_states import GrantStates
 from fhir_server.store.handles import Handles
 from fhir_server.store.heads import HeadRows
 from fhir_server.store.indexing import Indexing
+from fhir_server.store.layouts import Layouts
 from fhir_server.store.opening import Opening
 from fhir_server.store.photos import Photos
+from fhir_server.store.reindexing import Reindexing
 from fhir_server.store.resources import Resources
 from fhir_server.store.signing_key_rows import SigningKeyRows
 from fhir_server.store.synchronous import synchronous
@@ -61,6 +63,8 @@ class ClinicStore:
     handles: Handles
     signing_keys: SigningKeyRows
     exports: ExportRows
+    layouts: Layouts
+    reindexing: Reindexing
 
 
 @asynccontextmanager
@@ -82,11 +86,14 @@ async def open_store(
         attachments = Attachments(to, keyring, chunks, clock, new_bytes)
         opening = Opening(documents, keyring, attachments)
         grants = GrantStates(to)
+        layouts = Layouts(to, opening)
+        await layouts.open()
         conditions = Conditions(to, tokenizer, opening)
         committer = Committer(
             Transaction(to, documents, keyring, heads, conditions, Writer(to, documents, keyring, clock), clock), grants
         )
-        events = Events(to, documents, keyring, tokenizer, base)
+        events = Events(to, documents, keyring, tokenizer, layouts, base)
+        indexing = Indexing(to, tokenizer, layouts, base)
         doorway = await open_doorway(to, documents, keyring, clock)
         audit = AuditRows(to, heads, grants, Writer(to, documents, keyring, clock))
         own = KeyRequest((), KeyClass.CLINIC)
@@ -97,7 +104,7 @@ async def open_store(
             with synchronous(uri, database) as rows:
                 yield ClinicStore(
                     keyring,
-                    Resources(to, opening, Indexing(to, tokenizer, base), attachments, committer, events),
+                    Resources(to, opening, indexing, attachments, committer, events),
                     heads,
                     Photos(to, documents, keyring, chunks, clock, new_bytes),
                     attachments,
@@ -111,6 +118,8 @@ async def open_store(
                     Handles(rows["handles"], documents, key),
                     SigningKeyRows(to, documents, key),
                     ExportRows(to, documents, key),
+                    layouts,
+                    Reindexing(to, layouts, indexing, events, opening, clock),
                 )
         finally:
             await committer.stop()

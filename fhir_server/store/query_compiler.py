@@ -8,9 +8,12 @@ from dataclasses import dataclass, replace
 
 from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.engine.position import Position
+from fhir_server.kernel.errors import UnavailableError
 from fhir_server.search.address import Address, address
 from fhir_server.search.extract import type_keyword
+from fhir_server.search.match import codes_of
 from fhir_server.search.plan import Group, plan
+from fhir_server.search.registry import Registry
 from fhir_server.search.tree import Query
 from fhir_server.search.types.kind import MOST_KEYWORDS
 from fhir_server.search.types.moment import BEGINNING, END
@@ -66,6 +69,18 @@ def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) ->
     if not by_id and found_by == "tokens_seq":
         return Compiled(filters, sort[:1], found_by, direction, is_whole_order=False)
     return Compiled(filters, sort, "_id_" if by_id else found_by, direction, is_whole_order=True)
+
+
+def by(registry: Registry, query: Query) -> Query:
+    """The query on the index as it is now, whatever it was when the query was understood.
+
+    Raises UnavailableError for a parameter that is not there any more.
+    """
+    if query.registry.number == registry.number:
+        return query
+    if not codes_of(query) <= registry.of(query.type).by_code.keys():
+        raise UnavailableError("The search parameters have been changed; search again.")
+    return replace(query, registry=registry)
 
 
 def lock_tokens(query: Query, tokenizer: Tokenizer) -> tuple[int, ...]:

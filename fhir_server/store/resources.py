@@ -26,7 +26,7 @@ from fhir_server.store.history import History
 from fhir_server.store.indexing import Indexing
 from fhir_server.store.lookups import Lookups
 from fhir_server.store.opening import Opening
-from fhir_server.store.query_compiler import Compiled, compile_query
+from fhir_server.store.query_compiler import Compiled, by, compile_query
 from fhir_server.store.referrers import reference_tokens
 from fhir_server.store.transaction import UnknownOutcomeError
 
@@ -101,6 +101,8 @@ class Resources:
 
     async def find(self, query: Query, after: Position | None, limit: int) -> Found:
         """Looks at one batch of candidates; the caller comes back with the position for more."""
+        await self._indexing.layouts.fresh()
+        query = by(self._indexing.layouts.active, query)
         compiled = compile_query(query, after, self._indexing.tokenizer)
         batch = max(limit, _FEWEST_CANDIDATES)
         found, opened = await self._candidates(query.type, compiled, batch)

@@ -66,7 +66,7 @@ def running(
         clinic.resources,
         pipeline,
         drafts,
-        Language(BASE),
+        lambda: Language(BASE),
         limits or Limits(most_candidates),
         Courtesy(patience=2),
     )
