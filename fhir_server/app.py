@@ -70,7 +70,7 @@ from fhir_server.smart.oidc.signing_keys import SigningKeys
 from fhir_server.smart.signin.door import Door
 from fhir_server.smart.ties import RecordedTies, TiePolicy
 from fhir_server.smart.token import Organization, Tokens
-from fhir_server.spoken import saying, speaking
+from fhir_server.spoken import saying, speaking, warn_of_old_rows
 from fhir_server.store.clinic import ClinicStore, open_store
 from fhir_server.ui.pages import PATHS, Pages
 from fhir_server.ui.static_files import FILES, static
@@ -200,6 +200,7 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_clinic(settings, clock) as clinic:
+            await warn_of_old_rows(settings, clinic.store.reindexing)
             app.state.clinic = clinic
             app.state.fhir = Dispatch(clinic.surface, clinic.gateway.documents)
             app.state.gateway = clinic.gateway

@@ -99,4 +99,7 @@ def _flag(name: Name, alternatives: list[str]) -> bool:
 
 def _unknown(type_name: str, code: str, language: Language) -> UnknownParameterError:
     known = ", ".join(sorted(language.registry.of(type_name).by_code))
-    return UnknownParameterError(f"{type_name} has no search parameter {shown(code)}. It has: {known}.")
+    return UnknownParameterError(
+        f"{type_name} has no search parameter {shown(code)}. It has: {known}. "
+        "What a stored SearchParameter defines takes part once the index was rebuilt (fhir-server reindex)."
+    )

@@ -30,11 +30,12 @@ from fhir_server.store.grant_states import GrantStates
 from fhir_server.store.handles import Handles
 from fhir_server.store.heads import HeadRows
 from fhir_server.store.indexing import Indexing
-from fhir_server.store.layouts import Layouts
+from fhir_server.store.layouts import PATIENCE, Layouts
 from fhir_server.store.opening import Opening
 from fhir_server.store.photos import Photos
 from fhir_server.store.reindexing import Reindexing
 from fhir_server.store.resources import Resources
+from fhir_server.store.rewriting import Rewriting
 from fhir_server.store.signing_key_rows import SigningKeyRows
 from fhir_server.store.synchronous import synchronous
 from fhir_server.store.task_rows import TaskRows
@@ -69,9 +70,18 @@ class ClinicStore:
 
 @asynccontextmanager
 async def open_store(
-    uri: str, database: str, base: str, provider: RootKeyProvider, clock: Clock, new_bytes: NewBytes
+    uri: str,
+    database: str,
+    base: str,
+    provider: RootKeyProvider,
+    clock: Clock,
+    new_bytes: NewBytes,
+    patience: float = PATIENCE,
 ) -> AsyncIterator[ClinicStore]:
-    """Connected, with every collection and index there and the flushers running."""
+    """Connected, with every collection and index there and the flushers running.
+
+    `patience`: after how many seconds it looks again how the search index is laid out.
+    """
     client = connect(uri)
     try:
         to = Collections(client, database)
@@ -86,12 +96,11 @@ async def open_store(
         attachments = Attachments(to, keyring, chunks, clock, new_bytes)
         opening = Opening(documents, keyring, attachments)
         grants = GrantStates(to)
-        layouts = Layouts(to, opening)
+        layouts = Layouts(to, opening, patience)
         await layouts.open()
-        conditions = Conditions(to, tokenizer, opening)
-        committer = Committer(
-            Transaction(to, documents, keyring, heads, conditions, Writer(to, documents, keyring, clock), clock), grants
-        )
+        conditions = Conditions(to, tokenizer, layouts, opening)
+        writer = Writer(to, documents, keyring, clock)
+        committer = Committer(Transaction(to, documents, keyring, heads, conditions, layouts, writer, clock), grants)
         events = Events(to, documents, keyring, tokenizer, layouts, base)
         indexing = Indexing(to, tokenizer, layouts, base)
         doorway = await open_doorway(to, documents, keyring, clock)
@@ -119,7 +128,7 @@ async def open_store(
                     SigningKeyRows(to, documents, key),
                     ExportRows(to, documents, key),
                     layouts,
-                    Reindexing(to, layouts, indexing, events, opening, clock),
+                    Reindexing(to, layouts, Rewriting(to, layouts, indexing, events, opening), opening, clock),
                 )
         finally:
             await committer.stop()

@@ -29,6 +29,13 @@ _LONGEST_AUTHOR = 255
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class DamagedError(UnavailableError):
+    """A row that is not what was sealed, and will not be on another try either."""
+
+    def __init__(self) -> None:
+        super().__init__("A stored row does not open: it is damaged or was changed outside this server.")
+
+
 class Row(NamedTuple):
     """A Change made ready outside the flusher: all but its place in time and its seal.
 
@@ -121,12 +128,12 @@ class Documents:
         version, seq, deleted = int(document["version"]), int(document["seq"]), document["deleted"]
         access, subjects = tuple(document["access"]), tuple(document["subjects"])
         if document["_id"].partition("/_history/")[0] != str(resource_key):
-            raise _damaged()
+            raise DamagedError
         address = self._address(resource_key, version, seq, access, subjects, deleted=deleted)
         try:
             author, plain = unsigned(open_sealed(document["sealed"], address, key))
         except OpeningError:
-            raise _damaged() from None
+            raise DamagedError from None
         return Stored(
             resource_key, version, seq, moment(seq), plain, access, subjects, deleted, document, author=author
         )
@@ -139,7 +146,7 @@ class Documents:
         try:
             return open_sealed(sealed, self._address(ResourceKey(kind, id), version, 0), key)
         except OpeningError:
-            raise _damaged() from None
+            raise DamagedError from None
 
     def _address(
         self,
@@ -188,7 +195,3 @@ def row(change: Change, access: Sequence[str], subjects: Sequence[str], tokens: 
         clear(change.resource),
         layout,
     )
-
-
-def _damaged() -> UnavailableError:
-    return UnavailableError("A stored row does not open: it is damaged or was changed outside this server.")

@@ -105,14 +105,15 @@ class Events:
                 if any(fault["code"] != _DUPLICATE_KEY for fault in error.details.get("writeErrors", [])):
                     raise
 
-    async def reindex(self, rows: Sequence[Document], registry: Registry) -> int:
-        """Index these again; how many."""
+    async def reindex(self, rows: Sequence[str], registry: Registry) -> int:
+        """Make these rows of the index anew; how many. An event that is gone is not to be found any more either."""
+        places = [_place(row.removeprefix("AuditEvent/")) for row in rows]
         with seam():
-            found = await self._events.find({"_id": {"$in": [_place(row["id"]) for row in rows]}}).to_list(None)
-            fresh = {str(event.key): self._row(event, registry) for event in await self._opened(found)}
-            # An event that is gone is not to be found any more either.
-            gone = {"tokens": list[int](), "layout": registry.number}
-            changed = [UpdateOne({"_id": row["_id"]}, {"$set": fresh.get(row["_id"], gone)}) for row in rows]
+            found = await self._events.find({"_id": {"$in": places}}).to_list(None)
+        fresh = {str(event.key): self._row(event, registry) for event in await self._opened(found)}
+        gone: Document = {"tokens": [], "layout": registry.number}
+        changed = [UpdateOne({"_id": row}, {"$set": fresh.get(row, gone)}) for row in rows]
+        with seam():
             await self._index.bulk_write(changed, ordered=False)
         return len(rows)
 

@@ -5,49 +5,26 @@ writes use the one that is being built, which has everything of it and more (`st
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
 
 from pymongo.errors import DuplicateKeyError
 
-from fhir_server.kernel.errors import UnavailableError
+from fhir_server.kernel.errors import ContendedError, UnavailableError
+from fhir_server.kernel.json import Json
 from fhir_server.search.custom import taken
 from fhir_server.search.registry import RULES, Registry
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
+from fhir_server.store.layout import MIXED, Layout, highest, layout_of
 from fhir_server.store.opening import Opening
 
 _ID = "search"
 PATIENCE = 10.0
 """Seconds after which a process looks again. Whoever changes a layout waits longer than that before relying on it."""
 
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """One way of making tokens.
-
-    `rules` is the version of code and definitions behind it, `custom` names SearchParameters and their versions,
-    `inside` the parameters that are found by any part of their text.
-    """
-
-    number: int
-    rules: str
-    custom: tuple[tuple[str, int], ...] = ()
-    inside: tuple[str, ...] = ()
-
-    def same_as(self, other: "Layout") -> bool:
-        return (self.rules, self.custom, self.inside) == (other.rules, other.custom, other.inside)
-
-    def document(self) -> Document:
-        custom = [{"id": id, "version": version} for id, version in self.custom]
-        return {"number": self.number, "rules": self.rules, "custom": custom, "inside": list(self.inside)}
-
-
-def layout_of(document: Mapping[str, Any]) -> Layout:
-    custom = tuple((str(each["id"]), int(each["version"])) for each in document["custom"])
-    return Layout(int(document["number"]), document["rules"], custom, tuple(document["inside"]))
+MARGIN = 2.0
+"""Seconds that somebody who looked in time may still go by what was seen."""
 
 
 class Layouts:
@@ -56,33 +33,68 @@ class Layouts:
     def __init__(self, collections: Collections, opening: Opening, patience: float = PATIENCE) -> None:
         self._rows, self._resources, self._history = collections.layouts, collections.resources, collections.history
         self._opening, self.patience = opening, patience
-        self.active = self.writing = Registry(number=1)
+        self.active = self._target = Registry(number=1)
         self._known: dict[int, Registry] = {}
+        self._foreign = False
         self._looked = 0.0
+        self._looking = asyncio.Lock()
+
+    @property
+    def writing(self) -> Registry:
+        """Raises UnavailableError where the rows are to be as another version of this program makes them."""
+        if self._foreign:
+            raise UnavailableError("Another version of this server is rebuilding the search index; it has to finish.")
+        return self._target
 
     async def open(self) -> None:
-        """Where nothing was ever stored, the way that this code knows is in force; rows from before it have another."""
+        """Where nothing was ever stored, the way that this code knows is in force.
+
+        Where rows were made by other rules, searches stop to rely on them, everywhere, before the first row is written
+        by ours.
+        """
         with seam():
             if await self._rows.find_one({"_id": _ID}) is None:
                 fresh = await self._resources.find_one({}, {"_id": 1}) is None
-                first = Layout(1, RULES if fresh else "")
+                first = Layout(1, RULES if fresh else MIXED)
+                begin: Document = {"active": first.document(), "target": None, "complete": 1 if fresh else 0}
                 with suppress(DuplicateKeyError):  # another process may be faster
-                    await self._rows.insert_one({"_id": _ID, "active": first.document(), "target": None})
+                    await self._rows.insert_one({"_id": _ID, **begin})
+        state = await self.state()
+        active = layout_of(state["active"])
+        if active.rules not in {RULES, MIXED}:
+            mixed = Layout(highest(state) + 1, MIXED, active.custom, active.inside)
+            await self.change(
+                {"active.number": active.number},
+                {"$set": {"active": mixed.document(), "target": None, "mixing": True}},
+            )
+            state = await self.state()
+        if state.get("mixing"):
+            await asyncio.sleep(self.patience + MARGIN)
+            await self.change({}, {"$unset": {"mixing": ""}})
         await self.look()
 
     async def fresh(self) -> None:
         """Look again where that was long ago. Raises UnavailableError where it cannot: then nothing may rely on it."""
-        if asyncio.get_running_loop().time() - self._looked > self.patience:
-            await self.look()
+        if self._is_stale():
+            async with self._looking:
+                if self._is_stale():
+                    await self.look()
+
+    async def require(self, numbers: Collection[int]) -> None:
+        """Rows of these layouts may be written now. Raises ContendedError where they have to be made anew."""
+        await self.fresh()
+        if any(number != self.writing.number for number in numbers):
+            raise ContendedError("The search index is laid out anew; try again.")
 
     async def look(self) -> None:
         now = asyncio.get_running_loop().time()
         document = await self.state()
         active = layout_of(document["active"])
-        target = layout_of(document["target"]) if document["target"] else None
+        target = layout_of(document["target"]) if document["target"] else active
         self.active = await self._registry(active)
-        self.writing = await self._registry(target) if target else self.active
-        self._known = {each.number: each for each in (self.active, self.writing)}
+        self._target = await self._registry(target)
+        self._foreign = target.rules not in {RULES, MIXED}
+        self._known = {each.number: each for each in (self.active, self._target)}
         self._looked = now
 
     async def state(self) -> Document:
@@ -98,6 +110,9 @@ class Layouts:
             result = await self._rows.update_one({"_id": _ID, **condition}, update)
         return result.matched_count == 1
 
+    def _is_stale(self) -> bool:
+        return asyncio.get_running_loop().time() - self._looked > self.patience
+
     async def _registry(self, layout: Layout) -> Registry:
         known = self._known.get(layout.number)
         if known is not None:
@@ -105,7 +120,7 @@ class Layouts:
         definitions = taken([await self._definition(id, version) for id, version in layout.custom]).definitions
         return Registry(definitions, frozenset(layout.inside), layout.number, whole=layout.rules == RULES)
 
-    async def _definition(self, id: str, version: int) -> Any:  # noqa: ANN401  JSON is any value
+    async def _definition(self, id: str, version: int) -> Json:
         """A SearchParameter as it was when the layout was made; it may have changed since."""
         with seam():
             found = await self._resources.find_one({"_id": f"SearchParameter/{id}", "version": version})

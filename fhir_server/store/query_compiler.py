@@ -13,7 +13,7 @@ from fhir_server.search.address import Address, address
 from fhir_server.search.extract import type_keyword
 from fhir_server.search.match import codes_of
 from fhir_server.search.plan import Group, plan
-from fhir_server.search.registry import Registry
+from fhir_server.search.registry import STANDARD, Registry
 from fhir_server.search.tree import Query
 from fhir_server.search.types.kind import MOST_KEYWORDS
 from fhir_server.search.types.moment import BEGINNING, END
@@ -78,7 +78,8 @@ def by(registry: Registry, query: Query) -> Query:
     """
     if query.registry.number == registry.number:
         return query
-    if not codes_of(query) <= registry.of(query.type).by_code.keys():
+    then, now = query.registry.of(query.type).by_code, registry.of(query.type).by_code
+    if any(code not in now or now[code].definition != then[code].definition for code in codes_of(query)):
         raise UnavailableError("The search parameters have been changed; search again.")
     return replace(query, registry=registry)
 
@@ -87,8 +88,11 @@ def lock_tokens(query: Query, tokenizer: Tokenizer) -> tuple[int, ...]:
     """The tokens of the most selective thing that the query asks for; of its type where that is too wide to lock.
 
     What the query imposes does not count: two who ask for the same take the same locks, whatever each of them may see.
+    Nor does what R4 does not define: every process takes the same ones, whichever version of the index it goes by.
     """
-    narrowest = plan(replace(query, mandates=()))[0]
+    known = STANDARD.of(query.type).by_code.keys()
+    alike = tuple(one for one in query.filters if codes_of(replace(query, filters=(one,), mandates=())) <= known)
+    narrowest = plan(replace(query, registry=STANDARD, filters=alike, mandates=()))[0]
     if len(narrowest.any_of) > _MOST_LOCKS:
         return (tokenizer.token(*type_keyword(query.type)),)
     found: list[int] = tokenizer.tokens(narrowest.any_of)
