@@ -55,9 +55,9 @@ class Settings:
     unrecoverable_within: Annotated[int, "Hours until what was erased cannot be recovered.", Within(1, 720)] = 24
     conditional_delete_several: Annotated[bool, "Lets a conditional delete delete several resources."] = False
     refuse_missing_references: Annotated[bool, "Refuse a resource that refers to one not stored here."] = False
-    search_inside: Annotated[str, "Parameters found by any part of their text; after a reindex.", _PARAMETERS] = ""
     page_lifetime: Annotated[int, "Seconds a link to a further page is good for.", Within(60, 86_400)] = 900
     time_zone: Annotated[str, "Where dates without a time zone are meant, as `Europe/London`.", _ZONE] = "UTC"
+    search_inside: Annotated[str, "Parameters found by any part of their text; after a reindex.", _PARAMETERS] = ""
     search_candidates: Annotated[int, "The most resources opened for one order or total.", Within(20, 100_000)] = 2000
     search_seconds: Annotated[float, "Seconds that one search may take.", Within(0.1, 300)] = 10.0
     chain_depth: Annotated[int, "How many resources a chained search may lead through.", Within(1, 8)] = 3
