@@ -110,26 +110,27 @@ async def open_store(
         await committer.start()
         await audit.start()
         try:
-            with synchronous(uri, database) as rows:
-                yield ClinicStore(
-                    keyring,
-                    Resources(to, opening, indexing, attachments, committer, events),
-                    heads,
-                    Photos(to, documents, keyring, chunks, clock, new_bytes),
-                    attachments,
-                    audit,
-                    TaskRows(to, clock),
-                    events,
-                    doorway,
-                    ClientRows(rows["clients"], documents, key),
-                    GrantRows(rows["grants"], rows["refresh_tokens"], documents, key),
-                    grants,
-                    Handles(rows["handles"], documents, key),
-                    SigningKeyRows(to, documents, key),
-                    ExportRows(to, documents, key),
-                    layouts,
-                    Reindexing(to, layouts, Rewriting(to, layouts, indexing, events, opening), opening, clock),
-                )
+            async with layouts.kept_fresh():
+                with synchronous(uri, database) as rows:
+                    yield ClinicStore(
+                        keyring,
+                        Resources(to, opening, indexing, attachments, committer, events),
+                        heads,
+                        Photos(to, documents, keyring, chunks, clock, new_bytes),
+                        attachments,
+                        audit,
+                        TaskRows(to, clock),
+                        events,
+                        doorway,
+                        ClientRows(rows["clients"], documents, key),
+                        GrantRows(rows["grants"], rows["refresh_tokens"], documents, key),
+                        grants,
+                        Handles(rows["handles"], documents, key),
+                        SigningKeyRows(to, documents, key),
+                        ExportRows(to, documents, key),
+                        layouts,
+                        Reindexing(to, layouts, Rewriting(to, layouts, indexing, events, opening), opening, clock),
+                    )
         finally:
             await committer.stop()
             await audit.stop()

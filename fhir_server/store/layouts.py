@@ -5,8 +5,8 @@ writes use the one that is being built, which has everything of it and more (`st
 """
 
 import asyncio
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager, suppress
 
 from pymongo.errors import DuplicateKeyError
 
@@ -73,6 +73,16 @@ class Layouts:
             await self.change({}, {"$unset": {"mixing": ""}})
         await self.look()
 
+    @asynccontextmanager
+    async def kept_fresh(self) -> AsyncIterator[None]:
+        """Looked at again and again until left, so that a new parameter is known before anybody finds by it."""
+        looking = asyncio.create_task(self._look_again())
+        try:
+            yield
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+
     async def fresh(self) -> None:
         """Look again where that was long ago. Raises UnavailableError where it cannot: then nothing may rely on it."""
         if self._is_stale():
@@ -109,6 +119,12 @@ class Layouts:
         with seam():
             result = await self._rows.update_one({"_id": _ID, **condition}, update)
         return result.matched_count == 1
+
+    async def _look_again(self) -> None:
+        while True:
+            await asyncio.sleep(self.patience / 2)
+            with suppress(UnavailableError):  # whoever relies on it looks for himself, and is told
+                await self.look()
 
     def _is_stale(self) -> bool:
         return asyncio.get_running_loop().time() - self._looked > self.patience
