@@ -15,6 +15,12 @@ from fhir_server.search.sources import readable
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9\-_]{0,63}", re.ASCII)
 _SIMPLE = frozenset({"string", "token", "date", "number", "quantity", "reference", "uri"})
+MOST = 200
+"""How many of them take part; each costs something at every write."""
+
+_MOST_CHARACTERS = 1_000
+"""Of an expression: whoever may store a SearchParameter decides on the work of every write and on the start."""
+
 _ANY = frozenset({"Resource", "DomainResource"})
 
 Definitions = Mapping[str, Mapping[str, SearchParameter]]
@@ -58,6 +64,8 @@ def _definition(resource: Json) -> tuple[SearchParameter, list[str]]:
         raise NotTakenError("only simple parameters take part, none of type composite or special")
     if not isinstance(expression, str):
         raise NotTakenError("it has no expression")
+    if len(expression) > _MOST_CHARACTERS:
+        raise NotTakenError(f"its expression is longer than {_MOST_CHARACTERS} characters")
     types = [type for type in resource.get("base", []) if type in served_types()]
     if not types or set(resource.get("base", [])) & _ANY:
         raise NotTakenError("its base names no type that is served here")

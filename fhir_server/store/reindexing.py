@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import ConflictError
-from fhir_server.search.custom import taken
+from fhir_server.search.custom import MOST, taken
 from fhir_server.search.registry import RULES
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import seam
@@ -26,6 +26,8 @@ from fhir_server.store.layouts import MARGIN, Layouts
 from fhir_server.store.lone_runner import LoneRunner
 from fhir_server.store.opening import Opening
 from fhir_server.store.rewriting import Rewriting
+
+_MOST_STORED = 5 * MOST
 
 LONGEST_WRITE = 75.0
 """MongoDB ends a transaction after 60 seconds (`transactionLifetimeLimitSeconds`), also one that writes old rows."""
@@ -61,9 +63,11 @@ class Reindexing:
         """Step 1. A SearchParameter takes part when its status is active."""
         with seam():
             cursor = self._resources.find({"type": "SearchParameter", "deleted": False}, UNSEARCHED, hint="changes")
-            found = await cursor.to_list(None)
-        active = [each for each in await self._opening.rows(found) if each.resource.get("status") == "active"]
+            found = await cursor.to_list(_MOST_STORED)
+        opened = [each for each in await self._opening.rows(found) if each.resource.get("status") == "active"]
+        active = opened[:MOST]
         problems = taken([each.resource for each in active]).problems
+        problems = {**problems, **{each.key.id: f"only {MOST} take part" for each in opened[MOST:]}}
         custom = tuple(sorted((each.key.id, each.version) for each in active if each.key.id not in problems))
         return Wanted(Layout(0, RULES, custom, tuple(sorted(set(inside)))), problems)
 
