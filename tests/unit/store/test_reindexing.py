@@ -21,6 +21,7 @@ from fhir_server.search.registry import RULES
 from fhir_server.search.results import UnknownParameterError
 from fhir_server.store.clinic import ClinicStore
 from fhir_server.store.layouts import MARGIN
+from fhir_server.store.query_compiler import compile_query
 from fhir_server.store.reindexing import Progress
 from tests.contract.clinics import Noted, deleting, observation, patient, store_on, writing
 from tests.fakes.clock import FakeClock
@@ -262,6 +263,22 @@ async def test_what_is_found_by_any_part_is_looked_up_and_no_longer_when_it_was_
     await clinics.reindex()
     assert await tokens_of(clinics) == before
     assert await found(clinics.one, "Patient", **{"family:contains": "alme"}) == ["ann", "cid"]
+
+
+async def test_parts_of_a_text_and_a_parameter_of_ones_own_are_index_scans(clinics: Clinics) -> None:
+    people = [with_eyes(f"p{number:02}", "brown") for number in range(60)]
+    people += [{**with_eyes("ann", "green"), "name": [{"family": "Windsor"}]}]
+    await clinics.put(*people, eye_colour())
+    await clinics.reindex("Patient.name")
+
+    for asked in ({"name:contains": "indso"}, {"eye-colour": "green"}):
+        query = parse("Patient", list(asked.items()), Language(registry=clinics.one.layouts.active))
+        compiled = compile_query(query, None, clinics.one.resources._indexing.tokenizer)
+        [filter] = compiled.filters
+        find = {"find": "resources", "filter": filter, "sort": dict(compiled.sort), "hint": compiled.hint}
+        explained = await clinics.database.command("explain", find, verbosity="executionStats")
+        assert explained["executionStats"]["totalDocsExamined"] == 1
+        assert explained["executionStats"]["totalKeysExamined"] <= 2
 
 
 async def test_a_damaged_row_is_counted_and_stops_nobody(clinics: Clinics) -> None:
