@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from fhir_server.app import build_app
 from fhir_server.cli.main import main
 from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read, running
-from tests.servers import environment
+from tests.servers import COMMAND, environment
 
 pytestmark = pytest.mark.anyio
 
@@ -93,6 +94,47 @@ async def test_a_search_parameter_of_the_clinics_own_takes_part_after_the_comman
     assert (await ran(capsys, "--check"))[:2] == (0, "Every row is as it should be.\n")
     recorded = [entity.get("name") for event in await clinic.trail.events() for entity in event.get("entity", ())]
     assert "$reindex" in recorded
+
+
+def killed_while_it_waits(env: Mapping[str, str]) -> list[str]:
+    """What a command of its own process says until it has rewritten every row; then it is killed."""
+    said = []
+    with subprocess.Popen([*COMMAND, "reindex"], env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            said.append(line)
+            if line.startswith("Waiting"):
+                break
+        process.kill()
+    return said
+
+
+async def test_a_command_that_was_killed_left_nothing_half_done_and_is_finished_by_the_next(
+    clinic: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caller = clinic.caller()
+    await stored_patients(caller)
+    await caller.store(PARAMETER)
+
+    said = await asyncio.to_thread(killed_while_it_waits, os.environ)
+    await clinic.clinic.store.layouts.look()
+
+    assert any("3 rewritten" in line for line in said)
+    assert (await caller.get("/fhir/Patient?skin-type=VI")).status_code == 400
+    assert read(await caller.get("/fhir/Patient?_id=ben"))["total"] == 1
+    await caller.store({"resourceType": "Patient", "id": "late", "extension": [{"url": SKIN_TYPE, "valueCode": "VI"}]})
+    status, _, complaint = await ran(capsys, "--unsafe-alone")
+    assert (status, "being rebuilt already" in complaint) == (1, True)
+    layouts = clinic.mongo[clinic.database]["layouts"]
+    await layouts.update_one({}, {"$set": {"runner.until": 0}})  # half a minute later
+
+    status, again, _ = await ran(capsys, "--unsafe-alone")
+    await clinic.clinic.store.layouts.look()
+
+    assert status == 0
+    assert "is in force" in again
+    found = read(await caller.get("/fhir/Patient?skin-type=VI"))
+    assert [each["resource"]["id"] for each in found["entry"]] == ["ben", "late"]
 
 
 async def test_a_search_parameter_that_cannot_take_part_is_named_with_the_reason(
