@@ -178,7 +178,7 @@ async def test_whoever_writes_meanwhile_is_found_at_once_and_ever_after(clinics:
             except ContendedError:
                 continue  # the engine tries again
             assert await found(store, "Patient", family=f"Number{number}{name}") == [f"w{number}"]
-            if done.is_set():
+            if done.is_set() and number > 8:
                 break
         return number
 
