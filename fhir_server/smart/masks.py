@@ -13,7 +13,7 @@ from fhir_server.engine.pipeline import Step
 from fhir_server.engine.stored import Stored
 from fhir_server.fhir.definitions import compartments
 from fhir_server.fhir.subset import element_of, masked
-from fhir_server.search.parameters import parameters_of
+from fhir_server.search.registry import parameters_of
 from fhir_server.search.tree import (
     AnyOf,
     Chain,
