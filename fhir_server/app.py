@@ -31,6 +31,7 @@ from fhir_server.crypto.providers.file import FileProvider
 from fhir_server.crypto.randomness import RandomBytes
 from fhir_server.crypto.signing import Signer
 from fhir_server.engine.batch import Batches
+from fhir_server.engine.booking import Booking
 from fhir_server.engine.bundle_plan import Planning
 from fhir_server.engine.bundles import Bundles
 from fhir_server.engine.call import Principal
@@ -146,13 +147,15 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         several = settings.conditional_delete_several
         conditional = Conditional(engine, delete_several=several)
         planning = Planning(engine, random_id, clock, delete_several=several)
+        bundles = Bundles(
+            engine,
+            Transactions(engine, planning, settings.most_entries),
+            Batches(engine, conditional, settings.most_entries),
+        )
         surface = Surface(
             engine=engine,
-            bundles=Bundles(
-                engine,
-                Transactions(engine, planning, settings.most_entries),
-                Batches(engine, conditional, settings.most_entries),
-            ),
+            bundles=bundles,
+            booking=Booking(engine, bundles, random_id),
             conditional=conditional,
             histories=Histories(engine, settings.search_candidates),
             validation=Validation(engine),

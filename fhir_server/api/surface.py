@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fhir_server.api.paging import Paging
+from fhir_server.engine.booking import Booking
 from fhir_server.engine.bundles import Bundles
 from fhir_server.engine.conditional import Conditional
 from fhir_server.engine.history import Histories
@@ -25,6 +26,7 @@ class Surface:
 
     engine: Engine
     bundles: Bundles
+    booking: Booking
     conditional: Conditional
     histories: Histories
     validation: Validation
