@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from fhir_server.engine.entry_conditions import NONE, Conditions, conditions
-from fhir_server.fhir.definitions import served_types
+from fhir_server.fhir.definitions import served_types, why_not_served
 from fhir_server.fhir.view import PARAMETERS, WHOLE, View, view_of
 from fhir_server.kernel.errors import FhirError, InvalidRequestError, Issue, NotFoundError, TooLargeError
 from fhir_server.kernel.identity import ResourceKey, is_id, is_version
@@ -89,7 +89,7 @@ def _entry(index: int, entry: object) -> Entry:
     path, _, query = url.partition("?")
     parts = path.strip("/").split("/")
     if parts[0] not in served_types():
-        raise NotFoundError("request.url names no resource type that is served here.", expression="request.url")
+        raise NotFoundError(why_not_served(parts[0]), expression="request.url")
     pairs = parse_qsl(query, keep_blank_values=True) if len(parts) > 1 else []
     resource = entry.get("resource")
     if method in _WITH_RESOURCE and not isinstance(resource, dict):
