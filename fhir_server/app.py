@@ -126,7 +126,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         ties = RecordedTies(
             store.resources, TiePolicy(timedelta(days=settings.tie_days), settings.self_made_ties), base
         )
-        access, gate = Access(base, ties), Gate(store.resources, store.heads)
+        access, gate = Access(base, ties), Gate(store.resources, store.heads, base)
         steps = Pipeline(
             (
                 access,  # who may try, in which role, and whom it reaches
