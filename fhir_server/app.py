@@ -27,6 +27,7 @@ from fhir_server.api.smart_routes import smart_routes
 from fhir_server.api.surface import Surface
 from fhir_server.audit.recorder import Recorder
 from fhir_server.consent.gate import Gate
+from fhir_server.crypto.derivation import derive
 from fhir_server.crypto.jws import public_jwk, sign_jws
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import KeyClass
@@ -60,6 +61,7 @@ from fhir_server.kernel.identity import random_id
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
 from fhir_server.media.security_context import SecurityContext
+from fhir_server.privacy.filing import Filing
 from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
@@ -138,6 +140,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 GlassReviews(),  # a broken glass is reviewed, and not by oneself
                 Masks(),  # what the role does not see is taken out
                 Intake(store.photos),  # photos leave the JSON, sealed
+                Filing(THE_SERVER),  # receipts are the server's own, and stay
                 Withdrawal(),  # a withdrawn consent queues a new decision on the photos
                 Records(),  # a patient's records are labelled, and can be read
                 Recorder(store.audit, base),  # nothing happens unrecorded
@@ -250,7 +253,10 @@ async def _scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) -
     def sign(payload: bytes) -> str:
         return sign_jws(payload, secret, public, "receipts", RECEIPT_TYPE)
 
-    return Scribe(sign, clinic, f"After the next rotation of the root key. {status.root.note}")
+    def name(text: str) -> str:
+        return derive(secret, "receipt-id", text.encode()).hex()
+
+    return Scribe(sign, name, clinic, f"After the next rotation of the root key. {status.root.note}")
 
 
 def _language(base: str, settings: Settings) -> Language:
