@@ -36,6 +36,7 @@ from fhir_server.crypto.randomness import RandomBytes
 from fhir_server.crypto.signing import Signer
 from fhir_server.engine.batch import Batches
 from fhir_server.engine.bundle_plan import Planning
+from fhir_server.engine.bundle_reads import BundleReads
 from fhir_server.engine.bundles import Bundles
 from fhir_server.engine.call import Principal
 from fhir_server.engine.conditional import Conditional
@@ -154,16 +155,18 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         paging = Paging(await keyring.named("page-links", KeyClass.CURSOR), timedelta(seconds=settings.page_lifetime))
         several = settings.conditional_delete_several
         conditional = Conditional(engine, delete_several=several)
+        histories = Histories(engine, settings.search_candidates)
+        reads = BundleReads(engine, histories)
         planning = Planning(engine, random_id, clock, delete_several=several)
         surface = Surface(
             engine=engine,
             bundles=Bundles(
                 engine,
-                Transactions(engine, planning, settings.most_entries),
-                Batches(engine, conditional, settings.most_entries),
+                Transactions(engine, reads, planning, settings.most_entries),
+                Batches(engine, reads, conditional, settings.most_entries),
             ),
             conditional=conditional,
-            histories=Histories(engine, settings.search_candidates),
+            histories=histories,
             validation=Validation(engine),
             glass=Glass(engine, random_id, _glass_policy(settings)),
             delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
-from fhir_server.engine.bundle_entries import READS, Entry, at_entry
+from fhir_server.engine.bundle_entries import Entry, at_entry
 from fhir_server.engine.bundle_links import Links, claimed_id
+from fhir_server.engine.bundle_urls import READS
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Condition
 from fhir_server.engine.criteria import Matched, matching
