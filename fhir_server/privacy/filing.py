@@ -18,7 +18,7 @@ class Filing(Step):
         self._server = server
 
     async def prepare(self, call: Call, change: Change) -> Change:
-        if call.principal is self._server:
+        if change.key.type != "DocumentReference" or call.principal is self._server:
             return change
         before = change.previous
         if before is not None and not before.deleted and is_receipt(before.resource):
