@@ -24,6 +24,7 @@ from fhir_server.api.smart_routes import smart_routes
 from fhir_server.api.surface import Surface
 from fhir_server.audit.recorder import Recorder
 from fhir_server.consent.gate import Gate
+from fhir_server.crypto.derivation import derive
 from fhir_server.crypto.jws import public_jwk, sign_jws
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import KeyClass
@@ -33,6 +34,7 @@ from fhir_server.crypto.signing import Signer
 from fhir_server.engine.batch import Batches
 from fhir_server.engine.booking import Booking
 from fhir_server.engine.bundle_plan import Planning
+from fhir_server.engine.bundle_reads import BundleReads
 from fhir_server.engine.bundles import Bundles
 from fhir_server.engine.call import Principal
 from fhir_server.engine.conditional import Conditional
@@ -57,6 +59,7 @@ from fhir_server.kernel.identity import random_id
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
 from fhir_server.media.security_context import SecurityContext
+from fhir_server.privacy.filing import Filing
 from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
@@ -121,7 +124,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         ties = RecordedTies(
             store.resources, TiePolicy(timedelta(days=settings.tie_days), settings.self_made_ties), base
         )
-        access, gate = Access(base, ties), Gate(store.resources, store.heads)
+        access, gate = Access(base, ties), Gate(store.resources, store.heads, base)
         steps = Pipeline(
             (
                 access,  # who may try, in which role, and whom it reaches
@@ -133,6 +136,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 GlassReviews(),  # a broken glass is reviewed, and not by oneself
                 Masks(),  # what the role does not see is taken out
                 Intake(store.photos),  # photos leave the JSON, sealed
+                Filing(THE_SERVER),  # receipts are the server's own, and stay
                 Withdrawal(),  # a withdrawn consent queues a new decision on the photos
                 Records(),  # a patient's records are labelled, and can be read
                 Recorder(store.audit, base),  # nothing happens unrecorded
@@ -146,18 +150,20 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         paging = Paging(await keyring.named("page-links", KeyClass.CURSOR), timedelta(seconds=settings.page_lifetime))
         several = settings.conditional_delete_several
         conditional = Conditional(engine, delete_several=several)
+        histories = Histories(engine, settings.search_candidates)
+        reads = BundleReads(engine, histories)
         planning = Planning(engine, random_id, clock, delete_several=several)
         bundles = Bundles(
             engine,
-            Transactions(engine, planning, settings.most_entries),
-            Batches(engine, conditional, settings.most_entries),
+            Transactions(engine, reads, planning, settings.most_entries),
+            Batches(engine, reads, conditional, settings.most_entries),
         )
         surface = Surface(
             engine=engine,
             bundles=bundles,
             booking=Booking(engine, bundles, random_id),
             conditional=conditional,
-            histories=Histories(engine, settings.search_candidates),
+            histories=histories,
             validation=Validation(engine),
             glass=Glass(engine, random_id, _glass_policy(settings)),
             delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),
@@ -248,7 +254,10 @@ async def _scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) -
     def sign(payload: bytes) -> str:
         return sign_jws(payload, secret, public, "receipts", RECEIPT_TYPE)
 
-    return Scribe(sign, clinic, f"After the next rotation of the root key. {status.root.note}")
+    def name(text: str) -> str:
+        return derive(secret, "receipt-id", text.encode()).hex()
+
+    return Scribe(sign, name, clinic, f"After the next rotation of the root key. {status.root.note}")
 
 
 def _limits(settings: Settings) -> Limits:

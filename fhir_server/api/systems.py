@@ -42,9 +42,9 @@ async def bundle(surface: Surface, request: Request, call: Call) -> Do:
         answers = await surface.bundles.process(asked, body)
         readable = [answer.stored is not None and may_read(asked, answer.stored) for answer in answers]
         pages = {
-            index: links(surface, asked, answer.query.type, answer.query.used, answer.page)
+            index: links(surface, asked, answer.listed.path, answer.listed.used, answer.listed.page)
             for index, answer in enumerate(answers)
-            if answer.page is not None and answer.query is not None
+            if answer.listed is not None
         }
         kind = "batch" if is_batch else "transaction"
         return outgoing.bundle_response(kind, answers, surface.base, readable, pages, returns)

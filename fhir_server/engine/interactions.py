@@ -118,9 +118,9 @@ class Engine:
 
         return await disclosing(self.steps, call, once)
 
-    async def found(self, call: Call, query: Query) -> Page:
+    async def found(self, call: Call, queries: Sequence[Query], *, named: bool = True) -> Page:
         """The first page, not recorded: for whoever calls it to record, or to forget."""
-        return await self.searching.answer(call, (query,), None)
+        return await self.searching.answer(call, queries, None, named=named)
 
     async def amendment(self, call: Call, edit: Edit, if_match: int | None = None) -> tuple[Stored, Change | None]:
         """The current version, and the change that an edit makes of it."""

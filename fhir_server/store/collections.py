@@ -16,7 +16,6 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("type", ASCENDING), ("seq", ASCENDING)], name="changes"),
     ],
     "history": [
-        IndexModel([("type", ASCENDING), ("id", ASCENDING), ("version", ASCENDING)], name="versions"),
         IndexModel([("type", ASCENDING), ("seq", ASCENDING)], name="changes"),
     ],
     "heads": [],

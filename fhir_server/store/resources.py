@@ -20,6 +20,7 @@ from fhir_server.store.collections import Collections
 from fhir_server.store.commit import Committer
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import UNSEARCHED
+from fhir_server.store.event_versions import EventVersions
 from fhir_server.store.events import Events
 from fhir_server.store.fetching import fetch
 from fhir_server.store.history import History
@@ -47,6 +48,7 @@ class Resources:
         self._indexing, self._committer, self._events = indexing, committer, events
         self._attaching = Attaching(attachments, opening.keyring)
         self._history = History(collections, opening)
+        self._event_versions = EventVersions(events, indexing.tokenizer)
         self._lookups = Lookups(collections.resources)
 
     async def read(self, key: ResourceKey) -> Stored | None:
@@ -116,6 +118,9 @@ class Resources:
     async def versions(
         self, types: Collection[str], id: str | None, window: Window, before: Position | None, limit: int
     ) -> list[Stored]:
+        """Of the log alone, or of other types: the two are never asked for together."""
+        if "AuditEvent" in types:
+            return await self._event_versions.versions(id, window, before, limit)
         return await self._history.versions(types, id, window, before, limit)
 
     async def commit(self, changes: Sequence[Change]) -> tuple[Stored, ...]:
