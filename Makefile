@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test clients check format fix lint types imports cover snapshots roles searches bench clean
+.PHONY: help run test clients check format fix lint types imports cover snapshots roles searches bench bench-search clean
 PORT ?= 8000
 DATA_DIR ?= .data
 PYTHON ?= python3
@@ -65,6 +65,9 @@ roles: .venv/installed ## Write docs/roles.md anew from the roles
 
 bench: .venv/installed ## Measure the main paths beside floors in the same run
 	$(BIN)/python -m benchmarks
+
+bench-search: .venv/installed ## Measure searches beside plain documents: make bench-search [PATIENTS=5000]
+	$(BIN)/python -m benchmarks.search --patients $(or $(PATIENTS),5000)
 
 clean: ## Remove what was made, keep the data
 	rm -rf .venv tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .coverage* build *.egg-info

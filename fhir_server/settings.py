@@ -22,6 +22,7 @@ _NAME = Like(r"[a-z][a-z0-9_]{0,31}", "1 to 32 of a-z, 0-9 and _, a letter first
 _TITLE = Like(r"[^\s:<>\"&][^:<>\"&\x00-\x1f\x7f-\x9f]{0,59}", '1 to 60 characters without a colon and < > " &')
 _ZONE = Like(r"[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9_+\-]+)*", "a name of the IANA time zone database")
 _ROLES = Like(r"none|(practitioner|nurse)(,(practitioner|nurse))*", "none, or names with commas between them")
+_PARAMETERS = Like(r"(\w+\.[\w\-]+(,\w+\.[\w\-]+)*)?", "as `Patient.name,Practitioner.name`")
 _BASE_URL = Like(r"(https?://(?!\S*/fhir/?$)[^\s/?#@]+(/[^\s?#]*)?)?", "an http(s) URL without /fhir, user and query")
 
 
@@ -56,6 +57,7 @@ class Settings:
     refuse_missing_references: Annotated[bool, "Refuse a resource that refers to one not stored here."] = False
     page_lifetime: Annotated[int, "Seconds a link to a further page is good for.", Within(60, 86_400)] = 900
     time_zone: Annotated[str, "Where dates without a time zone are meant, as `Europe/London`.", _ZONE] = "UTC"
+    search_inside: Annotated[str, "Parameters found by any part of their text; after a reindex.", _PARAMETERS] = ""
     search_candidates: Annotated[int, "The most resources opened for one order or total.", Within(20, 100_000)] = 2000
     search_seconds: Annotated[float, "Seconds that one search may take.", Within(0.1, 300)] = 10.0
     chain_depth: Annotated[int, "How many resources a chained search may lead through.", Within(1, 8)] = 3

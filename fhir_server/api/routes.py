@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from fhir_server.api import (
     binaries,
+    booking,
     conditions,
     everything,
     exports,
@@ -71,6 +72,13 @@ TABLE: Mapping[str, Methods] = {
         "GET": (Interaction.OPERATION, validate.validate_stored),
         "POST": (Interaction.OPERATION, validate.validate),
     },
+    "/fhir/Appointment/$find": {
+        "GET": (Interaction.OPERATION, booking.find),
+        "POST": (Interaction.OPERATION, booking.find),
+    },
+    "/fhir/Appointment/$hold": {"POST": (Interaction.OPERATION, booking.hold)},
+    "/fhir/Appointment/$book": {"POST": (Interaction.OPERATION, booking.book)},
+    "/fhir/Appointment/{id}/$cancel": {"POST": (Interaction.OPERATION, booking.cancel)},
     "/fhir/Patient/$match": {"POST": (Interaction.OPERATION, matching.match_patient)},
     "/fhir/Patient/{id}/$everything": {
         "GET": (Interaction.OPERATION, everything.patient_everything),

@@ -1,9 +1,10 @@
 """What the routes work with: the services of one clinic, as the composition root wired them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fhir_server.api.paging import Paging
+from fhir_server.engine.booking import Booking
 from fhir_server.engine.bundles import Bundles
 from fhir_server.engine.conditional import Conditional
 from fhir_server.engine.history import Histories
@@ -25,6 +26,7 @@ class Surface:
 
     engine: Engine
     bundles: Bundles
+    booking: Booking
     conditional: Conditional
     histories: Histories
     validation: Validation
@@ -36,4 +38,4 @@ class Surface:
     clock: Clock
     base: str
     most_body: int
-    capability: Mapping[str, bytes]
+    capability: Callable[[], Mapping[str, bytes]]

@@ -42,9 +42,9 @@ async def bundle(surface: Surface, request: Request, call: Call) -> Do:
         answers = await surface.bundles.process(asked, body)
         readable = [answer.stored is not None and may_read(asked, answer.stored) for answer in answers]
         pages = {
-            index: links(surface, asked, answer.query.type, answer.query.used, answer.page)
+            index: links(surface, asked, answer.listed.path, answer.listed.used, answer.listed.page)
             for index, answer in enumerate(answers)
-            if answer.page is not None and answer.query is not None
+            if answer.listed is not None
         }
         kind = "batch" if is_batch else "transaction"
         return outgoing.bundle_response(kind, answers, surface.base, readable, pages, returns)
@@ -55,9 +55,10 @@ async def bundle(surface: Surface, request: Request, call: Call) -> Do:
 async def capabilities(surface: Surface, request: Request, call: Call) -> Do:
     """`GET metadata`, of one of its modes."""
     mode, view = request.query_params.get("mode") or "full", preferences_of(request).view
-    statement = surface.capability.get(mode)
+    statements = surface.capability()
+    statement = statements.get(mode)
     if statement is None:
-        raise InvalidRequestError(f"metadata has the modes {', '.join(sorted(surface.capability))}.")
+        raise InvalidRequestError(f"metadata has the modes {', '.join(sorted(statements))}.")
 
     async def do() -> Response:
         await surface.engine.described(call)

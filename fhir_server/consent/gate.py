@@ -6,10 +6,12 @@ GDPR Art. 6, 7 and 9(2)(a); architecture section 9.
 from collections.abc import Mapping
 from typing import Any
 
+from fhir_server.consent.clinics_own import require_clinics_own
 from fhir_server.consent.decision import Ask, Deny, Permit, decide, in_force
 from fhir_server.consent.purposes import photo_purpose
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change, ConsentBasis, HeadMove
+from fhir_server.engine.pictured import is_of_a_patient
 from fhir_server.engine.pipeline import Step
 from fhir_server.engine.ports import Head, Heads, ResourceStore
 from fhir_server.engine.stored import Stored
@@ -19,16 +21,21 @@ from fhir_server.kernel.json import Json
 
 
 class Gate(Step):
-    """Decides on every Media and keeps the head rows of consents in step with the Consents."""
+    """Decides on every Media and keeps the head rows of consents in step with the Consents.
 
-    def __init__(self, store: ResourceStore, heads: Heads) -> None:
-        self._store, self._heads = store, heads
+    `base` is the server's own FHIR base.
+    """
+
+    def __init__(self, store: ResourceStore, heads: Heads, base: str) -> None:
+        self._store, self._heads, self._base = store, heads, base
 
     async def prepare(self, call: Call, change: Change) -> Change:
         if change.key.type == "Consent":
             return _moving_head(change)
         if change.key.type == "Media" and change.resource is not None and _has_bytes(change.resource):
-            return change.relying_on(await self._basis(call, _patient(change.resource), change.key))
+            if is_of_a_patient(change.resource):
+                return change.relying_on(await self._basis(call, _patient(change.resource), change.key))
+            await require_clinics_own(self._store, self._base, call, change)
         return change
 
     async def disclose(self, call: Call, stored: Stored) -> Stored | None:
@@ -37,6 +44,8 @@ class Gate(Step):
             return stored
         if stored.resource.get("status") == "entered-in-error":
             raise NoLegalBasisError("The photo was entered in error; its bytes are not shown.")
+        if not is_of_a_patient(stored.resource):
+            return stored
         patient = _patient(stored.resource)
         call.trace.bases[patient] = await self._basis(call, patient, stored.key)
         return stored

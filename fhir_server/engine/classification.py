@@ -33,22 +33,24 @@ _MARKETING = frozenset(
 )
 """Categories of a message that was sent to sell: it goes with the consent to marketing, the rest of the file stays."""
 
-RECEIPT = "erasure-receipt"
-"""Code of the DocumentReference that proves a destruction; it outlives what it speaks of."""
+RECEIPT_SYSTEM, RECEIPT = "urn:aesthetic-fhir-server:document-type", "erasure-receipt"
+"""Type of the DocumentReference that proves a destruction; it outlives what it speaks of. No client may file one."""
 
 
 def key_class(resource: Mapping[str, Any]) -> KeyClass:
     """The class whose key seals this resource of a patient, so that erasure can be partial."""
-    if resource["resourceType"] == "DocumentReference" and _is_receipt(resource):
+    if is_receipt(resource):
         return KeyClass.PROOF
     if resource["resourceType"] in _MESSAGES and _is_marketing(resource):
         return KeyClass.MARKETING
     return _CLASSES.get(resource["resourceType"], KeyClass.RECORD)
 
 
-def _is_receipt(resource: Mapping[str, Any]) -> bool:
+def is_receipt(resource: Mapping[str, Any]) -> bool:
+    if resource["resourceType"] != "DocumentReference":
+        return False
     codings = resource.get("type", {}).get("coding", [])
-    return any(coding.get("code") == RECEIPT for coding in codings)
+    return any((coding.get("system"), coding.get("code")) == (RECEIPT_SYSTEM, RECEIPT) for coding in codings)
 
 
 def _is_marketing(message: Mapping[str, Any]) -> bool:

@@ -68,7 +68,7 @@ class Matches:
             found: dict[ResourceKey, Stored] = {}
             for pairs in searches:
                 query = parse("Patient", [*pairs, ("_count", str(MOST_CANDIDATES))], self._engine.language)
-                page = await self._engine.found(searching, query)
+                page = await self._engine.found(searching, (query,))
                 found |= {stored.key: stored for stored in page.matches}
             matches = _graded(wanted, list(found.values()), asked)
             attempt.disclosed.extend(match.stored for match in matches)

@@ -13,7 +13,7 @@ from fhir_server.engine.pipeline import Step
 from fhir_server.engine.stored import Stored
 from fhir_server.fhir.definitions import compartments
 from fhir_server.fhir.subset import element_of, masked
-from fhir_server.search.parameters import parameters_of
+from fhir_server.search.registry import STANDARD, Registry
 from fhir_server.search.tree import (
     AnyOf,
     Chain,
@@ -67,8 +67,11 @@ def hides(rule: Rule, query: Query) -> str | None:
     if not rule.masks:
         return None
     for code in _codes(query):
-        if not all(rule.shows(element) for element in _read_by(query.type, code)):
-            return code
+        # R4's own parameters read no more of an element than roles show of it; a clinic's own may read any part.
+        own = code not in STANDARD.of(query.type).by_code
+        for element in _read_by(query.registry, query.type, code):
+            if not rule.shows(element) or (own and rule.inside(element)):
+                return code
     return None
 
 
@@ -96,9 +99,9 @@ def _asked(type: str, conditions: Iterable[Condition]) -> Iterator[str]:
 
 
 @lru_cache(maxsize=4096)
-def _read_by(type: str, code: str) -> frozenset[str]:
+def _read_by(registry: Registry, type: str, code: str) -> frozenset[str]:
     """The elements where its values lie. What is answered from the address lies in none."""
-    parameter = parameters_of(type).by_code.get(code)
+    parameter = registry.of(type).by_code.get(code)
     if parameter is None:
         return frozenset({_ANY})
     found = {element_of(type, source.property) if source.property else _ANY for source in parameter.sources}
