@@ -51,6 +51,11 @@ def participant(actor: Json, status: str = "accepted", *, attends: bool = False)
     return {"type": [ATTENDER], "actor": actor, "status": status} if attends else {"actor": actor, "status": status}
 
 
+def attending(entry: Json, status: str = "accepted") -> Json:
+    """The patient of this entry; the identifier tells who was meant, should somebody point to another Patient."""
+    return participant({"reference": entry["fullUrl"], "identifier": entry["resource"]["identifier"][0]}, status)
+
+
 def codes(text: str | None, system: str | None = None, code: str | None = None) -> list[Json]:
     """One CodeableConcept in a list, of what the source calls it."""
     found: Json = {"text": text} if text else {}

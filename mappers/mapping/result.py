@@ -32,14 +32,12 @@ class IdentityQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """`key` is the same for the same message sent again. `aspect`: the part of the thing that `order` speaks of.
+    """`key` is the same for the same message sent again.
 
     `bundle` may be empty: some messages say nothing that FHIR would keep.
     """
 
     bundle: Json = field(repr=False)
     key: str
-    order: Order
     losses: tuple[Loss, ...] = ()
     questions: tuple[IdentityQuestion, ...] = ()
-    aspect: str = ""

@@ -1,4 +1,4 @@
-"""What reads a system's messages has no clock, no chance, no network and no files: the same message, the same mapping."""
+"""What reads a message has no clock, no chance, no network and no files: the same message, the same mapping."""
 
 import ast
 from pathlib import Path

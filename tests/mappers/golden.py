@@ -71,8 +71,6 @@ def named(name: str) -> Case:
 def shown(mapping: result.Mapping) -> Json:
     return {
         "key": mapping.key,
-        "order": list(mapping.order),
-        "aspect": mapping.aspect,
         "questions": [{"patient": one.patient, "known_by": list(one.known_by)} for one in mapping.questions],
         "bundle": mapping.bundle,
         "losses": loss_report(mapping.losses),

@@ -4,7 +4,7 @@ Envelope `{triggerEvent, createdAt, payload}`. A rescheduled booking has a new u
 Appointment with both.
 """
 
-from mappers.mapping.appointments import appointment, codes, participant
+from mappers.mapping.appointments import appointment, attending, codes, participant
 from mappers.mapping.assembly import mapping, nothing
 from mappers.mapping.concept_maps import translated
 from mappers.mapping.entries import changed, kept, once
@@ -47,7 +47,7 @@ def read(message: Message, tables: Tables) -> Mapping:
     if trigger == "BOOKING_NO_SHOW_UPDATED":
         return _no_show(message, source, made.isoformat())
     if trigger not in _STATUS:
-        return nothing(f"{trigger}|{created}|{message.sha256}", Order(0, sortable(made)), source.losses(REASONS))
+        return nothing(f"{trigger}|{created}|{message.sha256}", source.losses(REASONS))
     payload = source.at("payload")
     uid = payload.need("uid")
     old = payload.text("rescheduleUid")
@@ -75,7 +75,7 @@ def _appointment(payload: Source, trigger: str, uid: str, old: str | None, who: 
         status,
         (with_offset(payload.need("startTime"), "startTime"), with_offset(payload.need("endTime"), "endTime")),
         [
-            *([participant({"reference": who["fullUrl"]})] if who else []),
+            *([attending(who)] if who else []),
             *([participant(provider, "declined" if declined else "accepted", attends=True)] if provider else []),
         ],
         zone=organizer.text("timeZone"),

@@ -4,7 +4,7 @@ A reschedule sends two messages: `invitee.canceled` (rescheduled) and `invitee.c
 visit is not cancelled: the second alone changes the Appointment, which keeps both identifiers.
 """
 
-from mappers.mapping.appointments import appointment, codes, participant
+from mappers.mapping.appointments import appointment, attending, codes, participant
 from mappers.mapping.assembly import mapping, nothing
 from mappers.mapping.concept_maps import translated
 from mappers.mapping.entries import kept, once
@@ -40,11 +40,11 @@ def read(message: Message, tables: Tables) -> Mapping:
     event, payload = source.need("event"), source.at("payload")
     order = Order(0, sortable(with_offset(source.need("created_at"), "created_at")))
     if event not in _CARRIED:
-        return nothing(f"{event}|{message.sha256}", order, source.losses(REASONS))
+        return nothing(f"{event}|{message.sha256}", source.losses(REASONS))
     uri = payload.need("uri")
     key = f"{uri}|{event}|{order.instant}"
     if event == "invitee.canceled" and payload.flag("rescheduled"):
-        return nothing(key, order, source.losses(REASONS))
+        return nothing(key, source.losses(REASONS))
     old = payload.text("old_invitee")
     who = once(
         patient(
@@ -74,7 +74,7 @@ def _appointment(payload: Source, uri: str, old: str | None, who: Json, tables: 
         ],
         status,
         (with_offset(event.need("start_time"), "start_time"), with_offset(event.need("end_time"), "end_time")),
-        [participant({"reference": who["fullUrl"]}), *_hosts(event, tables)],
+        [attending(who), *_hosts(event, tables)],
         zone=payload.text("timezone"),
         serviceType=codes(event.text("name"), EVENT_TYPE, event.text("event_type")),
         cancelationReason={"text": reason} if reason else None,

@@ -4,7 +4,7 @@ Three lists hold it in turn (live, cancelled, deleted); what it bears itself say
 """
 
 from mappers.booking.cliniko.links import linked, own
-from mappers.mapping.appointments import appointment, codes, participant
+from mappers.mapping.appointments import appointment, attending, codes, participant
 from mappers.mapping.assembly import mapping
 from mappers.mapping.concept_maps import translated
 from mappers.mapping.entries import kept, once
@@ -41,7 +41,7 @@ def read(message: Message, tables: Tables) -> Mapping:
             [identifier(*by)],
             _status(source),
             times,
-            [participant({"reference": who["fullUrl"]}), *_others(source, tables)],
+            [attending(who), *_others(source, tables)],
             serviceType=_type(source),
             comment=source.text("notes"),
             cancelationReason=_reason(source),

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from mappers.booking.nextmotion.patients import NAME, person
-from mappers.mapping.appointments import appointment, codes, participant
+from mappers.mapping.appointments import appointment, attending, codes, participant
 from mappers.mapping.assembly import mapping
 from mappers.mapping.concept_maps import concept_map, translated
 from mappers.mapping.entries import kept, once
@@ -35,7 +35,7 @@ def read(message: Message, tables: Tables) -> Mapping:
         [identifier(APPOINTMENT, id)],
         _status(statuses),
         _times(event, tables),
-        [*([participant({"reference": who["fullUrl"]})] if who else []), *_others(source, event, tables)],
+        [*([attending(who)] if who else []), *_others(source, event, tables)],
         serviceType=codes(kind.text("subject"), VISIT_TYPE, kind.text("id")),
         description=event.text("title") or source.text("subject"),
         comment=event.text("notes"),

@@ -7,7 +7,7 @@ a move cannot be told from another visit, and the loss report says so.
 from datetime import datetime
 
 from mappers.booking.pabau.clients import CLIENT, NAME
-from mappers.mapping.appointments import appointment, codes, participant
+from mappers.mapping.appointments import appointment, attending, codes, participant
 from mappers.mapping.assembly import mapping
 from mappers.mapping.concept_maps import translated
 from mappers.mapping.entries import kept, once
@@ -39,7 +39,7 @@ def read(message: Message, tables: Tables) -> Mapping:
         [by],
         status,
         (start, end),
-        [participant({"reference": who["fullUrl"]}), *_user(source, tables)],
+        [attending(who), *_user(source, tables)],
         zone=str(tables.zone) if tables.zone else None,
         serviceType=[
             concept for one in services for concept in codes(one.text("service"), SERVICE, one.text("service_id"))
