@@ -34,7 +34,7 @@ def actor(type: str, system: str, value: str, display: str | None, tables: Table
     known = tables.actors.get(f"{system}|{value}")
     named = {"display": display} if display else {}
     if known is not None:
-        return {"reference": known, **named}
+        return {"reference": known, "type": type, "identifier": identifier(system, value), **named}
     return {"type": type, "identifier": identifier(system, value), **named}
 
 

@@ -96,9 +96,9 @@ def test_a_block_is_a_slot_and_no_visit() -> None:
 
 
 def test_the_clinics_table_names_the_practitioner() -> None:
-    actors = [one["actor"] for one in appointment("calcom/booking-created")["participant"]]
+    references = [one["actor"].get("reference") for one in appointment("calcom/booking-created")["participant"]]
 
-    assert {"reference": "Practitioner/anais", "display": "Dr Anaïs Moreau"} in actors
+    assert "Practitioner/anais" in references
 
 
 def test_no_time_zone_is_guessed() -> None:

@@ -19,7 +19,7 @@ from mappers.mapping.source import Source
 
 NAME = "calcom"
 UID = "https://cal.com/booking-uid"
-ICAL = "urn:ietf:rfc:5545:uid"
+ICAL = "https://cal.com/ical-uid"
 ATTENDEE = "https://cal.com/booking-attendee"
 ORGANIZER = "https://cal.com/organizer-email"
 EVENT_TYPE = "https://cal.com/event-type"
