@@ -27,7 +27,7 @@ _REVOKED = {"T11": "entered-in-error"}
 def entries(parsed: Parsed, source: str, zone: Zone, tables: Tables) -> list[Json]:
     who = once(patient(parsed, source))
     photos = [obx for obx in parsed.all("OBX") if _is_photo(obx)]
-    found = [kept(_photo(parsed, obx, who, source, zone)) for obx in photos]
+    found = [once(_photo(parsed, obx, who, source, zone)) for obx in photos]
     if parsed.first("TXA") is not None:
         others = [obx for obx in parsed.all("OBX") if obx not in photos]
         found += _document(parsed, parsed.need("TXA"), others, who, source, zone, tables)

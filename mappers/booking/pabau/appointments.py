@@ -82,10 +82,11 @@ def _times(dates: Source, tables: Tables) -> tuple[datetime, datetime]:
 
 
 def _changed(message: Message, details: Source, tables: Tables) -> datetime:
-    """When it last changed; where Pabau does not say, when we looked."""
-    details.text("create_date")
-    said = details.text("last_updated")
-    return local(said, tables.zone, "details.last_updated") if said else message.received
+    """When it last changed; never changed, when it was made; where Pabau says neither, when we looked."""
+    made, said = details.text("create_date"), details.text("last_updated")
+    if said:
+        return local(said, tables.zone, "details.last_updated")
+    return local(made, tables.zone, "details.create_date") if made else message.received
 
 
 def _person(client: Source) -> Json:
