@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from mappers.mapping.instants import written
 from mappers.mapping.json_text import Json, decode_object, encode
 from mappers.mapping.message import Message
 from mappers.runtime.delivery import Delivery, Outcome
@@ -18,13 +19,17 @@ _MOST_PAGES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One list of a source. `changed`: of an object, the time that the next look begins from; None: when we looked."""
+    """One list of a source.
+
+    `next` gets a page, its number and the cursor. `changed`: of an object, the time that the next look begins from;
+    where it is None, objects do not say, and the next look begins when this one began.
+    """
 
     name: str
     first: Callable[[str], str] = field(repr=False)
-    next: Callable[[Json, int], str | None] = field(repr=False)
+    next: Callable[[Json, int, str], str | None] = field(repr=False)
     objects: Callable[[Json], Iterator[Json]] = field(repr=False)
-    changed: Callable[[Json], str | None] = field(repr=False)
+    changed: Callable[[Json], str | None] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,8 @@ class Poller:
     async def poll(self) -> int:
         """How many objects were new."""
         began = self.delivery.clock()
-        url: str | None = self.listing.first(await self._cursor())
+        cursor = await self._cursor()
+        url: str | None = self.listing.first(cursor)
         new = 0
         for number in range(1, _MOST_PAGES):
             body = None if url is None else await self.fetcher.get(url, self.headers)
@@ -47,11 +53,13 @@ class Poller:
             page = decode_object(body, self.fetcher.most_bytes)
             for one in self.listing.objects(page):
                 new += await self._taken(one, began)
-            url = self.listing.next(page, number)
+            url = self.listing.next(page, number, cursor)
+        if self.listing.changed is None:
+            await self.delivery.server.write([self.delivery.records.cursor(self.listing.name, written(began))])
         return new
 
     async def _taken(self, one: Json, now: datetime) -> bool:
-        changed = self.listing.changed(one)
+        changed = self.listing.changed(one) if self.listing.changed else None
         beside = [self.delivery.records.cursor(self.listing.name, changed)] if changed else []
         outcome = await self.delivery.deliver(Message(encode(one), now), beside)
         return outcome is Outcome.WRITTEN

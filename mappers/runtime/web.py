@@ -63,8 +63,11 @@ class Reception:
         raw = await _body(request)
         if raw is None:
             return Response(status_code=413)
+        return await self._taken(hook, request.headers, raw, now)
+
+    async def _taken(self, hook: Hook, headers: Mapping[str, str], raw: bytes, now: datetime) -> Response:
         try:
-            hook.verify({name.lower(): value for name, value in request.headers.items()}, raw, now)
+            hook.verify({name.lower(): value for name, value in headers.items()}, raw, now)
             await hook.take(Message(raw, now))
         except RefusedError:
             return Response(status_code=401)

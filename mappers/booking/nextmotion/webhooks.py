@@ -5,20 +5,11 @@ The envelope of its body is published nowhere, so nothing is read from it but wh
 
 from collections.abc import Mapping
 
-from mappers.mapping.faults import RefusedError, UnusableError
+from mappers.mapping.faults import UnusableError
 from mappers.mapping.json_text import decode_object
-from mappers.mapping.signatures import refuse_weak, same
 from mappers.mapping.source import Source
 
-HEADER = "x-webhook-secret"
 API = "https://api.nextmotion.net/open_api/v4"
-
-
-def verify(headers: Mapping[str, str], secret: str) -> None:
-    """Whoever saw it once can send it again: that costs us one look at the API, and changes nothing."""
-    refuse_weak(secret)
-    if not same(headers.get(HEADER, ""), secret):
-        raise RefusedError("The secret is missing or wrong.")
 
 
 def appointment_url(raw: bytes, id_at: str) -> str:

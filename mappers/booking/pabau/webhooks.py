@@ -4,26 +4,17 @@ Pabau's API key is a segment of its paths: a URL made here is for the request al
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from urllib.parse import urlencode
 
-from mappers.mapping.faults import RefusedError, UnusableError
+from mappers.mapping.faults import UnusableError
 from mappers.mapping.instants import written
 from mappers.mapping.json_text import Json
-from mappers.mapping.signatures import refuse_weak, same
 
 _HOST = "https://api.oauth.pabau.com"
-HEADER = "x-webhook-secret"
 MOST_PER_PAGE = 50
 _KEY = re.compile(r"[A-Za-z0-9_-]{16,256}")
-
-
-def verify(headers: Mapping[str, str], secret: str) -> None:
-    """The secret is a header that the clinic's proxy or Pabau's form adds; without one nothing is looked at."""
-    refuse_weak(secret)
-    if not same(headers.get(HEADER, ""), secret):
-        raise RefusedError("The secret is missing or wrong.")
 
 
 def page(api_key: str, listed: str, changed_since: datetime, number: int) -> str:
