@@ -9,14 +9,16 @@ from pathlib import Path
 
 from httpx2 import AsyncClient, Timeout
 
+from mappers.mapping.faults import UnusableError
 from mappers.mapping.message import Message
+from mappers.runtime.archive import Archive
 from mappers.runtime.clock import now
 from mappers.runtime.faults import NotNowError, SetupError
 from mappers.runtime.looking_after import LookingAfter
 from mappers.runtime.serving import serve
 from mappers.runtime.settings import load
 from mappers.runtime.systems import SYSTEMS
-from mappers.runtime.wiring import Runtime
+from mappers.runtime.wiring import Runtime, importing_of
 
 _TIMEOUT = Timeout(30.0)
 Command = Callable[[Runtime, argparse.Namespace], Awaitable[None]]
@@ -47,6 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("source")
     one.add_argument("files", type=Path, nargs="+")
     one.set_defaults(run=_deliver)
+    one = commands.add_parser("import", help="take an export: a ZIP file of CSV files and photographs")
+    one.add_argument("source")
+    one.add_argument("archive", type=Path)
+    one.add_argument("--dry-run", action="store_true", help="say what would be taken, and ask nobody")
+    one.set_defaults(run=_import)
     for name, run, help in (
         ("report", _report, "what was put aside, and why"),
         ("replay", _replay, "try again what was put aside"),
@@ -92,6 +99,21 @@ async def _deliver(runtime: Runtime, given: argparse.Namespace) -> None:
     delivery = runtime.delivery(source)
     for place, file in enumerate(given.files, 1):
         _say(f"{place}: {(await delivery.deliver(Message(file.read_bytes(), runtime.clock()))).value}")
+
+
+async def _import(runtime: Runtime, given: argparse.Namespace) -> None:
+    source = runtime.settings.source(given.source)
+    importing = importing_of(source, runtime.clock)
+    try:
+        with Archive(given.archive) as archive:
+            if given.dry_run:
+                report = importing.dry(archive)
+            else:
+                report = await importing.run(archive, runtime.importing_delivery(source, importing))
+    except UnusableError as error:
+        raise SetupError(str(error)) from None
+    for line in report.lines():
+        _say(line)
 
 
 async def _report(runtime: Runtime, given: argparse.Namespace) -> None:

@@ -12,12 +12,16 @@ from mappers.booking.cliniko import patients as cliniko_patients
 from mappers.booking.cliniko import polling as cliniko
 from mappers.booking.nextmotion import webhooks as nextmotion
 from mappers.booking.pabau import clients as pabau_clients
+from mappers.csv_files.layout import layout
+from mappers.mapping.faults import UnusableError
+from mappers.mapping.json_text import decode_object
 from mappers.mapping.message import Message
 from mappers.runtime.backend_services import BackendServices
 from mappers.runtime.clock import Clock
 from mappers.runtime.delivery import Delivery, Source
 from mappers.runtime.faults import SetupError
 from mappers.runtime.fetching import Fetcher
+from mappers.runtime.importing import Importing, without_data
 from mappers.runtime.listings import cliniko_listing, pabau_listing
 from mappers.runtime.polling import Poller
 from mappers.runtime.records import Records
@@ -52,9 +56,15 @@ class Runtime:
 
     def deliveries(self, source: SourceSettings) -> list[Delivery]:
         """Of all that this source sends, by name."""
-        own = [self.delivery(source)] if source.system in SYSTEMS else []
+        if source.system == "csv":
+            return [self.importing_delivery(source, importing_of(source, self.clock))]
+        own = [self.delivery(source)]
         found = {one.source.name: one for one in (*own, *(poller.delivery for poller in self.pollers(source)))}
         return list(found.values())
+
+    def importing_delivery(self, source: SourceSettings, importing: Importing) -> Delivery:
+        made = Source(source.name, importing.reader, source.tables, keep=without_data)
+        return Delivery(self.server, made, Records(source.name, self.settings.state_key), self.clock)
 
     def hooks(self) -> list[Hook]:
         return [self._hook(source) for source in self.settings.sources if "path" in source.given]
@@ -116,6 +126,18 @@ class Runtime:
             return self.delivery(source)
         made = Source(f"{source.name}/{listed}", read, source.tables)
         return Delivery(self.server, made, Records(made.name, self.settings.state_key), self.clock)
+
+
+def importing_of(source: SourceSettings, clock: Clock) -> Importing:
+    """As the clinic's column mapping says."""
+    try:
+        return Importing(
+            layout(decode_object((source.folder / source.text("columns")).read_bytes())), source.tables, clock
+        )
+    except OSError:
+        raise SetupError(f"{source.name}: the column mapping cannot be read.") from None
+    except UnusableError as error:
+        raise SetupError(f"{source.name}: {error}") from None
 
 
 def _beginning(source: SourceSettings) -> str:

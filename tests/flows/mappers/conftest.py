@@ -19,8 +19,9 @@ from tests.clinics import InProcess, running
 from tests.mappers.golden import reader, tables
 
 KEY = new_private_jwk("ES384")
-TYPES = ("Appointment", "Basic", "DocumentReference", "Encounter", "Media", "Patient", "Provenance", "Schedule", "Slot")
-SCOPES = tuple(f"system/{type}.cruds" for type in (*TYPES, "Task"))
+TYPES = ("Appointment", "Basic", "DocumentReference", "Encounter", "Media", "Patient", "Provenance")
+MORE_TYPES = ("QuestionnaireResponse", "Schedule", "Slot", "Task")
+SCOPES = tuple(f"system/{type}.cruds" for type in (*TYPES, *MORE_TYPES))
 RECEIVED = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 STATE_KEY = "a key of the runtime's own, kept with its settings"
 
