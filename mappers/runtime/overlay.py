@@ -35,7 +35,7 @@ def overlaid(current: Json, mapped: Json, *, part: bool) -> Json | None:
     found["identifier"] = _joined(current, mapped, part=part)
     if "participant" in mapped:
         found["participant"] = (_answered if part else _participants)(current, mapped, order, known)
-    if not part and "status" in known and known["status"].instant > order.instant and "status" in current:
+    if not part and "status" in known and known["status"] > order and "status" in current:
         found["status"] = current["status"]
     if labels := _labels(current, mapped):
         found["meta"] = {**current.get("meta", {}), "security": labels}
@@ -46,12 +46,7 @@ def overlaid(current: Json, mapped: Json, *, part: bool) -> Json | None:
 def _is_late(aspect: str, order: Order, known: dict[str, Order]) -> bool:
     if aspect in known and order < known[aspect]:
         return True
-    whole = known.get(WHOLE)
-    if whole is None or aspect == WHOLE:
-        return False
-    if aspect == "status":
-        return order.instant < whole.instant
-    return aspect.startswith(_ANSWER) and order.sequence < whole.sequence
+    return (aspect == "status" or aspect.startswith(_ANSWER)) and WHOLE in known and order < known[WHOLE]
 
 
 def _joined(current: Json, mapped: Json, *, part: bool) -> list[Json]:
@@ -93,7 +88,7 @@ def _kept(before: Json, now: Json, order: Order, known: dict[str, Order]) -> Jso
     """The actor as a person may have corrected it, and an answer that was given after this message was made."""
     value = before.get("actor", {}).get("identifier", {}).get("value")
     answer = known.get(f"{_ANSWER}{value}")
-    later = answer is not None and answer.sequence >= order.sequence and answer.instant > order.instant
+    later = answer is not None and answer > order
     return {**now, "actor": before["actor"], "status": before["status"] if later else now["status"]}
 
 
