@@ -30,7 +30,7 @@ class Acknowledging:
             return self._said(None, Verdict.REFUSED, Fault.NOT_UNDERSTOOD, str(error))
         message = Message(raw, self.delivery.clock())
         try:
-            self.delivery.source.read(message, self.delivery.source.tables)
+            self.delivery.mapping(message)
         except UnsupportedError as error:
             return self._said(header, Verdict.REFUSED, Fault.UNSUPPORTED, str(error))
         except UnusableError as error:

@@ -63,10 +63,19 @@ class Delivery:
         self.counts[outcome] = self.counts.get(outcome, 0) + 1
         return outcome
 
+    def mapping(self, message: Message) -> Mapping:
+        """A mapper that fails is a message that cannot be mapped: the next one is not to wait behind it."""
+        try:
+            return self.source.read(message, self.source.tables)
+        except UnusableError:
+            raise
+        except Exception as error:
+            raise UnusableError(f"The mapper fails on it ({type(error).__name__}).") from error
+
     async def again(self, task: Json, raw: Json, message: Message) -> Outcome:
         """A message that was put aside: written together with the end of its task."""
         try:
-            mapping = self.source.read(message, self.source.tables)
+            mapping = self.mapping(message)
             ended = replaced({**task, "status": "completed", "statusReason": {"text": "It was taken in the end."}})
             return await self._written(mapping, message, lambda _: [ended], str(raw["id"]))
         except (UnusableError, RejectedError):
@@ -74,7 +83,7 @@ class Delivery:
 
     async def _delivered(self, message: Message, beside: Sequence[Json]) -> Outcome:
         try:
-            mapping = self.source.read(message, self.source.tables)
+            mapping = self.mapping(message)
         except UnusableError as error:
             return await self._put_aside(message, message.sha256, "dead-letter", str(error), beside)
         id = self.records.message_id(mapping.key)

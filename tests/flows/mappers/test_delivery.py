@@ -14,7 +14,8 @@ from httpx2 import AsyncBaseTransport, AsyncClient, Request, Response
 from fhir_server.kernel import json
 from mappers.hl7v2.documents import without_photos
 from mappers.hl7v2.parsing import parsed
-from mappers.mapping.message import Message
+from mappers.mapping.message import Message, Tables
+from mappers.mapping.result import Mapping
 from mappers.runtime.delivery import Outcome, received
 from mappers.runtime.faults import NotNowError
 from mappers.runtime.server import Server
@@ -211,6 +212,19 @@ async def test_a_poison_message_is_put_aside_and_does_not_stop_the_next(
     assert outcomes == [Outcome.DEAD, Outcome.WRITTEN, Outcome.DUPLICATE]
     [task] = await search(clinic, f"Task?identifier={delivery.source.name}&status=failed")
     assert task["statusReason"]["text"] == "The message is not JSON."
+
+
+async def test_a_mapper_that_fails_does_not_stop_the_next(clinic: InProcess, deliveries: Deliveries) -> None:
+    def failing(message: Message, tables: Tables) -> Mapping:
+        raise KeyError("Léa Martin")
+
+    delivery = deliveries(CALCOM)
+
+    outcome = await replace(delivery, source=replace(delivery.source, read=failing)).deliver(Message(b"{}", RECEIVED))
+
+    assert outcome is Outcome.DEAD
+    [task] = await search(clinic, f"Task?identifier={delivery.source.name}&status=failed")
+    assert task["statusReason"]["text"] == "The mapper fails on it (KeyError)."
 
 
 async def test_a_photograph_without_consent_is_refused_and_lies_nowhere(
