@@ -12,6 +12,7 @@ from fhir_server.kernel import json
 from mappers.hl7v2.messages import read as read_hl7v2
 from mappers.hl7v2.parsing import parsed
 from mappers.mapping.faults import UnusableError
+from mappers.mapping.json_text import MOST_BYTES
 from mappers.mapping.message import Message, Tables
 from tests.mappers.golden import RECEIVED, Case, cases
 from tests.mappers.golden import case as loaded

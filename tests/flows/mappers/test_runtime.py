@@ -154,8 +154,9 @@ async def test_a_forged_webhook_leaves_nothing(clinic: InProcess, hooks: AsyncCl
 async def test_t42_s115_a_hint_is_not_believed_but_makes_us_ask(
     clinic: InProcess, hooks: AsyncClient, vendors: Vendors
 ) -> None:
-    id = "c0ffee00-1111-4222-8333-444455556666"
-    vendors.pages[f"calendar_appointments/{id}"] = named("nextmotion/appointment-confirmed").message.raw
+    id = "c0ffee00-9999-4222-8333-444455556666"
+    stored = named("nextmotion/appointment-confirmed").message.raw
+    vendors.pages[f"calendar_appointments/{id}"] = stored.replace(b"c0ffee00-1111", b"c0ffee00-9999")
     hint = json.encode({"data": {"id": id, "status": "deleted"}})
 
     answer = await hooks.post(f"/hooks/{PATHS['nextmotion']}", content=hint, headers={"X-Webhook-Secret": SECRET})
@@ -220,7 +221,9 @@ async def test_a_next_page_at_another_host_is_not_asked(runtime: Runtime, vendor
 
 
 async def test_hl7_v2_is_taken_and_answered_over_a_socket(runtime: Runtime, clinic: InProcess) -> None:
-    raw = named("hl7v2/siu-s12").message.raw.replace(b"F-100", b"F-777").replace(b"MSG00001", b"MLLP1")
+    raw = named("hl7v2/siu-s12").message.raw
+    for before, after in ((b"F-100", b"F-777"), (b"P-100", b"P-777"), (b"MSG00001", b"MLLP1")):
+        raw = raw.replace(before, after)
 
     async with await listening(runtime, runtime.settings.source("ehr")) as listener:
         reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
