@@ -156,7 +156,7 @@ def _decoded(raw: bytes) -> str:
     """In the set that MSH-18 names, which is read byte by byte since all of them hold ASCII; none is UTF-8 here."""
     head = raw[:4096].split(b"\r", 1)[0].decode("latin-1")
     fields = head.split(head[3]) if len(head) > 3 else []  # noqa: PLR2004  "MSH" and its separator
-    named = fields[17].split("~")[0].strip().upper() if len(fields) > 17 else ""  # noqa: PLR2004  MSH-18
+    named = fields[17].split("~")[0].strip().upper() if len(fields) > 17 else ""  # noqa: PLR2004  where MSH-18 stands
     charset = _CHARSETS.get(named)
     if charset is None:
         raise UnusableError("MSH-18 names a character set that is not read.")
