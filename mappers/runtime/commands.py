@@ -15,7 +15,7 @@ from mappers.runtime.archive import Archive
 from mappers.runtime.clock import now
 from mappers.runtime.faults import NotNowError, SetupError
 from mappers.runtime.looking_after import LookingAfter
-from mappers.runtime.serving import serve
+from mappers.runtime.serving import serve, web_server
 from mappers.runtime.settings import load
 from mappers.runtime.systems import SYSTEMS
 from mappers.runtime.wiring import Runtime, importing_of
@@ -75,7 +75,7 @@ async def _run(given: argparse.Namespace) -> None:
 
 
 async def _serve(runtime: Runtime, given: argparse.Namespace) -> None:
-    await serve(runtime, given.host, given.port)
+    await serve(runtime, web_server(runtime, given.host, given.port))
 
 
 async def _check(runtime: Runtime, given: argparse.Namespace) -> None:

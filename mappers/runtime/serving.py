@@ -14,11 +14,14 @@ from mappers.runtime.web import build_app
 from mappers.runtime.wiring import Runtime
 
 
-async def serve(runtime: Runtime, host: str, port: int) -> None:
-    """Webhooks at host and port (behind a proxy that ends TLS), MLLP where each source says, polling at its pace."""
+def web_server(runtime: Runtime, host: str, port: int) -> uvicorn.Server:
+    """Webhooks, behind a proxy that ends TLS. Their paths are secrets, so there is no access log."""
     app = build_app(runtime.hooks(), runtime.clock)
-    # Paths of webhooks are secrets, so no access log.
-    web = uvicorn.Server(uvicorn.Config(app, host=host, port=port, access_log=False, log_level="warning"))
+    return uvicorn.Server(uvicorn.Config(app, host=host, port=port, access_log=False, log_level="warning"))
+
+
+async def serve(runtime: Runtime, web: uvicorn.Server) -> None:
+    """Webhooks, MLLP where each source says, and those who send nothing asked at their pace, until `web` ends."""
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:
         for source in runtime.settings.sources:
             if source.system == "hl7v2":

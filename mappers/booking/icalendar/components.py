@@ -21,6 +21,9 @@ _READ = frozenset(
     {"UID", "SEQUENCE", "DTSTAMP", "DTSTART", "DTEND", "DURATION", "STATUS", "SUMMARY", "DESCRIPTION", "LOCATION"}
     | {"ATTENDEE", "ORGANIZER", "CLASS", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "LAST-MODIFIED", "CREATED"}
 )
+UNREADABLE = (BrokenCalendarProperty, ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError)
+"""What the parser raises, some of it only when a property is looked at."""
+
 _NEVER_FETCHED = "What it points to is never fetched."
 _NO_PLACE = "FHIR has no element for it that this mapper fills."
 
@@ -57,22 +60,15 @@ class Visit:
 def calendar(raw: bytes) -> Calendar:
     try:
         found = Calendar.from_ical(screened(raw))
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+    except UNREADABLE:
         raise UnusableError("The calendar cannot be read.") from None
     if not isinstance(found, Calendar):
         raise UnusableError("This is no calendar.")
     return found
 
 
-def visits(found: Calendar, message: Message) -> list[Visit]:
+def visits(found: Calendar, message: Message) -> Iterator[Visit]:
     """Those that stand alone as they are; those that repeat, from a month ago to a year ahead."""
-    try:
-        return list(_visits(found, message))
-    except (BrokenCalendarProperty, ValueError, TypeError, AttributeError, OverflowError):
-        raise UnusableError("A property of an event cannot be read.") from None
-
-
-def _visits(found: Calendar, message: Message) -> Iterator[Visit]:
     events = list(found.walk("VEVENT"))
     if any("RRULE" in event or "RDATE" in event for event in events):
         yield from _worked_out(found, events, message)

@@ -4,9 +4,9 @@ RFC 5546. Later is what has the higher SEQUENCE, or the same and a later DTSTAMP
 booked: it stands in a calendar.
 """
 
-from icalendar import vCalAddress
+from icalendar import Calendar, vCalAddress
 
-from mappers.booking.icalendar.components import Visit, calendar, losses, visits
+from mappers.booking.icalendar.components import UNREADABLE, Visit, calendar, losses, visits
 from mappers.mapping.appointments import appointment, attending, participant
 from mappers.mapping.assembly import mapping, nothing
 from mappers.mapping.concept_maps import translated
@@ -32,6 +32,13 @@ _EARLIER_RULE = Loss("VEVENT.RRULE", "Visits that an earlier rule had, and this 
 
 def read(message: Message, tables: Tables) -> Mapping:
     found = calendar(message.raw)
+    try:
+        return _read(found, message, tables)
+    except UNREADABLE:
+        raise UnusableError("A property of an event cannot be read.") from None
+
+
+def _read(found: Calendar, message: Message, tables: Tables) -> Mapping:
     method = str(found.get("METHOD", "")).upper()
     lost = [*losses(found)]
     if method not in _WHOLE | {"REPLY", "CANCEL"}:

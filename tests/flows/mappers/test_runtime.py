@@ -24,6 +24,7 @@ from mappers.runtime.web import build_app
 from mappers.runtime.wiring import Runtime
 from tests.clinics import InProcess
 from tests.flows.mappers.conftest import KEY, SCOPES, STATE_KEY
+from tests.mappers.exports import COLUMNS
 from tests.mappers.golden import named
 
 pytestmark = pytest.mark.anyio
@@ -86,8 +87,10 @@ def written(folder: Path, base: str) -> Path:
                 "email": "a@b.example",
             },
             {"name": "ehr", "system": "hl7v2", "port": 0},
+            {"name": "old-system", "system": "csv", "columns": "columns.json", "tables": {"zone": "Europe/Paris"}},
         ],
     }
+    (folder / "columns.json").write_bytes(json.encode(COLUMNS))
     (folder / "settings.json").write_bytes(json.encode(settings))
     return folder / "settings.json"
 
