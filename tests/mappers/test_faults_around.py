@@ -1,4 +1,4 @@
-"""What the runtime makes of a server or a vendor that fails, floods or redirects. No address is told: keys are in it."""
+"""What the runtime makes of a server or a vendor that fails, floods or redirects. No address is told."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -73,16 +73,16 @@ async def test_after_the_last_pause_it_is_told_that_it_cannot_be_now() -> None:
     assert len(asked) == 3
 
 
-@pytest.mark.parametrize(
-    ("answer", "fault"),
-    [
-        (outcome(409), OvertakenError),
-        (outcome(412), OvertakenError),
-        (outcome(422), RejectedError),
-        (outcome(401), SetupError),
-    ]
-    + [(Response(200, content=b"<html>"), NotNowError)],
-)
+ANSWERS: list[tuple[Response, type[Exception]]] = [
+    (outcome(409), OvertakenError),
+    (outcome(412), OvertakenError),
+    (outcome(422), RejectedError),
+    (outcome(401), SetupError),
+    (Response(200, content=b"<html>"), NotNowError),
+]
+
+
+@pytest.mark.parametrize(("answer", "fault"), ANSWERS)
 async def test_each_answer_has_its_meaning_and_quotes_nothing(answer: Response, fault: type[Exception]) -> None:
     made, _ = server(answer)
 
