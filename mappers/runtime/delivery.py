@@ -18,7 +18,7 @@ from mappers.mapping.provenance import CONNECTOR
 from mappers.mapping.result import Mapping
 from mappers.runtime.clock import Clock
 from mappers.runtime.faults import NotNowError, OvertakenError, RejectedError
-from mappers.runtime.plan import Lack, Plan, current_query, keys, plan, to_keep
+from mappers.runtime.plan import Lack, Plan, claim_ids, current_query, plan, to_keep
 from mappers.runtime.records import WAITS_FOR, Records, replaced
 from mappers.runtime.server import Server
 
@@ -109,7 +109,7 @@ class Delivery:
         self, mapping: Mapping, message: Message, records: Callable[[Plan], list[Json]], id: str
     ) -> Outcome:
         kept = to_keep(mapping)
-        claims = [self.records.claim_id(one) for entry in kept for one in keys(entry["resource"])]
+        claims = [one for entry in kept for one in claim_ids(entry["resource"], self.records)]
         mark = f"DocumentReference/{id}"
         for look in range(_MOST_LOOKS):
             urls = [mark, *(current_query(entry["resource"]) for entry in kept), *(f"Basic/{one}" for one in claims)]
@@ -137,13 +137,12 @@ class Delivery:
             raise UnusableError(lack.value)
         outcome = await self._put_aside(message, mapping.key, "waiting", lack.value, (), planned.waits_for)
         # It may have come between our look and our note that we wait for it.
-        ids = [self.records.claim_id(one) for one in planned.waits_for]
-        found = await self.server.read([f"Basic/{id}" for id in ids])
-        await self._go_on(id for id, claim in zip(ids, found, strict=True) if claim)
+        found = await self.server.read([f"Basic/{id}" for id in planned.waits_for])
+        await self._go_on(id for id, claim in zip(planned.waits_for, found, strict=True) if claim)
         return outcome
 
     async def _put_aside(
-        self, message: Message, key: str, code: str, why: str, beside: Sequence[Json], waits_for: Sequence[Json] = ()
+        self, message: Message, key: str, code: str, why: str, beside: Sequence[Json], waits_for: Sequence[str] = ()
     ) -> Outcome:
         """Kept with the reason; the same message again is known."""
         id = self.records.message_id(key)

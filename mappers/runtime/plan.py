@@ -32,7 +32,7 @@ class Plan:
 
     entries: tuple[Json, ...] = field(default=(), repr=False)
     lack: Lack | None = None
-    waits_for: tuple[Json, ...] = ()
+    waits_for: tuple[str, ...] = ()
     about: str | None = None
 
     @property
@@ -54,6 +54,10 @@ def is_part(resource: Json) -> bool:
 def to_keep(mapping: Mapping) -> list[Json]:
     """Entries that change something, by identifier."""
     return [entry for entry in mapping.bundle.get("entry", ()) if "?" in entry["request"]["url"]]
+
+
+def claim_ids(resource: Json, records: Records) -> tuple[str, ...]:
+    return tuple(records.claim_id(resource["resourceType"], one) for one in keys(resource))
 
 
 def current_query(resource: Json) -> str:
@@ -91,11 +95,13 @@ def _joined(
     part = is_part(mapped)
     if not current:
         if part:
-            return replace(done, entries=(), lack=Lack.NOT_THERE, waits_for=tuple(keys(mapped)))
-        if records.claim_id(keys(mapped)[0]) in claims:
+            return replace(done, entries=(), lack=Lack.NOT_THERE, waits_for=claim_ids(mapped, records))
+        if claim_ids(mapped, records)[0] in claims:
             return replace(done, entries=(), lack=Lack.GONE)
         made = {**entry, "resource": first(mapped), "request": {"method": "POST", "url": mapped["resourceType"]}}
-        return replace(done, entries=(*done.entries, made, *(records.claim(one) for one in keys(mapped))))
+        return replace(
+            done, entries=(*done.entries, made, *(records.claim(mapped["resourceType"], one) for one in keys(mapped)))
+        )
     if len(current) > 1 and not part:
         return replace(done, entries=(), lack=Lack.SEVERAL)
     entries = list(done.entries)
@@ -107,7 +113,7 @@ def _joined(
         known = {(known.get("system"), known.get("value")) for known in one.get("identifier", ())}
         fresh = [] if part else [one for one in keys(mapped) if (one["system"], one["value"]) not in known]
         url = {"fullUrl": entry["fullUrl"]} if place == 0 else {}
-        entries += [{**replaced(laid), **url}, *(records.claim(one) for one in fresh)]
+        entries += [{**replaced(laid), **url}, *(records.claim(mapped["resourceType"], one) for one in fresh)]
     return replace(done, entries=tuple(entries))
 
 

@@ -40,8 +40,9 @@ class Records:
     def message_id(self, key: str) -> str:
         return self.id("message", self.source, key)
 
-    def claim_id(self, identifier: Json) -> str:
-        return self.id("claim", identifier["system"], identifier["value"])
+    def claim_id(self, type: str, identifier: Json) -> str:
+        """An Appointment and a Slot may bear the same number."""
+        return self.id("claim", type, identifier["system"], identifier["value"])
 
     def raw(self, id: str, message: Message, kept: bytes, type: str, losses: Sequence[Loss], about: str | None) -> Json:
         """An entry that only creates: the second of two equal messages fails as a whole, and is then known."""
@@ -62,19 +63,19 @@ class Records:
             found["subject"] = {"reference": about}
         return created(found)
 
-    def claim(self, of: Json) -> Json:
+    def claim(self, type: str, of: Json) -> Json:
         """An entry: the identifier was brought into this server by a mapper, once."""
         return created(
             {
                 "resourceType": "Basic",
-                "id": self.claim_id(of),
+                "id": self.claim_id(type, of),
                 "code": {"coding": [{"system": KINDS, "code": "claim"}]},
             }
         )
 
-    def task(self, id: str, code: str, status: str, why: str, now: datetime, waits_for: Sequence[Json] = ()) -> Json:
-        """An entry: a message that could not be taken (`dead-letter`), or not yet (`waiting`)."""
-        waits = [identifier(WAITS_FOR, self.claim_id(one)) for one in waits_for]
+    def task(self, id: str, code: str, status: str, why: str, now: datetime, waits_for: Sequence[str] = ()) -> Json:
+        """An entry: a message that could not be taken (`dead-letter`), or not yet (`waiting`, for which claims)."""
+        waits = [identifier(WAITS_FOR, one) for one in waits_for]
         return created(
             {
                 "resourceType": "Task",

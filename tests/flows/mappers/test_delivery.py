@@ -270,6 +270,15 @@ async def test_what_the_clinic_deleted_is_not_made_again(clinic: InProcess, deli
     assert not await calcom(clinic, "gone-0")
 
 
+async def test_a_block_may_bear_the_number_of_a_visit(clinic: InProcess, deliveries: Deliveries) -> None:
+    delivery = deliveries("hl7v2.messages")
+    raws = (named(f"hl7v2/{name}").message.raw.replace(b"-100", b"-both") for name in ("siu-s12", "siu-s23"))
+
+    outcomes = [await delivery.deliver(Message(raw, RECEIVED)) for raw in raws]
+
+    assert outcomes == [Outcome.WRITTEN, Outcome.WRITTEN]
+
+
 async def search(clinic: InProcess, query: str) -> list[Any]:
     answer = await clinic.caller().get(f"/fhir/{query}")
     return [entry["resource"] for entry in json.decode(answer.content).get("entry", ())]
