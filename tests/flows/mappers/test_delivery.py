@@ -279,6 +279,49 @@ async def test_a_block_may_bear_the_number_of_a_visit(clinic: InProcess, deliver
     assert outcomes == [Outcome.WRITTEN, Outcome.WRITTEN]
 
 
+async def test_records_are_merged_and_the_one_that_is_left_keeps_its_visits(
+    clinic: InProcess, deliveries: Deliveries
+) -> None:
+    delivery = deliveries("hl7v2.messages")
+
+    def message(name: str, mrn: bytes, id: bytes) -> Message:
+        raw = named(f"hl7v2/{name}").message.raw.replace(b"4470^", b"mrn-old^").replace(b"4471^", mrn + b"^")
+        return Message(raw.replace(b"|MSG", b"|" + id), RECEIVED)
+
+    outcomes = [
+        await delivery.deliver(message("adt-a40", b"mrn-new", b"1")),
+        await delivery.deliver(message("adt-a28", b"mrn-old", b"2")),
+    ]
+
+    [old], [new] = [await search(clinic, f"Patient?identifier=mrn-{which}") for which in ("old", "new")]
+    assert outcomes == [Outcome.WAITING, Outcome.WRITTEN]
+    assert old["active"] is False
+    assert old["link"][0] == {"other": {"reference": f"Patient/{new['id']}"}, "type": "replaced-by"}
+    assert not await search(clinic, f"Task?identifier={delivery.source.name}&status=on-hold")
+
+
+async def test_an_answer_by_calendar_reaches_the_visit(clinic: InProcess, deliveries: Deliveries) -> None:
+    delivery = deliveries("booking.icalendar.events")
+
+    for name in ("reply", "request"):
+        raw = named(f"icalendar/{name}").message.raw.replace(b"visit-1@", b"answered@")
+        await delivery.deliver(Message(raw, RECEIVED))
+
+    [visit] = await appointments(clinic, "urn:ietf:rfc:5545:uid", "answered@example.org")
+    assert visit["participant"][0]["status"] == "accepted"
+
+
+async def test_a_cancelled_series_cancels_each_of_its_visits(clinic: InProcess, deliveries: Deliveries) -> None:
+    delivery = deliveries("booking.icalendar.events")
+
+    for name in ("weekly", "cancel-one-of-series", "cancel-series"):
+        raw = named(f"icalendar/{name}").message.raw.replace(b"series-1@", b"all@")
+        assert await delivery.deliver(Message(raw, RECEIVED)) is Outcome.WRITTEN
+
+    found = await search(clinic, "Appointment?identifier=urn:aesthetic-fhir-server:mappers:ical-series|all@example.org")
+    assert [visit["status"] for visit in found] == ["cancelled"] * 3
+
+
 async def search(clinic: InProcess, query: str) -> list[Any]:
     answer = await clinic.caller().get(f"/fhir/{query}")
     return [entry["resource"] for entry in json.decode(answer.content).get("entry", ())]
