@@ -12,7 +12,7 @@ from mappers.hl7v2.parsing import Parsed, parsed
 from mappers.mapping.faults import UnusableError
 from mappers.mapping.message import Message
 from mappers.runtime.delivery import Delivery, Outcome
-from mappers.runtime.faults import NotNowError, SetupError
+from mappers.runtime.faults import NotNowError, RejectedError, SetupError
 
 _TAKEN = frozenset({Outcome.WRITTEN, Outcome.NOTHING_NEW, Outcome.DUPLICATE, Outcome.WAITING})
 _LATER = "The server is not able to take it now; send it again."
@@ -39,7 +39,7 @@ class Acknowledging:
             why = _NOT_TAKEN
         try:
             outcome = await self.delivery.deliver(message)
-        except (NotNowError, SetupError):
+        except (NotNowError, RejectedError, SetupError):
             return self._said(header, Verdict.FAILED, Fault.NOT_POSSIBLE, _LATER)
         if outcome in _TAKEN:
             return self._said(header, Verdict.ACCEPTED)

@@ -13,7 +13,7 @@ from mappers.mapping.faults import UnusableError
 from mappers.mapping.message import Message
 from mappers.runtime.archive import Archive
 from mappers.runtime.clock import now
-from mappers.runtime.faults import NotNowError, SetupError
+from mappers.runtime.faults import NotNowError, RejectedError, SetupError
 from mappers.runtime.looking_after import LookingAfter
 from mappers.runtime.serving import serve, web_server
 from mappers.runtime.settings import load
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         asyncio.run(_run(given))
-    except (SetupError, NotNowError) as error:
+    except (SetupError, NotNowError, RejectedError, UnusableError) as error:
         print(error, file=sys.stderr)  # noqa: T201  printing is a command's job
         return 1
     return 0

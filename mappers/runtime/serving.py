@@ -5,8 +5,9 @@ from contextlib import AsyncExitStack
 
 import uvicorn
 
+from mappers.mapping.faults import UnusableError
 from mappers.runtime.acknowledging import Acknowledging
-from mappers.runtime.faults import NotNowError, SetupError
+from mappers.runtime.faults import NotNowError, OvertakenError, RejectedError, SetupError
 from mappers.runtime.mllp import Listener, tls_context
 from mappers.runtime.polling import Poller
 from mappers.runtime.settings import SourceSettings
@@ -58,6 +59,6 @@ async def _asking(pollers: list[Poller], seconds: int) -> None:
         for poller in pollers:
             try:
                 await poller.poll()
-            except (NotNowError, SetupError) as error:
+            except (NotNowError, OvertakenError, RejectedError, SetupError, UnusableError) as error:
                 print(f"{poller.delivery.source.name}: {error}")  # noqa: T201  the operator's log; no address, no patient
         await asyncio.sleep(seconds)

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from mappers.mapping.faults import RefusedError, UnusableError
 from mappers.mapping.message import Message
 from mappers.runtime.clock import Clock
-from mappers.runtime.faults import NotNowError, SetupError
+from mappers.runtime.faults import NotNowError, RejectedError, SetupError
 
 MOST_BYTES = 1024 * 1024
 _SHORTEST_PATH = 24
@@ -73,7 +73,7 @@ class Reception:
             return Response(status_code=401)
         except UnusableError:
             return Response(status_code=400)
-        except (NotNowError, SetupError):
+        except (NotNowError, RejectedError, SetupError):
             return Response(status_code=503, headers=_RETRY_AFTER)
         return Response(status_code=200)
 

@@ -1,18 +1,30 @@
 """What the runtime makes of a server or a vendor that fails, floods or redirects. No address is told."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from httpx2 import AsyncClient, ConnectError, MockTransport, Request, Response
+from httpx2 import ASGITransport, AsyncClient, ConnectError, MockTransport, Request, Response
 
 from fhir_server.kernel import json
 from fhir_server.smart.clients.key_pair import new_private_jwk
+from mappers.hl7v2 import messages as hl7v2
+from mappers.hl7v2.parsing import parsed
+from mappers.mapping.faults import UnusableError
+from mappers.mapping.message import Tables
+from mappers.runtime.acknowledging import Acknowledging
 from mappers.runtime.backend_services import BackendServices
+from mappers.runtime.delivery import Delivery, Source
 from mappers.runtime.faults import NotNowError, OvertakenError, RejectedError, SetupError
 from mappers.runtime.fetching import Fetcher
+from mappers.runtime.polling import Listing, Poller
+from mappers.runtime.records import Records
 from mappers.runtime.server import Server
+from mappers.runtime.serving import _asking
+from mappers.runtime.web import Hook, build_app
+from tests.mappers.golden import named
 
 pytestmark = pytest.mark.anyio
 
@@ -198,3 +210,59 @@ async def test_a_server_that_gives_no_token_is_told_apart(
 
     with pytest.raises(fault):
         await made.token()
+
+
+def without_rights() -> Delivery:
+    """Its server takes nothing from it."""
+    made, _ = server(outcome(403, "forbidden"))
+    source = Source("ehr", hl7v2.read, Tables())
+    return Delivery(made, source, Records("ehr", "a key of the tests"), lambda: NOW)
+
+
+async def test_a_sender_of_hl7_v2_is_told_when_the_server_takes_nothing() -> None:
+    said = await Acknowledging(without_rights()).answer(named("hl7v2/siu-s12").message.raw)
+
+    assert parsed(said).need("MSA").text(1) == "AE"
+    assert "Okafor" not in said.decode()
+
+
+async def test_a_webhook_comes_again_when_the_server_takes_nothing() -> None:
+    def proven(headers: Mapping[str, str], raw: bytes, now: datetime) -> None:
+        assert raw
+
+    hook = Hook("x" * 30, proven, without_rights().deliver)
+    async with AsyncClient(transport=ASGITransport(build_app([hook], lambda: NOW)), base_url="http://hooks") as http:
+        answer = await http.post(f"/hooks/{'x' * 30}", content=named("hl7v2/siu-s12").message.raw)
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "30"
+
+
+async def test_a_source_that_fails_is_asked_again_at_its_next_turn(capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[Request] = []
+
+    def elsewhere(request: Request) -> Response:
+        asked.append(request)
+        return Response(200, content=b'{"links":{"next":"https://evil.example/"}}')
+
+    looks, _ = server(Response(200, content=json.encode({"entry": [{"response": {"status": "404"}}]})))
+    delivery = Delivery(looks, Source("desk", hl7v2.read, Tables()), Records("desk", "a key"), lambda: NOW)
+    poller = Poller(vendor(elsewhere), {}, delivery, listing(), "2026-01-01T00:00:00Z")
+
+    asking = asyncio.create_task(_asking([poller], 0))
+    for _ in range(200):
+        await asyncio.sleep(0)
+    asking.cancel()
+
+    assert len(asked) > 1
+    assert "desk: links.next leads elsewhere." in capsys.readouterr().out
+
+
+def listing() -> Listing:
+    def following(page: Any, number: int, cursor: str) -> str | None:
+        raise UnusableError("links.next leads elsewhere.")
+
+    def none(page: Any) -> Iterator[Any]:
+        return iter(())
+
+    return Listing("visits", lambda cursor: f"https://api.vendor.example/visits?since={cursor}", following, none)
