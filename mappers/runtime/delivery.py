@@ -18,7 +18,7 @@ from mappers.mapping.provenance import CONNECTOR
 from mappers.mapping.result import Mapping
 from mappers.runtime.clock import Clock
 from mappers.runtime.faults import NotNowError, OvertakenError, RejectedError
-from mappers.runtime.plan import Lack, Plan, claim_ids, current_query, plan, to_keep
+from mappers.runtime.plan import Lack, Plan, claim_ids, current_query, patients_to_know, plan, to_keep
 from mappers.runtime.records import WAITS_FOR, Records, replaced
 from mappers.runtime.server import Server
 
@@ -110,16 +110,24 @@ class Delivery:
     ) -> Outcome:
         kept = to_keep(mapping)
         claims = [one for entry in kept for one in claim_ids(entry["resource"], self.records)]
+        people = patients_to_know(mapping)
+        asked = [f"Patient?{entry['request']['ifNoneExist']}&_elements=id&_count=2" for entry in people]
         mark = f"DocumentReference/{id}"
         for look in range(_MOST_LOOKS):
-            urls = [mark, *(current_query(entry["resource"]) for entry in kept), *(f"Basic/{one}" for one in claims)]
+            urls = [
+                mark,
+                *asked,
+                *(current_query(one["resource"]) for one in kept),
+                *(f"Basic/{one}" for one in claims),
+            ]
             seen, *answers = await self.server.read(urls)
+            known = _known(people, [answers.pop(0) for _ in people])
             entries_of_message = records(Plan())
             if seen is not None and any(entry["resource"].get("id") == id for entry in entries_of_message):
                 return Outcome.DUPLICATE
             found = [[one["resource"] for one in (answer or {}).get("entry", ())] for answer in answers[: len(kept)]]
             there = frozenset(one for one, answer in zip(claims, answers[len(kept) :], strict=True) if answer)
-            planned = plan(mapping, found, there, self.records)
+            planned = plan(mapping, found, there, self.records, known)
             if planned.lack is not None:
                 return await self._lacking(planned, message, mapping)
             try:
@@ -168,6 +176,12 @@ class Delivery:
                     await self.again(task, raw, received(raw))
         except (NotNowError, RejectedError, OvertakenError):
             return
+
+
+def _known(people: Sequence[Json], answers: Sequence[Json | None]) -> dict[str, str]:
+    """FullUrl -> the one who has that identifier. Several are for the server to refuse."""
+    found = ((one["fullUrl"], (answer or {}).get("entry", ())) for one, answer in zip(people, answers, strict=True))
+    return {url: f"Patient/{entries[0]['resource']['id']}" for url, entries in found if len(entries) == 1}
 
 
 def is_of(task: Json, source: str) -> bool:

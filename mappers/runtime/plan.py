@@ -65,9 +65,25 @@ def current_query(resource: Json) -> str:
     return f"{resource['resourceType']}?identifier={values}&_count={_MOST_MATCHES}"
 
 
-def plan(mapping: Mapping, found: Sequence[Sequence[Json]], claims: frozenset[str], records: Records) -> Plan:
-    """`found`: for each of `to_keep` what the server has. `claims`: ids of those claims that exist."""
-    done, moved = Plan(), dict[str, str]()
+def patients_to_know(mapping: Mapping) -> list[Json]:
+    """Entries that make a patient who is not there yet: looked for first, since nearly all of them are."""
+    return [
+        entry for entry in mapping.bundle.get("entry", ()) if _is_patient(entry) and "ifNoneExist" in entry["request"]
+    ]
+
+
+def plan(
+    mapping: Mapping,
+    found: Sequence[Sequence[Json]],
+    claims: frozenset[str],
+    records: Records,
+    known: Lookup[str, str] | None = None,
+) -> Plan:
+    """`found`: for each of `to_keep` what the server has. `claims`: ids of those claims that exist.
+
+    `known`: fullUrl of `patients_to_know` -> who is there already.
+    """
+    done, moved = Plan(), dict(known or {})
     kept = to_keep(mapping)
     for entry, current in zip(kept, found, strict=True):
         done = _joined(done, entry, current, claims, records, moved)
@@ -77,7 +93,7 @@ def plan(mapping: Mapping, found: Sequence[Sequence[Json]], claims: frozenset[st
         return done
     pointed = {reference for entry in done.entries for reference in _references(entry["resource"])}
     rest = [entry for entry in mapping.bundle.get("entry", ()) if "?" not in entry["request"]["url"]]
-    dropped = {
+    dropped = set(known or ()) | {
         entry["fullUrl"]
         for entry in rest
         if kept and entry["resource"]["resourceType"] == "Patient" and entry["fullUrl"] not in pointed
