@@ -59,8 +59,7 @@ class Drill:
         return (
             f"The backup of {self.shows} was restored without a difference: {sum(self.rows.values())} rows of "
             f"{len(self.rows)} collections, {self.opened} versions opened ({self.erased} erased since), "
-            f"{self.events} events in the log, {self.searched} searches, {self.read} resources and {self.photos} photos "
-            "read."
+            f"{self.events} events in the log; {self.searched} searches, {self.read} reads, {self.photos} photos."
         )
 
 
@@ -152,11 +151,12 @@ async def _tried(begun: Drill, restored: Restored, scratch: Settings) -> Drill:
         if events != restored.data.rows.get("audit", 0):
             raise ArchiveError(f"{events} events of the log open, {restored.data.rows.get('audit', 0)} were backed up.")
         read, searched = await _asked(clinic, rebuilt.alive)
-        photos = [await _looked_at(clinic, photo) for photo in rebuilt.photos]
-        return replace(found, events=events, read=read, searched=searched, photos=len(photos))
+        for photo in rebuilt.photos:
+            await _look_at(clinic, photo)
+        return replace(found, events=events, read=read, searched=searched, photos=len(rebuilt.photos))
 
 
-async def _looked_at(clinic: Clinic, id: str) -> None:
+async def _look_at(clinic: Clinic, id: str) -> None:
     """To its last byte: a chunk that is missing or altered is found. Nothing of it leaves this function."""
     photo = await clinic.store.photos.find(id)
     if photo is None:

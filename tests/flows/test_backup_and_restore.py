@@ -12,6 +12,7 @@ from fhir_server.crypto.errors import ArchiveError
 from fhir_server.kernel.errors import UnavailableError
 from fhir_server.kernel.json import Json
 from fhir_server.store.backup import creating
+from fhir_server.store.backup.folder import Folder
 from fhir_server.store.collections import RESTORING
 from fhir_server.store.embedded import EmbeddedMongo
 from tests.clinics import InProcess, read, running
@@ -158,20 +159,20 @@ class CutError(Exception):
 
 async def cut_after(found: creating.Backups, pieces: int, data: Path) -> None:
     left = pieces
-    written = creating.Folder.write_piece
+    written = Folder.write_piece
 
-    def counted(self: creating.Folder, name: str, number: int, sealed: bytes) -> None:
+    def counted(self: Folder, name: str, number: int, sealed: bytes) -> None:
         nonlocal left
         written(self, name, number, sealed)
         left -= 1
         if not left:
             raise CutError
 
-    creating.Folder.write_piece = counted  # type: ignore[method-assign]  # for the length of this call
+    Folder.write_piece = counted  # type: ignore[method-assign]  # for the length of this call
     try:
         await found.of("data", data)
     finally:
-        creating.Folder.write_piece = written  # type: ignore[method-assign]  # put back
+        Folder.write_piece = written  # type: ignore[method-assign]  # put back
 
 
 async def test_where_the_instant_is_gone_a_stopped_backup_begins_again(

@@ -1,5 +1,6 @@
 """S63, T52: a backup is tried out, the result is filed in the record, and whatever is wrong with it is named."""
 
+import asyncio
 import base64
 import shutil
 from collections.abc import AsyncIterator
@@ -9,11 +10,13 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient
 
+from fhir_server.app import Clinic
+from fhir_server.cli import scheduled
 from fhir_server.cli.drill import DRILL, DRILL_TYPE, drill, file
 from fhir_server.crypto.jws import verify_jws
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
-from tests.clinics import InProcess, read, running
+from tests.clinics import Caller, InProcess, read, running
 from tests.flows.backed_up import Taken, backups, taken
 
 pytestmark = pytest.mark.anyio
@@ -102,3 +105,72 @@ async def test_without_the_root_key_a_backup_opens_nothing(source: InProcess, ba
 
 async def test_where_there_is_no_backup_the_drill_says_so(source: InProcess, tmp_path: Path) -> None:
     assert "holds no backup" in (await drill(source.clinic.settings, tmp_path, tmp_path)).difference
+
+
+async def test_s62_s63_the_worker_backs_up_and_tries_it_out_once_in_an_interval(
+    source: InProcess, tmp_path: Path
+) -> None:
+    """Of two workers one; kept where the settings say, the manifest signed, the result in the record."""
+    settings = replace(
+        source.clinic.settings, backup_dir=tmp_path / "data", backup_keys_dir=tmp_path / "keys", drill_hours=8760
+    )
+    two = [replace(source.clinic, settings=settings) for _ in range(2)]
+    auditor = source.caller("system/*.rs")
+    before = {entry["resource"]["id"] for entry in await drills_of(auditor)}
+
+    tasks = [asyncio.create_task(scheduled.drills(one, 0.05)) for one in two]
+    for _ in range(600):
+        await asyncio.sleep(0.1)
+        if len(filed := await drills_of(auditor)) > len(before):
+            break
+    await asyncio.sleep(0.3)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+    [new] = [entry["resource"] for entry in filed if entry["resource"]["id"] not in before]
+    assert "without a difference" in new["description"]
+    [data], [keys] = (tmp_path / "data").iterdir(), (tmp_path / "keys").iterdir()
+    assert data.name == keys.name
+    again = await drill(settings, data, keys)
+    assert again.difference == ""
+
+
+async def drills_of(auditor: Caller) -> list[Json]:
+    found = read(await auditor.get(f"/fhir/DocumentReference?type={DRILL}&_sort=_lastUpdated&_count=50"))
+    entries: list[Json] = found.get("entry", [])
+    return entries
+
+
+async def test_without_a_place_a_scheduled_backup_is_not_kept(source: InProcess) -> None:
+    found = await scheduled.backed_up_and_tried(source.clinic)
+
+    assert found.difference == ""
+    assert not list(source.clinic.settings.data_dir.glob("drill-*"))
+
+
+async def test_a_backup_that_cannot_be_taken_is_a_result_too(source: InProcess, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    settings = replace(source.clinic.settings, backup_dir=tmp_path / "file", backup_keys_dir=tmp_path / "keys")
+
+    found = await scheduled.backed_up_and_tried(replace(source.clinic, settings=settings))
+
+    assert "it was not finished" in found.difference
+
+
+async def test_a_worker_makes_drills_unless_told_not_to(source: InProcess) -> None:
+    assert source.clinic.settings.drill_hours == 24
+    begun: list[Clinic] = []
+
+    async def noted(clinic: Clinic) -> None:
+        begun.append(clinic)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scheduled, "drills", noted)
+        for clinic in (source.clinic, replace(source.clinic, settings=replace(source.clinic.settings, drill_hours=0))):
+            task = asyncio.create_task(scheduled.working(clinic))
+            await asyncio.sleep(0.05)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    assert begun == [source.clinic]

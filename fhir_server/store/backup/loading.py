@@ -33,7 +33,7 @@ async def load(folder: Folder, archive: Archive, part: Part, database: AsyncData
         except InvalidBSON:
             raise ArchiveError(f"{part.name}, piece {number}: it holds no rows.") from None
         for row in found:
-            digest, count = chained(digest, row.raw), count + 1
+            digest, count = chained(digest, bytes(row.raw)), count + 1
         for some in _some(found):
             with seam():
                 await database.get_collection(part.name).insert_many(some, ordered=False)

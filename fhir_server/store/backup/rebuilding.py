@@ -17,14 +17,15 @@ from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import UnavailableError
 from fhir_server.media.ports import LIVE
-from fhir_server.search.extract import compartment_keyword, index_keywords
 from fhir_server.store.attachments import Attachments
 from fhir_server.store.chunks import Chunks
 from fhir_server.store.clinic import TOKEN_EPOCH
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Client, Document, seam
-from fhir_server.store.documents import TOKENS_VERSION, Documents, NewBytes
+from fhir_server.store.documents import Documents, NewBytes
 from fhir_server.store.doorway import door_tokenizer
+from fhir_server.store.indexing import Indexing
+from fhir_server.store.layouts import Layouts
 from fhir_server.store.opening import Opening
 from fhir_server.store.users import UserRows
 
@@ -48,8 +49,12 @@ class Rebuilt:
 
 
 class Rebuilding:
-    def __init__(self, client: Client, database: str, keyring: Keyring, clock: Clock, new_bytes: NewBytes) -> None:
-        self._to, self._keyring = Collections(client, database), keyring
+    """`base`: that of the clinic when it was backed up."""
+
+    def __init__(
+        self, client: Client, database: str, base: str, keyring: Keyring, clock: Clock, new_bytes: NewBytes
+    ) -> None:
+        self._to, self._keyring, self._base = Collections(client, database), keyring, base
         self._documents = Documents(database, new_bytes)
         attachments = Attachments(self._to, keyring, Chunks(self._to, database), clock, new_bytes)
         self._opening = Opening(self._documents, keyring, attachments)
@@ -57,7 +62,7 @@ class Rebuilding:
     async def run(self) -> Rebuilt:
         """Raises UnknownKeyError where a row names a key that is neither there nor on the list of destroyed ones."""
         await self._require_keys()
-        tokenizer = Tokenizer(await self._keyring.named(f"tokens/{TOKEN_EPOCH}", KeyClass.TOKEN), TOKEN_EPOCH)
+        indexing = await self._indexing()
         opened = erased = 0
         damaged: list[str] = []
         alive = Counter[str]()
@@ -68,7 +73,7 @@ class Rebuilding:
                 opened, erased = opened + len(stored), erased + len(found) - len(stored) - len(broken)
                 if collection is self._to.resources:
                     alive.update(one.key.type for one in stored.values() if not one.deleted)
-                    await self._retoken(found, stored, tokenizer)
+                    await self._retoken(found, stored, indexing)
         users = UserRows(self._to, self._documents, self._keyring, await door_tokenizer(self._keyring))
         await users.rebuild()
         with seam():
@@ -100,20 +105,23 @@ class Rebuilding:
             return opened, broken
         return {one.raw["_id"]: one for one in stored}, []
 
-    async def _retoken(self, found: Sequence[Document], stored: dict[str, Stored], tokenizer: Tokenizer) -> None:
+    async def _indexing(self) -> Indexing:
+        """In the way of indexing that was in force, or was being built."""
+        layouts = Layouts(self._to, self._opening)
+        await layouts.open()
+        tokenizer = Tokenizer(await self._keyring.named(f"tokens/{TOKEN_EPOCH}", KeyClass.TOKEN), TOKEN_EPOCH)
+        return Indexing(self._to, tokenizer, layouts, self._base)
+
+    async def _retoken(self, found: Sequence[Document], stored: Mapping[str, Stored], indexing: Indexing) -> None:
+        registry = indexing.layouts.writing
         updates = []
         for row in found:
-            one = stored.get(row["_id"])
-            tokens = [] if one is None or one.deleted else _tokens(one, tokenizer)
-            updates.append(UpdateOne({"_id": row["_id"]}, {"$set": {"tokens": tokens, "layout": TOKENS_VERSION}}))
+            one, tokens = stored.get(row["_id"]), list[int]()
+            if one is not None and not one.deleted:
+                tokens = indexing.tokens(one.resource, one.access, registry)
+            updates.append(UpdateOne({"_id": row["_id"]}, {"$set": {"tokens": tokens, "layout": registry.number}}))
         with seam():
             await self._to.resources.bulk_write(updates, ordered=False)
-
-
-def _tokens(stored: Stored, tokenizer: Tokenizer) -> list[int]:
-    lies_in = [compartment_keyword(stored.key.type, one) for one in stored.access if one.startswith("Patient/")]
-    found: list[int] = tokenizer.tokens([*index_keywords(stored.resource), *lies_in])
-    return found
 
 
 async def _batches(collection: AsyncCollection[Document]) -> AsyncIterator[list[Document]]:

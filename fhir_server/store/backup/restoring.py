@@ -103,7 +103,8 @@ class Restoring:
             verify_jws(source.signed, public, MANIFEST_TYPE)
         await self._loaded(data, database, keyring)
         self._said("The rows are as the manifest says; rebuilding the index.")
-        rebuilt = await Rebuilding(client, clinic, keyring, self._clock, self._new_bytes).run()
+        rebuilding = Rebuilding(client, clinic, data.stated.base, keyring, self._clock, self._new_bytes)
+        rebuilt = await rebuilding.run()
         await collections.prepare(key_store.database, keys.INDEXES)
         await collections.prepare(database, collections.INDEXES)
         with seam():

@@ -6,8 +6,8 @@ Rows that only let somebody in for a while are left out too: what was ended sinc
 restore everybody signs in again, and apps ask again.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, TypeAlias, cast
 
 import bson
 from bson.codec_options import CodecOptions
@@ -65,7 +65,7 @@ async def rows(
     name: str,
     at: Instant | None = None,
     after: Any = None,  # noqa: ANN401  any id
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """The rows as they lie, in the order of their ids, as of that instant, or as they are now."""
     concern: Document = {"level": "snapshot", "atClusterTime": at} if at else {"level": "majority"}
     command: Document = {
@@ -83,7 +83,7 @@ async def rows(
             cursor = await database.cursor_command(command, codec_options=_RAW)
             async with cursor:
                 async for row in cursor:
-                    yield bytes(row.raw)
+                    yield bytes(cast("RawBSONDocument", row).raw)
         except OperationFailure as error:
             if error.code in _SNAPSHOT_TOO_OLD:
                 raise SnapshotGoneError(
