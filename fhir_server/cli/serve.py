@@ -87,7 +87,7 @@ def listen(
             await running
             return
         calm_collector()
-        working = asyncio.create_task(app.state.clinic.worker.run()) if with_worker else None
+        working = asyncio.create_task(app.state.clinic.background()) if with_worker else None
         await when_ready()
         await running
         if working:

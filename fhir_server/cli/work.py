@@ -25,7 +25,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def _work(settings: Settings) -> None:
     async with open_clinic(settings) as clinic:
-        working = asyncio.create_task(clinic.worker.run())
+        working = asyncio.create_task(clinic.background())
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, working.cancel)
         print("ready", flush=True)
