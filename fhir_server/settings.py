@@ -70,6 +70,11 @@ class Settings:
     )
     break_glass_minutes: Annotated[int, "The longest that a glass stays broken.", Within(1, 60)] = 60
     worker_interval: Annotated[float, "Seconds between two looks for background work.", Within(0.05, 3600)] = 1.0
+    backup_dir: Annotated[Path | None, "Where the worker keeps backups of the data; empty to keep none."] = None
+    backup_keys_dir: Annotated[Path | None, "Where it keeps those of the keys, apart; set with BACKUP_DIR."] = None
+    drill_hours: Annotated[int, "Hours between two backups that the worker tries out; 0 for none.", Within(0, 8760)] = (
+        24
+    )
     clinic_name: Annotated[str, "The clinic's name on the sign-in pages and in authenticator apps.", _TITLE] = "Clinic"
     sign_in_idle: Annotated[int, "Seconds without a page until a sign-in ends.", Within(60, 86_400)] = 900
     sign_in_lifetime: Annotated[int, "Seconds after which a sign-in ends in any case.", Within(300, 604_800)] = 36_000
@@ -81,6 +86,8 @@ class Settings:
         wrong = [variable for variable in VARIABLES if not variable.allows(getattr(self, variable.field))]
         if wrong:
             raise SettingsError("\n".join(variable.complaint() for variable in wrong))
+        if (self.backup_dir is None) != (self.backup_keys_dir is None):
+            raise SettingsError(f"{PREFIX}BACKUP_DIR and {PREFIX}BACKUP_KEYS_DIR must be set together.")
         url = self.base_url.rstrip("/") or _url_of(self.host, self.port, secure=_is_secure(self))
         object.__setattr__(self, "base_url", url)
         if self.root_key_file == Path():

@@ -86,6 +86,7 @@ async def open_store(
     try:
         to = Collections(client, database)
         key_store = keys.Keys(client, database)
+        await collections.require_whole(to.database)
         await collections.prepare(to.database, collections.INDEXES)
         await collections.prepare(key_store.database, keys.INDEXES)
         keyring = Keyring(key_store, provider, new_bytes, clock)

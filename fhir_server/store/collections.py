@@ -7,6 +7,7 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import CollectionInvalid, OperationFailure
 
+from fhir_server.kernel.errors import UnavailableError
 from fhir_server.store.connection import Client, Document, seam
 
 INDEXES: dict[str, list[IndexModel]] = {
@@ -68,6 +69,10 @@ INDEXES: dict[str, list[IndexModel]] = {
 }
 
 
+RESTORING = "restoring"
+"""Is there while a backup is put back: nobody may work on half of it."""
+
+
 class Collections:
     """The collections of one clinic by name."""
 
@@ -107,6 +112,14 @@ async def prepare(database: AsyncDatabase[Document], indexes: dict[str, list[Ind
                 await _create(database, name)
             if models:
                 await database[name].create_indexes(models)
+
+
+async def require_whole(database: AsyncDatabase[Document]) -> None:
+    """Raises UnavailableError where a restore did not come to its end."""
+    with seam():
+        unfinished = await database[RESTORING].find_one({}, {"_id": 1})
+    if unfinished is not None:
+        raise UnavailableError("A restore into this database did not end: drop it and its keys, and restore again.")
 
 
 async def _create(database: AsyncDatabase[Document], name: str) -> None:

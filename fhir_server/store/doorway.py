@@ -37,7 +37,7 @@ class Doorway:
 
 async def open_doorway(collections: Collections, documents: Documents, keyring: Keyring, clock: Clock) -> Doorway:
     """Its tokens are made by a key of their own: names that strangers try share no memory with searches."""
-    tokenizer = Tokenizer(await keyring.named("sign-in", KeyClass.TOKEN), 1, most_words=_MOST_WORDS)
+    tokenizer = await door_tokenizer(keyring)
     return Doorway(
         UserRows(collections, documents, keyring, tokenizer),
         SignInRows(collections, documents, keyring),
@@ -47,3 +47,7 @@ async def open_doorway(collections: Collections, documents: Documents, keyring: 
         ResetRequestRows(collections, documents, keyring),
         clock,
     )
+
+
+async def door_tokenizer(keyring: Keyring) -> Tokenizer:
+    return Tokenizer(await keyring.named("sign-in", KeyClass.TOKEN), 1, most_words=_MOST_WORDS)
