@@ -3,6 +3,7 @@
 Architecture section 2.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -17,11 +18,16 @@ from starlette.responses import Response
 from fhir_server.api.error_handlers import fhir_error, http_exception
 from fhir_server.api.gateway import Gateway
 from fhir_server.api.health import health
+from fhir_server.api.log_routes import log_routes
 from fhir_server.api.middleware import Envelope
 from fhir_server.api.paging import Paging
 from fhir_server.api.routes import Dispatch
 from fhir_server.api.smart_routes import smart_routes
 from fhir_server.api.surface import Surface
+from fhir_server.audit import agents
+from fhir_server.audit.access_log import AccessLog
+from fhir_server.audit.anchoring import Anchor, Anchoring
+from fhir_server.audit.proofs import Proofs
 from fhir_server.audit.recorder import Recorder
 from fhir_server.consent.gate import Gate
 from fhir_server.crypto.derivation import derive
@@ -59,6 +65,7 @@ from fhir_server.kernel.identity import random_id
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
 from fhir_server.media.security_context import SecurityContext
+from fhir_server.outbound.file_witness import FileWitness
 from fhir_server.privacy.filing import Filing
 from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
 from fhir_server.privacy.reconsider import Reconsider
@@ -106,6 +113,12 @@ class Clinic:
     pages: Pages
     receipts: Mapping[str, str | list[str]]
 
+    async def background(self) -> None:
+        """Queued work, and the log's tree, until cancelled: in one process at least."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.worker.run())
+            group.create_task(self.store.sequencer.run())
+
 
 @asynccontextmanager
 async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Clinic]:
@@ -139,11 +152,12 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 Filing(THE_SERVER),  # receipts are the server's own, and stay
                 Withdrawal(),  # a withdrawn consent queues a new decision on the photos
                 Records(),  # a patient's records are labelled, and can be read
-                Recorder(store.audit, base),  # nothing happens unrecorded
+                Recorder(store.audit, base, _clinic_of(settings)),  # nothing happens unrecorded
             )
         )
         drafts = Drafts(store.resources, steps, random_id, base)
         engine = Engine(store.resources, steps, drafts, speaking(base, settings, store.layouts), _limits(settings))
+        anchoring = Anchoring(store.log, _anchors(settings), store.sightings, clock)
         signing_keys = await stack.enter_async_context(SigningKeys(store.signing_keys, clock).kept_fresh())
         tokens = Tokens(signing_keys, settings.base_url, base, random_id, _organization(settings))
         bearer = Bearer(tokens)
@@ -168,6 +182,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             glass=Glass(engine, random_id, _glass_policy(settings)),
             delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),
             exports=Exports(engine, store.exports, clock, random_id, base, may_export),
+            access_log=AccessLog(engine),
+            proofs=Proofs(engine, store.log, store.sequencer.key, anchoring.assurance),
             bearer=bearer,
             paging=paging,
             clock=clock,
@@ -182,7 +198,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         worker = Worker(
             store.tasks,
             {RECONSIDER_PHOTOS: reconsider, RUN_EXPORT: Running(engine, store.exports, clock, random_id)},
-            (store.events.index, store.photos.sweep, store.attachments.sweep, store.doorway.sweep),
+            (store.events.index, anchoring.publish, store.photos.sweep, store.attachments.sweep, store.doorway.sweep),
             settings.worker_interval,
         )
         inside = Inside(store, engine, tokens, signing_keys, bearer, THE_SERVER, clock)
@@ -225,7 +241,7 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         app.add_route(f"/auth/static/{name}", static)
     app.add_exception_handler(FhirError, fhir_error)
     app.add_exception_handler(HTTPException, http_exception)
-    app.router.routes.extend(smart_routes())
+    app.router.routes.extend([*smart_routes(), *log_routes()])
     app.add_middleware(
         Envelope,
         hsts=transport(settings).hsts,
@@ -260,8 +276,16 @@ async def _scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) -
     return Scribe(sign, name, clinic, f"After the next rotation of the root key. {status.root.note}")
 
 
+def _anchors(settings: Settings) -> list[Anchor]:
+    return [FileWitness(settings.audit_witness)] if settings.audit_witness else []
+
+
 def _limits(settings: Settings) -> Limits:
     return Limits(settings.search_candidates, settings.chain_resources, settings.search_seconds, settings.most_included)
+
+
+def _clinic_of(settings: Settings) -> agents.Organization:
+    return agents.Organization(settings.organization_name or settings.clinic_name, settings.organization_id)
 
 
 def _organization(settings: Settings) -> Organization:

@@ -54,6 +54,7 @@ class Settings:
     most_entries: Annotated[int, "The most entries in a Bundle that is posted.", Within(1, 5000)] = 5000
     unrecoverable_within: Annotated[int, "Hours until what was erased cannot be recovered.", Within(1, 720)] = 24
     conditional_delete_several: Annotated[bool, "Lets a conditional delete delete several resources."] = False
+    audit_witness: Annotated[Path | None, "A folder on other storage, where the log's checkpoints are kept."] = None
     refuse_missing_references: Annotated[bool, "Refuse a resource that refers to one not stored here."] = False
     page_lifetime: Annotated[int, "Seconds a link to a further page is good for.", Within(60, 86_400)] = 900
     time_zone: Annotated[str, "Where dates without a time zone are meant, as `Europe/London`.", _ZONE] = "UTC"

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fhir_server.api.paging import Paging
+from fhir_server.audit.access_log import AccessLog
+from fhir_server.audit.proofs import Proofs
 from fhir_server.engine.booking import Booking
 from fhir_server.engine.bundles import Bundles
 from fhir_server.engine.conditional import Conditional
@@ -33,6 +35,8 @@ class Surface:
     delivery: Delivery
     glass: Glass
     exports: Exports
+    proofs: Proofs
+    access_log: AccessLog
     bearer: Bearer
     paging: Paging
     clock: Clock

@@ -28,7 +28,7 @@ _BETWEEN_LOOKS = 600.0
 async def working(clinic: Clinic) -> None:
     """Until cancelled."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(clinic.worker.run())
+        group.create_task(clinic.background())
         if clinic.settings.drill_hours:
             group.create_task(drills(clinic))
 

@@ -23,6 +23,11 @@ INDEXES: dict[str, list[IndexModel]] = {
     "locks": [],
     "audit": [],
     "audit_index": [IndexModel([("tokens", ASCENDING), ("seq", ASCENDING), ("_id", ASCENDING)], name="tokens")],
+    "tiles": [],
+    "runs": [IndexModel([("w", ASCENDING), ("first", ASCENDING)], name="events", unique=True)],
+    "checkpoints": [IndexModel([("size", ASCENDING)], name="size", unique=True)],
+    "leases": [],
+    "anchors": [],
     "writers": [IndexModel([("open", ASCENDING)], name="open")],
     "photos": [
         IndexModel([("subjects", ASCENDING), ("state", ASCENDING)], name="subjects"),
@@ -86,6 +91,11 @@ class Collections:
         self.audit = self.database["audit"]
         self.audit_index = self.database["audit_index"]
         self.writers = self.database["writers"]
+        self.tiles = self.database["tiles"]
+        self.runs = self.database["runs"]
+        self.checkpoints = self.database["checkpoints"]
+        self.leases = self.database["leases"]
+        self.anchors = self.database["anchors"]
         self.photos = self.database["photos"]
         self.attachments = self.database["attachments"]
         self.chunks = self.database["chunks"]
