@@ -24,14 +24,13 @@ from fhir_server.api.paging import Paging
 from fhir_server.api.routes import Dispatch
 from fhir_server.api.smart_routes import smart_routes
 from fhir_server.api.surface import Surface
-from fhir_server.audit import agents
 from fhir_server.audit.access_log import AccessLog
-from fhir_server.audit.anchoring import Anchor, Anchoring
+from fhir_server.audit.anchoring import Anchoring
 from fhir_server.audit.proofs import Proofs
 from fhir_server.audit.recorder import Recorder
+from fhir_server.chosen import anchors, clinic_of, glass_policy, limits, organization, scribe
 from fhir_server.consent.gate import Gate
-from fhir_server.crypto.derivation import derive
-from fhir_server.crypto.jws import public_jwk, sign_jws
+from fhir_server.crypto.jws import public_jwk
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import KeyClass
 from fhir_server.crypto.providers.file import FileProvider
@@ -48,7 +47,6 @@ from fhir_server.engine.drafts import Drafts
 from fhir_server.engine.existence import Existence
 from fhir_server.engine.history import Histories
 from fhir_server.engine.interactions import Engine
-from fhir_server.engine.limits import Limits
 from fhir_server.engine.pipeline import Pipeline
 from fhir_server.engine.records import Records
 from fhir_server.engine.transaction import Transactions
@@ -65,9 +63,7 @@ from fhir_server.kernel.identity import random_id
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
 from fhir_server.media.security_context import SecurityContext
-from fhir_server.outbound.file_witness import FileWitness
 from fhir_server.privacy.filing import Filing
-from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
 from fhir_server.privacy.worker import Worker
@@ -75,12 +71,12 @@ from fhir_server.search.registry import parameters_of
 from fhir_server.settings import Settings, transport
 from fhir_server.smart.access import Access, may_export, may_name, reads_type
 from fhir_server.smart.bearer import Bearer
-from fhir_server.smart.break_glass import Glass, GlassPolicy, GlassReviews
+from fhir_server.smart.break_glass import Glass, GlassReviews
 from fhir_server.smart.masks import Masks
 from fhir_server.smart.oidc.signing_keys import SigningKeys
 from fhir_server.smart.signin.door import Door
 from fhir_server.smart.ties import RecordedTies, TiePolicy
-from fhir_server.smart.token import Organization, Tokens
+from fhir_server.smart.token import Tokens
 from fhir_server.spoken import saying, speaking, warn_of_old_rows
 from fhir_server.store.clinic import ClinicStore, open_store
 from fhir_server.ui.pages import PATHS, Pages
@@ -152,14 +148,14 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 Filing(THE_SERVER),  # receipts are the server's own, and stay
                 Withdrawal(),  # a withdrawn consent queues a new decision on the photos
                 Records(),  # a patient's records are labelled, and can be read
-                Recorder(store.audit, base, _clinic_of(settings)),  # nothing happens unrecorded
+                Recorder(store.audit, base, clinic_of(settings)),  # nothing happens unrecorded
             )
         )
         drafts = Drafts(store.resources, steps, random_id, base)
-        engine = Engine(store.resources, steps, drafts, speaking(base, settings, store.layouts), _limits(settings))
-        anchoring = Anchoring(store.log, _anchors(settings), store.sightings, clock)
+        engine = Engine(store.resources, steps, drafts, speaking(base, settings, store.layouts), limits(settings))
+        anchoring = Anchoring(store.log, anchors(settings), store.sightings, clock)
         signing_keys = await stack.enter_async_context(SigningKeys(store.signing_keys, clock).kept_fresh())
-        tokens = Tokens(signing_keys, settings.base_url, base, random_id, _organization(settings))
+        tokens = Tokens(signing_keys, settings.base_url, base, random_id, organization(settings))
         bearer = Bearer(tokens)
         paging = Paging(await keyring.named("page-links", KeyClass.CURSOR), timedelta(seconds=settings.page_lifetime))
         several = settings.conditional_delete_several
@@ -179,7 +175,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             conditional=conditional,
             histories=histories,
             validation=Validation(engine),
-            glass=Glass(engine, random_id, _glass_policy(settings)),
+            glass=Glass(engine, random_id, glass_policy(settings)),
             delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),
             exports=Exports(engine, store.exports, clock, random_id, base, may_export),
             access_log=AccessLog(engine),
@@ -193,8 +189,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         )
         receipt_key = await keyring.named("receipts", KeyClass.SIGNING)
         public = Signer(receipt_key).public
-        scribe = await _scribe(keyring, settings.database, receipt_key, public)
-        reconsider = Reconsider(engine, store.resources, store.heads, store.photos, scribe, clock, THE_SERVER)
+        signed_by = await scribe(keyring, settings.database, receipt_key, public)
+        reconsider = Reconsider(engine, store.resources, store.heads, store.photos, signed_by, clock, THE_SERVER)
         worker = Worker(
             store.tasks,
             {RECONSIDER_PHOTOS: reconsider, RUN_EXPORT: Running(engine, store.exports, clock, random_id)},
@@ -255,38 +251,3 @@ async def _page(request: Request) -> Response:
     """A page of sign-in; `ui` knows which."""
     clinic: Clinic = request.app.state.clinic
     return await clinic.pages.answer(request)
-
-
-def _glass_policy(settings: Settings) -> GlassPolicy:
-    return GlassPolicy(
-        frozenset(settings.break_glass_roles.split(",")), timedelta(minutes=settings.break_glass_minutes)
-    )
-
-
-async def _scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) -> Scribe:
-    """Signs receipts with a key of its own; says of their finality what the keeper of the root key says."""
-    status = await keyring.status()
-
-    def sign(payload: bytes) -> str:
-        return sign_jws(payload, secret, public, "receipts", RECEIPT_TYPE)
-
-    def name(text: str) -> str:
-        return derive(secret, "receipt-id", text.encode()).hex()
-
-    return Scribe(sign, name, clinic, f"After the next rotation of the root key. {status.root.note}")
-
-
-def _anchors(settings: Settings) -> list[Anchor]:
-    return [FileWitness(settings.audit_witness)] if settings.audit_witness else []
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(settings.search_candidates, settings.chain_resources, settings.search_seconds, settings.most_included)
-
-
-def _clinic_of(settings: Settings) -> agents.Organization:
-    return agents.Organization(settings.organization_name or settings.clinic_name, settings.organization_id)
-
-
-def _organization(settings: Settings) -> Organization:
-    return Organization(settings.organization_name, settings.organization_id, settings.home_community_id)

@@ -84,14 +84,6 @@ class UserRows:
             found = await self._rows.find({}).to_list(None)
         return sorted([await self._opened(one) for one in found], key=lambda user: user.username)
 
-    async def rebuild(self) -> None:
-        """The token of each row anew, from what is sealed in it: a backup holds none."""
-        with seam():
-            found = await self._rows.find({}).to_list(None)
-            for one in found:
-                token = self._tokenizer.token(_NAME, (await self._sealed(one)).username)
-                await self._rows.update_one({"_id": one["_id"]}, {"$set": {"token": token}})
-
     async def _document(self, user: User) -> Document:
         plain = json.encode(user_record.record(user))
         sealed = self._documents.seal_bytes(plain, "User", user.id, user.revision, await self._key())
@@ -99,18 +91,30 @@ class UserRows:
         return {"_id": user.id, "token": token, "revision": user.revision, "sealed": sealed}
 
     async def _opened(self, found: Document) -> User:
-        user = await self._sealed(found)
+        user = _user(found, self._documents, await self._key())
         if found["token"] != self._tokenizer.token(_NAME, user.username):
             raise UnavailableError("A stored user does not open: the row was changed outside this server.")
         return user
 
-    async def _sealed(self, found: Document) -> User:
-        id, revision = found["_id"], int(found["revision"])
-        plain = self._documents.open_bytes(found["sealed"], "User", id, revision, await self._key())
-        return user_record.user(id, revision, json.decode_trusted(plain))
-
     async def _key(self) -> DataKey:
         return (await self._keyring.data_keys([CLINIC]))[CLINIC]
+
+
+async def rebuild_user_tokens(
+    collections: Collections, documents: Documents, keyring: Keyring, tokenizer: Tokenizer
+) -> None:
+    """The token of each row anew, from what is sealed in it: a backup holds none."""
+    key = (await keyring.data_keys([CLINIC]))[CLINIC]
+    with seam():
+        for one in await collections.users.find({}).to_list(None):
+            token = tokenizer.token(_NAME, _user(one, documents, key).username)
+            await collections.users.update_one({"_id": one["_id"]}, {"$set": {"token": token}})
+
+
+def _user(found: Document, documents: Documents, key: DataKey) -> User:
+    id, revision = found["_id"], int(found["revision"])
+    plain = documents.open_bytes(found["sealed"], "User", id, revision, key)
+    return user_record.user(id, revision, json.decode_trusted(plain))
 
 
 def _seal(document: Document) -> RowSeal:

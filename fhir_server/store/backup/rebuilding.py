@@ -27,7 +27,7 @@ from fhir_server.store.doorway import door_tokenizer
 from fhir_server.store.indexing import Indexing
 from fhir_server.store.layouts import Layouts
 from fhir_server.store.opening import Opening
-from fhir_server.store.users import UserRows
+from fhir_server.store.users import rebuild_user_tokens
 
 _AT_ONCE = 200
 _PHOTOS = 3
@@ -74,8 +74,7 @@ class Rebuilding:
                 if collection is self._to.resources:
                     alive.update(one.key.type for one in stored.values() if not one.deleted)
                     await self._retoken(found, stored, indexing)
-        users = UserRows(self._to, self._documents, self._keyring, await door_tokenizer(self._keyring))
-        await users.rebuild()
+        await rebuild_user_tokens(self._to, self._documents, self._keyring, await door_tokenizer(self._keyring))
         with seam():
             await self._to.writers.update_many({}, {"$set": {"indexed": 0, "open": True}})
             live = await self._to.photos.find({"state": LIVE}, {"_id": 1}).limit(_PHOTOS).to_list(None)

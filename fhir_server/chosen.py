@@ -1,0 +1,53 @@
+"""What settings make of the parts: limits, whose clinic it is, who signs for it, who witnesses.
+
+Architecture section 2. Part of the composition root.
+"""
+
+from datetime import timedelta
+
+from fhir_server.audit import agents
+from fhir_server.audit.anchoring import Anchor
+from fhir_server.crypto.derivation import derive
+from fhir_server.crypto.jws import sign_jws
+from fhir_server.crypto.keyring import Keyring
+from fhir_server.engine.limits import Limits
+from fhir_server.outbound.file_witness import FileWitness
+from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
+from fhir_server.settings import Settings
+from fhir_server.smart.break_glass import GlassPolicy
+from fhir_server.smart.token import Organization
+
+
+def glass_policy(settings: Settings) -> GlassPolicy:
+    return GlassPolicy(
+        frozenset(settings.break_glass_roles.split(",")), timedelta(minutes=settings.break_glass_minutes)
+    )
+
+
+async def scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) -> Scribe:
+    """Signs receipts with a key of its own; says of their finality what the keeper of the root key says."""
+    status = await keyring.status()
+
+    def sign(payload: bytes) -> str:
+        return sign_jws(payload, secret, public, "receipts", RECEIPT_TYPE)
+
+    def name(text: str) -> str:
+        return derive(secret, "receipt-id", text.encode()).hex()
+
+    return Scribe(sign, name, clinic, f"After the next rotation of the root key. {status.root.note}")
+
+
+def anchors(settings: Settings) -> list[Anchor]:
+    return [FileWitness(settings.audit_witness)] if settings.audit_witness else []
+
+
+def limits(settings: Settings) -> Limits:
+    return Limits(settings.search_candidates, settings.chain_resources, settings.search_seconds, settings.most_included)
+
+
+def clinic_of(settings: Settings) -> agents.Organization:
+    return agents.Organization(settings.organization_name or settings.clinic_name, settings.organization_id)
+
+
+def organization(settings: Settings) -> Organization:
+    return Organization(settings.organization_name, settings.organization_id, settings.home_community_id)
