@@ -87,8 +87,12 @@ class Role:
 
 @cache
 def roles() -> Mapping[str, Role]:
-    """By name. Raises ValueError for a file that says what cannot be."""
-    said = tomllib.loads(files("fhir_server.smart").joinpath("roles.toml").read_text(encoding="utf-8"))
+    """By name."""
+    return understood(tomllib.loads(files("fhir_server.smart").joinpath("roles.toml").read_text(encoding="utf-8")))
+
+
+def understood(said: Mapping[str, Any]) -> Mapping[str, Role]:
+    """What such a file says. Raises ValueError for what cannot be."""
     groups: Mapping[str, list[str]] = said["groups"]
     return MappingProxyType({name: _role(name, said["roles"], groups) for name in said["roles"]})
 

@@ -7,6 +7,7 @@ from fhir_server.search.custom import taken
 from fhir_server.search.language import Language
 from fhir_server.search.parse import parse
 from fhir_server.search.registry import Registry
+from fhir_server.search.tree import AnyOf, Filter, IdIn, InCompartment, Query, Updated
 from fhir_server.smart.masks import hides
 from fhir_server.smart.roles import Reach, Rule
 
@@ -35,3 +36,17 @@ def test_a_parameter_of_the_clinics_own_reads_only_what_the_role_sees_whole(
     for pairs in ([("own", "x")], [("own:missing", "true")], [("_sort", "own")], [("view", "a"), ("own", "x")]):
         assert hides(rule, parse("Media", pairs, spoken)) == hidden
     assert hides(rule, parse("Media", [("view", "a")], spoken)) is None
+
+
+def test_alternatives_and_compartments_ask_by_what_they_are_made_of() -> None:
+    rule = Rule(frozenset({"Media"}), frozenset("rs"), Reach.ALL, only=frozenset({"view"}))
+    [seen] = parse("Media", [("view", "a")]).filters
+    [unseen] = parse("Media", [("operator", "Practitioner/1")]).filters
+
+    def asked(*conditions: AnyOf | IdIn | InCompartment | Updated) -> str | None:
+        return hides(rule, Query("Media", tuple(Filter(each, ("", "")) for each in conditions)))
+
+    assert asked(AnyOf(((seen.condition,),)), IdIn(frozenset({"1"}))) is None
+    assert asked(AnyOf(((seen.condition,), (seen.condition, unseen.condition)))) == "operator"
+    assert asked(InCompartment("Practitioner/1")) == "subject"
+    assert asked(InCompartment("Patient/1")) == "subject"

@@ -1,6 +1,7 @@
 """The page of roles says what the file of roles says; and what no role may be made to say."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from fhir_server.fhir.data import read
 from fhir_server.fhir.definitions import compartments, served_types
 from fhir_server.fhir.elements import children
 from fhir_server.smart.role_table import page
-from fhir_server.smart.roles import LETTERS, SYSTEM, Reach, Role, Rule, roles
+from fhir_server.smart.roles import LETTERS, SYSTEM, Reach, Role, Rule, roles, understood
 
 PAGE = Path(__file__).parents[3] / "docs/roles.md"
 STAFF = {
@@ -126,6 +127,24 @@ def test_only_those_who_treat_break_the_glass() -> None:
     assert {role.name for role in roles().values() if role.breaks_glass} == {"practitioner", "nurse"}
     asking = {role.name for role in roles().values() for rule in role.rules if "$break-glass" in rule.may}
     assert asking == {"practitioner", "nurse"}
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"types": ["Nonsense"], "may": "r"},
+        {"types": ["Patient"], "may": "rx"},
+        {"types": ["Media"], "may": "rsu", "only": ["content.url"]},
+        {"types": ["Patient"], "may": "r", "where": "nonsense=1"},
+        {"types": ["Patient", "Media"], "may": "r", "where": "birthdate=2020-01-01"},
+        {"types": ["Patient"], "may": "r", "reach": "everywhere"},
+    ],
+)
+def test_a_rule_that_cannot_be_is_refused_when_it_is_read(rule: dict[str, Any]) -> None:
+    role = {"title": "x", "says": "x", "purposes": ["TREAT"], "rules": [{"reach": "all", **rule}]}
+
+    with pytest.raises(ValueError, match=r"."):
+        understood({"groups": {}, "roles": {"x": role}})
 
 
 def test_nobody_but_a_back_end_exports() -> None:
