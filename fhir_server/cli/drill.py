@@ -21,18 +21,17 @@ from fhir_server.crypto.providers.file import FileProvider
 from fhir_server.crypto.randomness import RandomBytes
 from fhir_server.crypto.signing import Signer
 from fhir_server.engine.call import Call, Interaction
+from fhir_server.engine.classification import DRILL, RECEIPT_SYSTEM
 from fhir_server.kernel import json
 from fhir_server.kernel.clock import SystemClock, instant
 from fhir_server.kernel.errors import FhirError, ForbiddenError, NoLegalBasisError
 from fhir_server.kernel.identity import ResourceKey, random_id
-from fhir_server.privacy.receipt import SYSTEM
 from fhir_server.search.parse import parse
 from fhir_server.settings import Settings
 from fhir_server.store.backup.restoring import Restored, Restoring, stated
 from fhir_server.store.embedded import EmbeddedMongo
 from fhir_server.store.mongod import EmbeddedMongoError
 
-DRILL = "backup-drill"
 DRILL_TYPE = "drill+jws"
 _CACHE_GIB = 0.25
 
@@ -88,7 +87,7 @@ async def file(clinic: Clinic, found: Drill) -> ResourceKey:
     secret = await clinic.keyring.named("receipts", KeyClass.SIGNING)
     statement = json.encode({"kind": DRILL, "clinic": clinic.settings.database, "at": instant(now), **_told(found)})
     signed = sign_jws(statement, secret, Signer(secret).public, "receipts", DRILL_TYPE)
-    code = {"system": SYSTEM, "code": DRILL, "display": "Drill of a backup"}
+    code = {"system": RECEIPT_SYSTEM, "code": DRILL, "display": "Drill of a backup"}
     resource = {
         "resourceType": key.type,
         "id": key.id,
