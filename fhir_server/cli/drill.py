@@ -21,7 +21,7 @@ from fhir_server.crypto.providers.file import FileProvider
 from fhir_server.crypto.randomness import RandomBytes
 from fhir_server.crypto.signing import Signer
 from fhir_server.engine.call import Call, Interaction
-from fhir_server.engine.classification import RECEIPT_SYSTEM
+from fhir_server.engine.classification import DRILL, RECEIPT_SYSTEM
 from fhir_server.kernel import json
 from fhir_server.kernel.clock import SystemClock, instant
 from fhir_server.kernel.errors import FhirError, ForbiddenError, NoLegalBasisError
@@ -32,7 +32,6 @@ from fhir_server.store.backup.restoring import Restored, Restoring, stated
 from fhir_server.store.embedded import EmbeddedMongo
 from fhir_server.store.mongod import EmbeddedMongoError
 
-DRILL = "backup-drill"
 DRILL_TYPE = "drill+jws"
 _CACHE_GIB = 0.25
 

@@ -36,6 +36,9 @@ _MARKETING = frozenset(
 RECEIPT_SYSTEM, RECEIPT = "urn:aesthetic-fhir-server:document-type", "erasure-receipt"
 """Type of the DocumentReference that proves a destruction; it outlives what it speaks of. No client may file one."""
 
+DRILL = "backup-drill"
+"""Type, in the same system, of the DocumentReference that says how a backup did when it was tried out."""
+
 
 def key_class(resource: Mapping[str, Any]) -> KeyClass:
     """The class whose key seals this resource of a patient, so that erasure can be partial."""
@@ -47,10 +50,18 @@ def key_class(resource: Mapping[str, Any]) -> KeyClass:
 
 
 def is_receipt(resource: Mapping[str, Any]) -> bool:
+    return _is_document(resource, RECEIPT)
+
+
+def is_drill(resource: Mapping[str, Any]) -> bool:
+    return _is_document(resource, DRILL)
+
+
+def _is_document(resource: Mapping[str, Any], code: str) -> bool:
     if resource["resourceType"] != "DocumentReference":
         return False
     codings = resource.get("type", {}).get("coding", [])
-    return any((coding.get("system"), coding.get("code")) == (RECEIPT_SYSTEM, RECEIPT) for coding in codings)
+    return any((coding.get("system"), coding.get("code")) == (RECEIPT_SYSTEM, code) for coding in codings)
 
 
 def _is_marketing(message: Mapping[str, Any]) -> bool:

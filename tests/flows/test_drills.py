@@ -12,8 +12,9 @@ from pymongo import MongoClient
 
 from fhir_server.app import Clinic
 from fhir_server.cli import scheduled
-from fhir_server.cli.drill import DRILL, DRILL_TYPE, drill, file
+from fhir_server.cli.drill import DRILL_TYPE, drill, file
 from fhir_server.crypto.jws import verify_jws
+from fhir_server.engine.classification import DRILL, RECEIPT_SYSTEM
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read, running
@@ -22,6 +23,7 @@ from tests.flows.backed_up import Taken, backups, taken
 pytestmark = pytest.mark.anyio
 
 DATABASE = "test_drill"
+DRILL_CODE = {"system": RECEIPT_SYSTEM, "code": DRILL}
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,14 @@ async def test_s63_t52_a_drill_restores_compares_reads_and_searches_and_files_it
 
     key = await file(source.clinic, found)
 
+    forged = {
+        "resourceType": "DocumentReference",
+        "status": "current",
+        "type": {"coding": [DRILL_CODE]},
+        "content": [{"attachment": {"title": "A drill"}}],
+    }
+    assert (await source.caller().post("/fhir/DocumentReference", forged)).status_code == 422
+    assert (await source.caller().delete(f"/fhir/{key}")).status_code == 405
     auditor = source.caller("system/*.rs")
     filed = read(await auditor.get(f"/fhir/{key}"))
     assert filed["type"]["coding"][0]["code"] == DRILL
