@@ -6,7 +6,7 @@ Architecture section 2.
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 from importlib.metadata import version
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -27,6 +27,9 @@ from fhir_server.api.smart_routes import smart_routes
 from fhir_server.api.surface import Surface
 from fhir_server.audit.recorder import Recorder
 from fhir_server.consent.gate import Gate
+from fhir_server.consent.law import law_of
+from fhir_server.consent.lifecycle import Lifecycle
+from fhir_server.consent.standing import Standing
 from fhir_server.crypto.jws import public_jwk, sign_jws
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import KeyClass
@@ -120,7 +123,10 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             open_store(settings.mongo_uri, settings.database, base, provider, clock, RandomBytes())
         )
         keyring = store.keyring
-        access, gate = Access(base), Gate(store.resources, store.heads)
+        language = _language(base, settings)
+        law = law_of(settings.jurisdiction, settings.implicit_policy)
+        standing = Standing(store.resources, store.heads, law, language.zone or UTC)
+        access, gate = Access(base), Gate(standing)
         steps = Pipeline(
             (
                 access,  # who may try, and in whose compartment
@@ -128,6 +134,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                     store.resources, base, may_name, THE_SERVER, refuse_missing=settings.refuse_missing_references
                 ),
                 gate,  # on what legal basis
+                Lifecycle(store.resources, standing),  # a newer signature takes the place of the older
                 SecurityContext(store.resources, Pipeline((access, gate)), base),  # a Binary as what it belongs to
                 Intake(store.photos),  # photos leave the JSON, sealed
                 Withdrawal(),  # a withdrawn consent queues a new decision on the photos
@@ -136,7 +143,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             )
         )
         drafts = Drafts(store.resources, steps, random_id, base)
-        engine = Engine(store.resources, steps, drafts, _language(base, settings), _limits(settings))
+        engine = Engine(store.resources, steps, drafts, language, _limits(settings))
         signing_keys = await stack.enter_async_context(SigningKeys(store.signing_keys, clock).kept_fresh())
         tokens = Tokens(signing_keys, settings.base_url, base, random_id, _organization(settings))
         bearer = Bearer(tokens)
@@ -166,7 +173,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         receipt_key = await keyring.named("receipts", KeyClass.SIGNING)
         public = Signer(receipt_key).public
         scribe = await _scribe(keyring, settings.database, receipt_key, public)
-        reconsider = Reconsider(engine, store.resources, store.heads, store.photos, scribe, clock, THE_SERVER)
+        reconsider = Reconsider(engine, store.resources, store.heads, standing, store.photos, scribe, clock, THE_SERVER)
         worker = Worker(
             store.tasks,
             {RECONSIDER_PHOTOS: reconsider, RUN_EXPORT: Running(engine, store.exports, clock, random_id)},

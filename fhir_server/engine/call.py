@@ -66,15 +66,18 @@ class Trace:
 
     `bases`: patient id -> the legal basis on which something of that patient was disclosed. `decisions`: patient id and
     resource -> what was decided, permitted or refused; a refusal is recorded with the patients that it was about.
+    `afresh`: only what the database says now counts.
     """
 
     bases: dict[str, LegalBasis] = field(default_factory=dict)
     decisions: dict[tuple[str, ResourceKey], object] = field(default_factory=dict)
+    afresh: bool = False
 
     def forget(self) -> None:
-        """Something changed: decide again."""
+        """Something changed: decide again, on nothing that was remembered from before."""
         self.bases.clear()
         self.decisions.clear()
+        self.afresh = True
 
 
 @dataclass(slots=True)

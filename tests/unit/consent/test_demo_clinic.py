@@ -12,8 +12,9 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 from fhir.resources.R4B.bundle import Bundle
 
-from fhir_server.consent.decision import Ask, Permit, Reason, decide
+from fhir_server.consent.decision import decide
 from fhir_server.consent.purposes import PURPOSES, canonical
+from fhir_server.consent.question import Ask, Permit, Reason
 from fhir_server.engine.ports import Head
 from fhir_server.kernel import json
 from fhir_server.kernel.identity import ResourceKey, is_id
