@@ -10,13 +10,13 @@ from typing import Any
 from fhir_server.consent.facts import facts_of
 from fhir_server.consent.matter import PROOF_TYPES, is_photo, is_proof, rendition_of
 from fhir_server.consent.purposes import CARE_PHOTOGRAPHY, from_act_reason, of_photos
-from fhir_server.consent.question import Ask, Deny, Matter, Permit
+from fhir_server.consent.question import Ask, Deny, Matter, Permit, Reason
 from fhir_server.consent.standing import Standing
 from fhir_server.engine.call import Call, Trace
 from fhir_server.engine.change import CareBasis, Change, LegalBasis
 from fhir_server.engine.pipeline import Step
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import NoLegalBasisError, UnprocessableError
+from fhir_server.kernel.errors import ConflictError, NoLegalBasisError, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey, parse_reference
 
 _PATIENT = "Patient/"
@@ -79,6 +79,8 @@ class Gate(Step):
             call.trace.decisions[ask.patient, ask.resource] = decided
         if isinstance(decided, Permit):
             return decided.basis
+        if isinstance(decided, Deny) and decided.reason is Reason.TAKEN_BEFORE:
+            raise ConflictError(decided.text, expression="Media.created")
         why = decided.text if isinstance(decided, Deny) else "Nothing was decided."
         raise NoLegalBasisError(f"There is no legal basis for this photo. {why}")
 

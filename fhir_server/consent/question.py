@@ -32,6 +32,7 @@ class Reason(StrEnum):
     OTHER_CHANNEL = "other-channel"
     NOT_COVERED = "not-covered"
     NOT_ANONYMISED = "not-anonymised"
+    TAKEN_BEFORE = "taken-before"
     NOT_UNDERSTOOD = "not-understood"
     NOT_SPECIFIC = "not-specific"
     REFUSED = "refused"
@@ -47,6 +48,7 @@ _SENTENCES: Mapping[Reason, str] = {
     Reason.OTHER_CHANNEL: "The consent for this purpose does not name this channel.",
     Reason.NOT_COVERED: "The consent for this purpose does not cover this resource or this party.",
     Reason.NOT_ANONYMISED: "The consent for this purpose asks for a rendition that shows less of the person.",
+    Reason.TAKEN_BEFORE: "The photo is dated before the consent was given.",
     Reason.NOT_UNDERSTOOD: "The consent for this purpose has a restriction that this server cannot evaluate.",
     Reason.NOT_SPECIFIC: "The consent does not name exactly one purpose.",
     Reason.REFUSED: "A consent in force refuses this purpose.",

@@ -4,9 +4,11 @@ IHE PCF 1.1: a rule and its exceptions, which win over it. Whatever is not under
 nothing, and refuses unless it surely speaks of something else.
 """
 
+from datetime import UTC
+
 from fhir_server.consent.labels import of_labels
 from fhir_server.consent.match import Match
-from fhir_server.consent.period import covers, is_over, within
+from fhir_server.consent.period import covers, is_over, span, within
 from fhir_server.consent.provision import (
     RESTRICTIONS,
     codings,
@@ -113,7 +115,17 @@ def _terms(ask: Ask, consent: Json) -> tuple[tuple[Reason, Match], ...]:
         return ()
     required = level(consent)
     shown = Match.UNSURE if required is None else Match.YES if ask.rendition >= required else Match.NO
-    return (*_channel(ask, consent), (Reason.NOT_ANONYMISED, shown))
+    return (*_channel(ask, consent), (Reason.NOT_ANONYMISED, shown), (Reason.TAKEN_BEFORE, _in_time(ask, consent)))
+
+
+def _in_time(ask: Ask, consent: Json) -> Match:
+    """A photo is not taken before it was consented to (T99)."""
+    zone = ask.instant.tzinfo or UTC
+    given = span(consent.get("dateTime"), zone)
+    if not ask.taking or given is None or ask.facts is None:
+        return Match.YES
+    taken = [found for one in ask.facts.when if (found := span(one, zone)) is not None]
+    return Match.NO if any(end <= given[0] for _, end in taken) else Match.YES
 
 
 def _channel(ask: Ask, consent: Json) -> tuple[tuple[Reason, Match], ...]:

@@ -57,6 +57,7 @@ def test_the_codes_of_the_reasons_are_what_logs_and_answers_say() -> None:
         "other-channel",
         "not-covered",
         "not-anonymised",
+        "taken-before",
         "not-understood",
         "not-specific",
         "refused",
