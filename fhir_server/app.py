@@ -27,8 +27,10 @@ from fhir_server.api.smart_routes import smart_routes
 from fhir_server.api.surface import Surface
 from fhir_server.audit.recorder import Recorder
 from fhir_server.consent.gate import Gate
-from fhir_server.consent.law import law_of
+from fhir_server.consent.inquiry import Inquiry
+from fhir_server.consent.law import Law, law_of
 from fhir_server.consent.lifecycle import Lifecycle
+from fhir_server.consent.signing import Office, Signing
 from fhir_server.consent.standing import Standing
 from fhir_server.crypto.jws import public_jwk, sign_jws
 from fhir_server.crypto.keyring import Keyring
@@ -161,6 +163,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             conditional=conditional,
             histories=Histories(engine, settings.search_candidates),
             validation=Validation(engine),
+            signing=Signing(engine, THE_SERVER, random_id, RandomBytes(), _office(settings, law)),
+            inquiry=Inquiry(engine, law),
             delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),
             exports=Exports(engine, store.exports, clock, random_id, base),
             bearer=bearer,
@@ -271,6 +275,12 @@ def _offer(base: str, clock: Clock, *, delete_several: bool) -> Offer:
         delete_several,
         {name: f"{base.removesuffix('/fhir')}/auth/{path}" for name, path in _ENDPOINTS.items()},
     )
+
+
+def _office(settings: Settings, law: Law) -> Office:
+    identifier = {"identifier": {"value": settings.organization_id}} if settings.organization_id else {}
+    name = settings.organization_name or settings.clinic_name
+    return Office(name, {"display": name, **identifier}, settings.base_url, law.pack)
 
 
 def _organization(settings: Settings) -> Organization:

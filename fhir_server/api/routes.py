@@ -12,7 +12,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from fhir_server.api import binaries, conditions, everything, exports, histories, instances, searches, systems, validate
+from fhir_server.api import (
+    binaries,
+    conditions,
+    consents,
+    everything,
+    exports,
+    histories,
+    instances,
+    searches,
+    systems,
+    validate,
+)
 from fhir_server.api.assembled import Streamed
 from fhir_server.api.error_handlers import fhir_error
 from fhir_server.api.formats import require_json_answer
@@ -62,7 +73,10 @@ TABLE: Mapping[str, Methods] = {
         "GET": (Interaction.OPERATION, everything.patient_everything),
         "POST": (Interaction.OPERATION, everything.patient_everything),
     },
-    "/fhir/Consent/{id}/$withdraw": {"POST": (Interaction.OPERATION, systems.withdraw_consent)},
+    "/fhir/Consent/$sign": {"POST": (Interaction.OPERATION, consents.sign)},
+    "/fhir/Consent/$decide": {"GET": (Interaction.OPERATION, consents.decide)},
+    "/fhir/Consent/$consent-periods": {"GET": (Interaction.OPERATION, consents.periods)},
+    "/fhir/Consent/{id}/$withdraw": {"POST": (Interaction.OPERATION, consents.withdraw_consent)},
     "/fhir/Binary/{id}": {
         "GET": (Interaction.READ, binaries.read_binary),
         "PUT": (Interaction.UPDATE, instances.update),

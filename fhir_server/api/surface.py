@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fhir_server.api.paging import Paging
+from fhir_server.consent.inquiry import Inquiry
+from fhir_server.consent.signing import Signing
 from fhir_server.engine.bundles import Bundles
 from fhir_server.engine.conditional import Conditional
 from fhir_server.engine.history import Histories
@@ -29,6 +31,8 @@ class Surface:
     validation: Validation
     delivery: Delivery
     exports: Exports
+    signing: Signing
+    inquiry: Inquiry
     bearer: Bearer
     paging: Paging
     clock: Clock

@@ -36,19 +36,28 @@ _MARKETING = frozenset(
 RECEIPT = "erasure-receipt"
 """Code of the DocumentReference that proves a destruction; it outlives what it speaks of."""
 
+_PROOFS = frozenset({RECEIPT, "signed-consent-form"})
+_CONSENT_FORM = "urn:aesthetic-fhir-server:form:"
+
 
 def key_class(resource: Mapping[str, Any]) -> KeyClass:
     """The class whose key seals this resource of a patient, so that erasure can be partial."""
-    if resource["resourceType"] == "DocumentReference" and _is_receipt(resource):
+    if resource["resourceType"] == "DocumentReference" and _is_proof(resource):
+        return KeyClass.PROOF
+    if resource["resourceType"] == "QuestionnaireResponse" and _answers_consent(resource):
         return KeyClass.PROOF
     if resource["resourceType"] in _MESSAGES and _is_marketing(resource):
         return KeyClass.MARKETING
     return _CLASSES.get(resource["resourceType"], KeyClass.RECORD)
 
 
-def _is_receipt(resource: Mapping[str, Any]) -> bool:
-    codings = resource.get("type", {}).get("coding", [])
-    return any(coding.get("code") == RECEIPT for coding in codings)
+def _is_proof(document: Mapping[str, Any]) -> bool:
+    codings = document.get("type", {}).get("coding", [])
+    return any(coding.get("code") in _PROOFS for coding in codings)
+
+
+def _answers_consent(response: Mapping[str, Any]) -> bool:
+    return str(response.get("questionnaire", "")).startswith(_CONSENT_FORM)
 
 
 def _is_marketing(message: Mapping[str, Any]) -> bool:

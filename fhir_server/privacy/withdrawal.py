@@ -17,6 +17,9 @@ from fhir_server.kernel.json import Json
 
 RECONSIDER_PHOTOS = "reconsider-photos"
 
+BY = frozenset({"patient", "in-person", "phone", "letter", "email", "sms", "link"})
+"""How the patient's word came in."""
+
 
 class Withdrawal(Step):
     """In the commit that ends a consent's force, the worker is asked to decide on that patient's photos again."""
