@@ -65,6 +65,7 @@ from fhir_server.kernel.identity import random_id
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
 from fhir_server.media.security_context import SecurityContext
+from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
@@ -184,7 +185,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             (store.events.index, store.photos.sweep, store.attachments.sweep, store.doorway.sweep),
             settings.worker_interval,
         )
-        inside = Inside(store, engine, tokens, signing_keys, bearer, THE_SERVER, clock)
+        desk = Desk(engine, surface.signing, THE_SERVER, clock)
+        inside = Inside(store, engine, tokens, signing_keys, bearer, THE_SERVER, clock, desk)
         entrance = await open_entrance(stack, settings, inside)
         receipts = public_jwk(public, "receipts")
         yield Clinic(

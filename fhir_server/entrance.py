@@ -19,6 +19,7 @@ from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.identity import random_id
 from fhir_server.outbound.egress import Egress
 from fhir_server.outbound.jwks import RemoteKeySets
+from fhir_server.privacy.desk import Desk
 from fhir_server.settings import Settings
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.oauth.threads import Threads
@@ -47,6 +48,7 @@ class Inside:
     bearer: Bearer
     server: Principal
     clock: Clock
+    desk: Desk
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ async def open_entrance(stack: AsyncExitStack, settings: Settings, inside: Insid
     )
     cors = Cors(Origins(store.clients, clock))
     gateway = Gateway(authorization, inside.bearer, store.grant_states, inside.signing_keys, cors, clock, url)
-    pages = Pages(Surface(people, engine, authorization, clock, url, base, settings.clinic_name))
+    pages = Pages(Surface(people, engine, authorization, clock, url, base, settings.clinic_name, inside.desk))
     return Entrance(people, pages, gateway)
 
 

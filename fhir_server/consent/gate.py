@@ -75,7 +75,7 @@ class Gate(Step):
         assert ask.resource is not None
         decided = call.trace.decisions.get((ask.patient, ask.resource))
         if decided is None:
-            decided = await self._standing.decide(ask, afresh=call.trace.afresh)
+            decided = await self._standing.decide(ask, call.trace)
             call.trace.decisions[ask.patient, ask.resource] = decided
         if isinstance(decided, Permit):
             return decided.basis
@@ -86,11 +86,11 @@ class Gate(Step):
 
     async def _may(self, call: Call, stored: Stored, patient: str) -> bool:
         ask = replace(_ask(call, patient, stored.key), matter=Matter.RECORD)
-        if self._standing.may_differ_by_resource(patient):
+        if self._standing.has_consents(patient, call.trace):
             if is_proof(stored.resource):
                 return True
             ask = replace(ask, facts=facts_of(stored.resource))
-        decided = await self._standing.decide(ask, afresh=call.trace.afresh)
+        decided = await self._standing.decide(ask, call.trace)
         if isinstance(decided, Permit):
             _rely(call.trace, decided.basis)
             return True

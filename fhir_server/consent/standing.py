@@ -11,6 +11,7 @@ from datetime import UTC, tzinfo
 from fhir_server.consent.decision import decide
 from fhir_server.consent.law import Law
 from fhir_server.consent.question import Ask, Deny, Permit, Reason
+from fhir_server.engine.call import Trace
 from fhir_server.engine.ports import Head, Heads, ResourceStore
 from fhir_server.kernel.json import Json
 
@@ -30,20 +31,25 @@ class Standing:
         self._store, self._heads, self.law, self._zone = store, heads, law, zone
         self._remembered: OrderedDict[str, Stand] = OrderedDict()
 
-    async def decide(self, ask: Ask, *, afresh: bool = True) -> Permit | Deny:
-        """`afresh`: on nothing that was remembered from before."""
+    async def decide(self, ask: Ask, trace: Trace | None = None) -> Permit | Deny:
+        """Looked up once for a call, as its trace knows; without one, now."""
         ask = replace(ask, instant=ask.instant.astimezone(self._zone))
-        known = None if afresh else self._remembered.get(ask.patient)
-        if known is not None:
+        trace = trace or Trace()
+        stand = trace.stands.get(ask.patient)
+        if stand is None and trace.remembering and (known := self._remembered.get(ask.patient)) is not None:
             decided = decide(ask, known.consents, known.head, self.law)
             if isinstance(decided, Permit):
                 return decided
-        stand = await self.of(ask.patient)
-        return Deny(Reason.NOT_CURRENT) if stand is None else decide(ask, stand.consents, stand.head, self.law)
+        if stand is None:
+            stand = trace.stands[ask.patient] = await self.of(ask.patient) or Deny(Reason.NOT_CURRENT)
+        return (
+            decide(ask, stand.consents, stand.head, self.law) if isinstance(stand, Stand) else Deny(Reason.NOT_CURRENT)
+        )
 
-    def may_differ_by_resource(self, patient: str) -> bool:
-        """Could a consent of theirs look at what a resource says? Without any, nothing does."""
-        known = self._remembered.get(patient)
+    def has_consents(self, patient: str, trace: Trace) -> bool:
+        """Could a consent of theirs look at what a resource says?"""
+        stand = trace.stands.get(patient)
+        known = stand if isinstance(stand, Stand) else self._remembered.get(patient) if trace.remembering else None
         return known is None or bool(known.consents)
 
     async def of(self, patient: str) -> Stand | None:

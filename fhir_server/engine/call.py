@@ -66,18 +66,21 @@ class Trace:
 
     `bases`: patient id -> the legal basis on which something of that patient was disclosed. `decisions`: patient id and
     resource -> what was decided, permitted or refused; a refusal is recorded with the patients that it was about.
-    `afresh`: only what the database says now counts.
+    `stands`: what was looked up of a patient for this call. `remembering`: what was looked up for an earlier one may
+    permit, because how the call is concluded looks at the epochs again.
     """
 
     bases: dict[str, LegalBasis] = field(default_factory=dict)
     decisions: dict[tuple[str, ResourceKey], object] = field(default_factory=dict)
-    afresh: bool = False
+    stands: dict[str, object] = field(default_factory=dict)
+    remembering: bool = False
 
     def forget(self) -> None:
         """Something changed: decide again, on nothing that was remembered from before."""
         self.bases.clear()
         self.decisions.clear()
-        self.afresh = True
+        self.stands.clear()
+        self.remembering = False
 
 
 @dataclass(slots=True)

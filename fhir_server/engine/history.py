@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/http.html#history; R-SMART-066: a past version is shown 
 as it is now.
 """
 
+from fhir_server.engine.attempts import Attempt, disclosing
 from fhir_server.engine.call import Call
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.page import Page
@@ -23,7 +24,8 @@ class Histories:
 
     async def page(self, call: Call, window: Window, before: Position | None, count: int) -> Page:
         """Versions newest first, deletions among them. Of an instance that the caller may not know of: 404."""
-        async with self._engine.attempt(call) as attempt:
+
+        async def once(attempt: Attempt) -> Page:
             await self._engine.steps.admit(call)
             seen: list[Stored] = []
             looked, place = 0, before
@@ -44,6 +46,8 @@ class Histories:
             more = len(seen) > count
             total = len(page) if before is None and not more else None
             return Page(tuple(page), _position(page[-1]) if more and page else None, total)
+
+        return await disclosing(self._engine.steps, call, once)
 
     def _types(self, call: Call) -> frozenset[str]:
         return frozenset({call.type}) if call.type else served_types() - {"AuditEvent"}
