@@ -113,7 +113,7 @@ def answer(patient: str, purpose: str, channel: str | None = None) -> Reason | N
         if consent["patient"]["reference"] == f"Patient/{patient}"
     ]
     head = Head(patient, 1, {ResourceKey("Consent", consent["id"]): 1 for consent in given})
-    decision = decide(Ask(patient, purpose, NOW, channel=channel), given, head)
+    decision = decide(Ask(patient, purpose, NOW, channel=channel, rendition=1), given, head)
     return None if isinstance(decision, Permit) else decision.reason
 
 
