@@ -24,12 +24,12 @@ _WORDS = {
 }
 
 
-def page(sitting: Sitting, answers: Answers, clinic: str, link: str | None) -> bytes:
+def page(sitting: Sitting, answers: Answers, clinic: str, link: str) -> bytes:
     """`link`: where what was agreed to can be taken back without an account."""
     return "\n".join(_lines(sitting, answers, clinic, link)).encode()
 
 
-def _lines(sitting: Sitting, answers: Answers, clinic: str, link: str | None) -> Iterator[str]:
+def _lines(sitting: Sitting, answers: Answers, clinic: str, link: str) -> Iterator[str]:
     form, words = sitting.form, _WORDS[sitting.form.language]
     title = escape(str(form.questionnaire["title"]))
     yield f'<!DOCTYPE html>\n<html lang="{form.language}">'
@@ -42,8 +42,7 @@ def _lines(sitting: Sitting, answers: Answers, clinic: str, link: str | None) ->
             yield f"<p><strong>{said}</strong></p>"
     yield f"<p>{words['signed']} {escape(sitting.when)} {words['by']} {sitting.signer}</p>"
     yield f"<p>{words['text']} {escape(form.canonical)} ({form.language}), SHA-256 {form.sha256}</p>"
-    if link:
-        yield f'<p>{words["undo"]}: <a href="{escape(link)}">{escape(link)}</a></p>'
+    yield f'<p>{words["undo"]}: <a href="{escape(link)}">{escape(link)}</a></p>'
     yield "</body>\n</html>"
 
 

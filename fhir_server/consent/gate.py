@@ -10,7 +10,7 @@ from typing import Any
 from fhir_server.consent.facts import facts_of
 from fhir_server.consent.matter import PROOF_TYPES, is_photo, is_proof, rendition_of
 from fhir_server.consent.purposes import CARE_PHOTOGRAPHY, from_act_reason, of_photos
-from fhir_server.consent.question import Ask, Deny, Matter, Permit, Reason
+from fhir_server.consent.question import Ask, Matter, Permit, Reason
 from fhir_server.consent.standing import Standing
 from fhir_server.engine.call import Call, Trace
 from fhir_server.engine.change import CareBasis, Change, LegalBasis
@@ -71,24 +71,19 @@ class Gate(Step):
         return stored
 
     async def _photo_basis(self, call: Call, ask: Ask) -> LegalBasis:
-        """Decided once per call and resource. Raises NoLegalBasisError with the reason."""
+        """Raises NoLegalBasisError with the reason."""
+        decided = await self._standing.decide(ask, call.trace)
         assert ask.resource is not None
-        decided = call.trace.decisions.get((ask.patient, ask.resource))
-        if decided is None:
-            decided = await self._standing.decide(ask, call.trace)
-            call.trace.decisions[ask.patient, ask.resource] = decided
+        call.trace.decisions[ask.patient, ask.resource] = decided
         if isinstance(decided, Permit):
             return decided.basis
-        if isinstance(decided, Deny) and decided.reason is Reason.TAKEN_BEFORE:
+        if decided.reason is Reason.TAKEN_BEFORE:
             raise ConflictError(decided.text, expression="Media.created")
-        why = decided.text if isinstance(decided, Deny) else "Nothing was decided."
-        raise NoLegalBasisError(f"There is no legal basis for this photo. {why}")
+        raise NoLegalBasisError(f"There is no legal basis for this photo. {decided.text}")
 
     async def _may(self, call: Call, stored: Stored, patient: str) -> bool:
         ask = replace(_ask(call, patient, stored.key), matter=Matter.RECORD)
         if self._standing.has_consents(patient, call.trace):
-            if is_proof(stored.resource):
-                return True
             ask = replace(ask, facts=facts_of(stored.resource))
         decided = await self._standing.decide(ask, call.trace)
         if isinstance(decided, Permit):

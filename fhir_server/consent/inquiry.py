@@ -22,7 +22,7 @@ from fhir_server.kernel.errors import NoLegalBasisError, NotFoundError, TooCostl
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.search.parse import parse
 
-_MOST = 1000
+MOST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class Said:
 
 
 class Inquiry:
-    def __init__(self, engine: Engine, law: Law) -> None:
-        self._engine, self._law = engine, law
+    def __init__(self, engine: Engine, law: Law, most: int = MOST) -> None:
+        self._engine, self._law, self._most = engine, law, most
 
     async def decided(self, call: Call, asked: Asked) -> list[Said]:
         """One decision for each role that is bound to secrecy, for the patient, and for the actor that was named."""
@@ -81,13 +81,15 @@ class Inquiry:
     async def _history(self, call: Call, patient: str) -> Mapping[ResourceKey, Sequence[Stored]]:
         """Of each Consent that the caller may see, oldest version first."""
         asking = replace(call, interaction=Interaction.SEARCH_TYPE, type="Consent", id=None)
-        query = parse("Consent", [("patient", f"Patient/{patient}"), ("_count", str(_MOST))], self._engine.language)
+        query = parse(
+            "Consent", [("patient", f"Patient/{patient}"), ("_count", str(self._most))], self._engine.language
+        )
         page = await self._engine.search(asking, query)
         if page.next is not None:
-            raise TooCostlyError(f"There are more than {_MOST} consents.")
+            raise TooCostlyError(f"There are more than {self._most} consents.")
         found: dict[ResourceKey, Sequence[Stored]] = {}
         for match in page.matches:
-            versions = await self._engine.store.versions(["Consent"], match.key.id, Window(), None, _MOST)
+            versions = await self._engine.store.versions(["Consent"], match.key.id, Window(), None, MOST)
             found[match.key] = versions[::-1]
         return found
 
@@ -101,7 +103,7 @@ class Inquiry:
             seen = current
         if seen is None:
             raise NotFoundError("There is no resource with this id.")
-        versions = await self._engine.store.versions([key.type], key.id, Window(), None, _MOST)
+        versions = await self._engine.store.versions([key.type], key.id, Window(), None, MOST)
         then = next((one for one in versions if one.last_updated <= at), None)
         if then is None or then.deleted:
             raise NotFoundError("There was no such resource at that time.")

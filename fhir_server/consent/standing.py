@@ -15,7 +15,7 @@ from fhir_server.engine.call import Trace
 from fhir_server.engine.ports import Head, Heads, ResourceStore
 from fhir_server.kernel.json import Json
 
-_MOST_REMEMBERED = 50_000
+MOST_REMEMBERED = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,10 @@ class Stand:
 class Standing:
     """`zone`: where a date without a time is meant."""
 
-    def __init__(self, store: ResourceStore, heads: Heads, law: Law, zone: tzinfo = UTC) -> None:
-        self._store, self._heads, self.law, self._zone = store, heads, law, zone
+    def __init__(
+        self, store: ResourceStore, heads: Heads, law: Law, zone: tzinfo = UTC, most: int = MOST_REMEMBERED
+    ) -> None:
+        self._store, self._heads, self.law, self._zone, self._most = store, heads, law, zone, most
         self._remembered: OrderedDict[str, Stand] = OrderedDict()
 
     async def decide(self, ask: Ask, trace: Trace | None = None) -> Permit | Deny:
@@ -62,6 +64,6 @@ class Standing:
         stand = Stand(head, tuple(stored.resource for stored in found.values() if not stored.deleted))
         self._remembered[patient] = stand
         self._remembered.move_to_end(patient)
-        if len(self._remembered) > _MOST_REMEMBERED:
+        if len(self._remembered) > self._most:
             self._remembered.popitem(last=False)
         return stand
