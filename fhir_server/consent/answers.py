@@ -83,7 +83,7 @@ def _missing(form: Form, found: Answers) -> Iterator[Issue]:
         if not asked and link in found:
             yield Issue("invalid", f"The question {link} was not to be answered.", _PLACE)
     if found.get(UNDERSTOOD) == (False,):
-        yield Issue("business-rule", "Without understanding there is no consent.", _PLACE)
+        yield Issue("invalid", "Without understanding there is no consent.", _PLACE)
 
 
 def _values(asked: Json, item: Json) -> Iterator[Value | None]:

@@ -19,7 +19,7 @@ _SKEW = timedelta(minutes=5)
 
 def require_sound(consent: Json, now: datetime) -> None:
     """422 with every fault, each at its place."""
-    if issues := [Issue("business-rule", text, place) for place, text in _faults(consent, now)]:
+    if issues := [Issue("invalid", text, place) for place, text in _faults(consent, now)]:
         raise UnprocessableError(issues=issues)
 
 

@@ -137,7 +137,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("name", "purpose", "resource", "actor", "expected"), TABLE)
-def test_r_pcf_003_r_pcf_004_r_pcf_010_r_pcf_011_the_published_table_holds(
+def test_r_pcf_003_r_pcf_004_r_pcf_011_the_published_table_holds(
     name: str, purpose: str, resource: str, actor: ResourceKey, expected: Reason | None
 ) -> None:
     assert verdict(example(name), asked(purpose, resource, actor)) is expected

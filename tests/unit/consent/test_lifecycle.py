@@ -252,7 +252,7 @@ async def test_s36_s75_s76_s77_s78_t83_t84_what_does_not_say_enough_does_not_com
     with pytest.raises(UnprocessableError) as refused:
         await give(at, "given", code, **more)
 
-    assert [issue.code for issue in refused.value.issues] == ["business-rule"]
+    assert [issue.code for issue in refused.value.issues] == ["invalid"]
     assert at.clinic.memory.current == {}
     await give(at, "given", code, **{**more, "status": "proposed"})
 
