@@ -80,9 +80,10 @@ async def test_s103_s105_t80_t88_t89_t92_a_signed_form_becomes_the_whole_evidenc
 
 async def test_s39_s40_s41_s42_four_forms_make_a_consent_for_each_purpose(clinic: InProcess, nurse: Caller) -> None:
     ann = await somebody(nurse)
+    followup: dict[str, Answer] = {"photo-followup": True}
     for code, answers in (
         ("care", CARE),
-        ("photo-followup", {"photo-followup": True}),
+        ("photo-followup", followup),
         ("marketing", MARKETING),
         ("communications", COMMUNICATIONS),
     ):

@@ -120,7 +120,7 @@ GIVEN = st.builds(
 )
 
 
-def worlds(facts: list[list[str]]) -> list[list[bool]]:
+def worlds(facts: list[list[str]]) -> list[list[list[bool]]]:
     """Every way the open facts may fall, as: does each rule speak?"""
     open_facts = sum(fact == OPEN for rule in facts for fact in rule)
     assume(open_facts <= 8)

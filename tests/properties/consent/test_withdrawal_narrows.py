@@ -120,7 +120,9 @@ def test_m19_the_end_of_a_permission_never_opens_anything(how: str, consents: An
 @given(CONSENTS, st.sampled_from(LAWS))
 def test_a_refusal_beside_a_permission_of_the_same_instant_wins(consents: Any, law: Law) -> None:
     """Every purpose is refused, one by one and without restriction: then nothing rests on a consent any more."""
-    refusals = [({"type": "deny", "purpose": [purpose(each.code)]}, []) for each in PURPOSES]
+    refusals: list[tuple[Json, list[Json]]] = [
+        ({"type": "deny", "purpose": [purpose(each.code)]}, []) for each in PURPOSES
+    ]
     found = written([*consents, *refusals], None, "")
     for ask in ASKS:
         decision = decide(ask, found, head(found), law)

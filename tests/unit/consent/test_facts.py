@@ -113,7 +113,8 @@ def said(kind: str, labels: Any, *codes: str) -> Match:
 
 
 def label(code: str) -> Json:
-    return labelled(code)["meta"]["security"][0]
+    found: Json = labelled(code)["meta"]["security"][0]
+    return found
 
 
 def test_a_permission_speaks_of_its_level_and_a_refusal_of_all_above() -> None:
@@ -150,10 +151,13 @@ def test_data_by_what_names_it_and_by_who_wrote_it() -> None:
 
 
 def test_of_what_kind_a_resource_is() -> None:
-    form = {"resourceType": "QuestionnaireResponse", "questionnaire": "urn:aesthetic-fhir-server:form:care|2026-01"}
-    paper = {"resourceType": "DocumentReference", "type": {"coding": [{"code": "signed-consent-form"}]}}
+    form: Json = {
+        "resourceType": "QuestionnaireResponse",
+        "questionnaire": "urn:aesthetic-fhir-server:form:care|2026-01",
+    }
+    paper: Json = {"resourceType": "DocumentReference", "type": {"coding": [{"code": "signed-consent-form"}]}}
 
-    assert all(map(is_proof, (form, paper, {"resourceType": "Consent"})))
+    assert all(is_proof(one) for one in (form, paper, {"resourceType": "Consent"}))
     assert not is_proof({"resourceType": "QuestionnaireResponse", "questionnaire": "https://x.example/history"})
     assert not is_proof({"resourceType": "DocumentReference"})
     assert is_photo({"resourceType": "Media", "content": {"url": "Binary/1"}})

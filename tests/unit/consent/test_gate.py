@@ -8,6 +8,7 @@ from fhir_server.consent.question import Ask, Deny, Permit, Reason
 from fhir_server.consent.standing import Standing
 from fhir_server.engine.call import Interaction, Trace
 from fhir_server.engine.change import CareBasis, Change, ConsentBasis, HeadMove
+from fhir_server.engine.ports import Head
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import NoLegalBasisError, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey
@@ -30,7 +31,7 @@ class Counted:
     def __init__(self, clinic: FakeClinic) -> None:
         self._clinic, self.looks = clinic, 0
 
-    async def head(self, patient: str) -> object:
+    async def head(self, patient: str) -> Head | None:
         self.looks += 1
         return await self._clinic.heads.head(patient)
 
@@ -70,7 +71,7 @@ def media(**more: object) -> Json:
 
 def standing(clinic: FakeClinic, most: int = 10) -> tuple[Standing, Counted]:
     counted = Counted(clinic)
-    return Standing(clinic.resources, counted, law_of("eu"), most=most), counted  # type: ignore[arg-type]  it does what is asked of it
+    return Standing(clinic.resources, counted, law_of("eu"), most=most), counted
 
 
 async def test_what_is_remembered_permits_and_never_refuses() -> None:

@@ -44,8 +44,10 @@ def test_every_word_that_a_page_wants_is_there() -> None:
 def test_no_word_is_there_for_nothing() -> None:
     readers = (*HERE.rglob("*.html"), *HERE.rglob("*.py"), *HERE.parent.glob("smart/signin/*.py"))
     used = "".join(path.read_text() for path in readers)
-    made = ("role-", "scope-", "type-", "category-", "letter-", "notice-", "password-", "read-", "write-")
-    made += ("purpose-", "channel-")
+    made = (
+        *("role-", "scope-", "type-", "category-", "letter-", "notice-", "password-", "read-", "write-"),
+        *("purpose-", "channel-"),
+    )
 
     assert not [key for key in texts("en") if key not in used and not key.startswith(made)]
 
