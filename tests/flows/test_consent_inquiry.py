@@ -129,6 +129,14 @@ async def test_staff_pass_on_the_patients_word_and_say_how_it_came(clinic: InPro
         return {"resourceType": "Parameters", "parameter": [{"name": "channel", "valueCode": channel}]}
 
     assert (await auditor.post(path, by("pigeon"))).status_code == 422
+    assert (await auditor.post(path, {"resourceType": "Basic"})).status_code == 400
     withdrawn = read(await auditor.post(path, by("phone")))
 
     assert {"url": "urn:aesthetic-fhir-server:withdrawn-by", "valueCode": "phone"} in withdrawn["extension"]
+
+
+async def test_a_token_that_reads_no_consents_is_told_that_it_is_done(clinic: InProcess, auditor: Caller) -> None:
+    _, given, _, _ = await case(clinic, auditor)
+    writer = clinic.caller("system/Consent.u")
+
+    assert (await writer.post(f"/fhir/Consent/{given['id']}/$withdraw")).status_code == 204

@@ -125,6 +125,25 @@ async def test_whom_no_head_knows_nothing_is_shown_of() -> None:
     assert asked.trace.decisions == {("ann", OBSERVATION): Deny(Reason.NOT_CURRENT)}
 
 
+async def test_proof_is_shown_whatever_was_refused() -> None:
+    clinic = FakeClinic()
+    await give(clinic, code="treatment", kind="deny")
+    paper: Json = {
+        "resourceType": "DocumentReference",
+        "status": "current",
+        "type": {"coding": [{"code": "signed-consent-form"}]},
+        "subject": {"reference": "Patient/ann"},
+        "content": [{"attachment": {"title": "Signed"}}],
+    }
+    report = {**paper, "type": {"coding": [{"code": "report"}]}}
+    signed = await commit(clinic, ResourceKey("DocumentReference", "signed"), paper)
+    other = await commit(clinic, ResourceKey("DocumentReference", "other"), report)
+    gate = Gate(standing(clinic)[0])
+
+    assert await gate.disclose(call(Interaction.READ, "DocumentReference", "signed"), signed) is signed
+    assert await gate.disclose(call(Interaction.READ, "DocumentReference", "other"), other) is None
+
+
 async def test_the_oldest_epoch_is_the_one_that_has_to_hold() -> None:
     """What was seen before something changed must not leave because what came after was seen on the new state."""
     clinic = FakeClinic()

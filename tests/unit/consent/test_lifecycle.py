@@ -88,6 +88,17 @@ async def test_signatures_of_one_instant_stand_beside_each_other() -> None:
     assert await standing(at) == {"yes": 1, "no": 1, "day": 1}
 
 
+async def test_a_consent_for_everything_is_not_ended_by_one_for_something() -> None:
+    at = opened()
+    wide = {"id": "wide", **sample("ann", kind="deny", dateTime=OLD)}
+    wide["provision"] = {"type": "deny"}
+    await at.engine.update(call(Interaction.UPDATE, "Consent", "wide"), wide)
+
+    await give(at, "new", dateTime=NEW)
+
+    assert await standing(at) == {"new": 1, "wide": 1}
+
+
 @pytest.mark.parametrize("kind", ["permit", "deny"])
 async def test_a_backdated_signature_has_no_force_and_leaves_nothing(kind: str) -> None:
     at = opened()
