@@ -66,6 +66,7 @@ from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
 from fhir_server.media.security_context import SecurityContext
 from fhir_server.privacy.desk import Desk
+from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
@@ -182,7 +183,13 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         worker = Worker(
             store.tasks,
             {RECONSIDER_PHOTOS: reconsider, RUN_EXPORT: Running(engine, store.exports, clock, random_id)},
-            (store.events.index, store.photos.sweep, store.attachments.sweep, store.doorway.sweep),
+            (
+                store.events.index,
+                store.photos.sweep,
+                store.attachments.sweep,
+                store.doorway.sweep,
+                Expiry(engine, THE_SERVER, clock, language.zone or UTC),
+            ),
             settings.worker_interval,
         )
         desk = Desk(engine, surface.signing, THE_SERVER, clock)

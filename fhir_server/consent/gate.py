@@ -37,7 +37,7 @@ class Gate(Step):
             purpose=CARE_PHOTOGRAPHY,
             facts=facts_of(change.resource),
             rendition=rendition_of(change.resource),
-            taking="data" in change.resource["content"],
+            taking=not _had_photo(change),
         )
         return change.relying_on(await self._photo_basis(call, ask))
 
@@ -93,6 +93,10 @@ class Gate(Step):
             return True
         call.trace.decisions[patient, stored.key] = decided
         return False
+
+
+def _had_photo(change: Change) -> bool:
+    return change.previous is not None and not change.previous.deleted and is_photo(change.previous.resource)
 
 
 def _ask(call: Call, patient: str, resource: ResourceKey) -> Ask:

@@ -67,7 +67,7 @@ def _interval(begun: Stored, end: datetime | None, why: str | None, zone: tzinfo
     period = rule.get("period", {})
     starts, ends = span(period.get("start"), zone), span(period.get("end"), zone)
     begin = max(begun.last_updated, starts[0]) if starts else begun.last_updated
-    if ends is not None and (end is None or ends[1] < end):
+    if ends is not None and (end is None or ends[1] <= end):
         end, why = ends[1], "expired"
     if end is None or begin < end:
         named = tuple(sorted(one or "*" for one in purposes(rule)))

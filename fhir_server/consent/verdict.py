@@ -33,8 +33,13 @@ _MODIFIERS = frozenset({"modifierExtension", "implicitRules"})
 def verdict(ask: Ask, consent: Json) -> Reason | None:
     """None when this consent permits what is asked, REFUSED when it refuses it, else why it says nothing on it."""
     rule = consent.get("provision")
+    if not (in_force(consent) or withdrawn(consent)) or not isinstance(rule, dict):
+        return Reason.NO_CONSENT
+    if "provision" not in rule and of_purpose(rule, ask.purpose) is Match.NO:
+        # Most consents are for another purpose, and nothing else in them has to be looked at.
+        return Reason.OTHER_PURPOSE
     about = _about(ask.patient, consent)
-    if not (in_force(consent) or withdrawn(consent)) or about is Match.NO or not isinstance(rule, dict):
+    if about is Match.NO:
         return Reason.NO_CONSENT
     if rule.get("type") != "permit":
         return Reason.NO_CONSENT if withdrawn(consent) else _refusal(ask, consent, rule, about)

@@ -34,7 +34,8 @@ def sitting(**more: Any) -> Sitting:
 
 
 async def test_a_signature_is_of_now_of_the_signer_and_something() -> None:
-    assert require_signed(sitting(when="2026-03-14T10:00:00+01:00"), datetime(2026, 3, 14, 9, tzinfo=UTC))
+    nine = datetime(2026, 3, 14, 9, tzinfo=UTC)
+    assert require_signed(sitting(when="2026-03-14T10:00:00+01:00"), nine) == nine
     for wrong in ({"when": "2026-03-14"}, {"when": "2026-03-14T10:00:00"}, {"when": 7}, {"data": ""}, {"who": "x"}):
         with pytest.raises(UnprocessableError):
             require_signed(sitting(**wrong), NOW)
