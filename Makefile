@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test clients check format fix lint types imports cover snapshots searches bench clean
+.PHONY: help run test clients check format fix lint types imports cover snapshots roles searches bench bench-search clean
 PORT ?= 8000
 DATA_DIR ?= .data
 PYTHON ?= python3
@@ -60,8 +60,14 @@ snapshots: .venv/installed ## Write the snapshots of tests/snapshots anew, to be
 searches: .venv/installed ## Hold 100,000 searches against a second opinion: make searches [N=100000]
 	$(BIN)/python -m tests.properties.search.oracle.many $(N)
 
+roles: .venv/installed ## Write docs/roles.md anew from the roles
+	$(BIN)/python -m fhir_server.smart.role_table > docs/roles.md
+
 bench: .venv/installed ## Measure the main paths beside floors in the same run
 	$(BIN)/python -m benchmarks
+
+bench-search: .venv/installed ## Measure searches beside plain documents: make bench-search [PATIENTS=5000]
+	$(BIN)/python -m benchmarks.search --patients $(or $(PATIENTS),5000)
 
 clean: ## Remove what was made, keep the data
 	rm -rf .venv tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .coverage* build *.egg-info

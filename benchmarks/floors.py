@@ -1,6 +1,6 @@
 """The floors: a bare Starlette handler with one `find_one`, one with one `insert_one`; nothing less can be a server.
 
-For documents, one that puts a body into plain GridFS, and one that streams it back.
+For documents, one that puts a body into plain GridFS, and one that streams it back. For searches, `benchmarks.plain`.
 Runs by itself: `python -m benchmarks.floors PORT MONGO_URI`. Loop, HTTP parser and the database connection's settings
 are the server's own.
 """
@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from benchmarks import plain
 from fhir_server.kernel import json
 from fhir_server.store.connection import connect
 
@@ -69,6 +70,7 @@ def build(mongo_uri: str) -> Starlette:
         Route("/fill", fill, methods=["POST"]),
         Route("/files", keep, methods=["POST"]),
         Route("/files/{name}", give),
+        *plain.routes(client),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
 

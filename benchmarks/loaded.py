@@ -15,7 +15,7 @@ from fhir_server.fhir.data import read
 from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.elements import children
 from fhir_server.fhir.shapes import shapes
-from fhir_server.search.parameters import parameters_of
+from fhir_server.search.registry import parameters_of
 
 
 def main() -> None:

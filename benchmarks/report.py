@@ -29,7 +29,7 @@ _COLUMNS = (
 
 
 def table(found: Sequence[Result]) -> str:
-    return _aligned([_COLUMNS, *map(_cells, found)])
+    return aligned([_COLUMNS, *map(_cells, found)])
 
 
 def standing_table(found: Sequence[Standing]) -> str:
@@ -38,13 +38,13 @@ def standing_table(found: Sequence[Standing]) -> str:
         (one.name, f"{one.value:.3g} {one.unit}", f"{one.allowed:g}" if one.allowed else "", _YES[one.kept], one.says)
         for one in found
     ]
-    return _aligned([("figure", "value", "allowed", "kept", "what"), *rows])
+    return aligned([("figure", "value", "allowed", "kept", "what"), *rows])
 
 
 _YES = {True: "yes", False: "no", None: ""}
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
+def aligned(rows: Sequence[tuple[str, ...]]) -> str:
     """As Markdown that reads on a screen as well."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [

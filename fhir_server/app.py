@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, timedelta
-from importlib.metadata import version
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -20,7 +18,6 @@ from fhir_server.api.error_handlers import fhir_error, http_exception
 from fhir_server.api.gateway import Gateway
 from fhir_server.api.health import health
 from fhir_server.api.middleware import Envelope
-from fhir_server.api.offered import operations, system_interactions, type_interactions
 from fhir_server.api.paging import Paging
 from fhir_server.api.routes import Dispatch
 from fhir_server.api.smart_routes import smart_routes
@@ -32,6 +29,7 @@ from fhir_server.consent.law import Law, law_of
 from fhir_server.consent.lifecycle import Lifecycle
 from fhir_server.consent.signing import Office, Signing
 from fhir_server.consent.standing import Standing
+from fhir_server.crypto.derivation import derive
 from fhir_server.crypto.jws import public_jwk, sign_jws
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import KeyClass
@@ -39,7 +37,9 @@ from fhir_server.crypto.providers.file import FileProvider
 from fhir_server.crypto.randomness import RandomBytes
 from fhir_server.crypto.signing import Signer
 from fhir_server.engine.batch import Batches
+from fhir_server.engine.booking import Booking
 from fhir_server.engine.bundle_plan import Planning
+from fhir_server.engine.bundle_reads import BundleReads
 from fhir_server.engine.bundles import Bundles
 from fhir_server.engine.call import Principal
 from fhir_server.engine.conditional import Conditional
@@ -56,10 +56,9 @@ from fhir_server.entrance import Inside, open_entrance
 from fhir_server.export.exports import Exports
 from fhir_server.export.job import RUN_EXPORT
 from fhir_server.export.running import Running
-from fhir_server.fhir.capability import Offer, statements
 from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.shapes import shapes
-from fhir_server.kernel.clock import Clock, SystemClock, instant
+from fhir_server.kernel.clock import Clock, SystemClock
 from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import random_id
 from fhir_server.media.delivery import Delivery
@@ -67,29 +66,29 @@ from fhir_server.media.intake import Intake
 from fhir_server.media.security_context import SecurityContext
 from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.expiry import Expiry
+from fhir_server.privacy.filing import Filing
 from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
 from fhir_server.privacy.worker import Worker
-from fhir_server.search.described import described
-from fhir_server.search.language import Language
+from fhir_server.search.registry import parameters_of
 from fhir_server.settings import Settings, transport
-from fhir_server.smart.access import Access, may_name, reads_type
+from fhir_server.smart.access import Access, may_export, may_name, reads_type
 from fhir_server.smart.bearer import Bearer
+from fhir_server.smart.break_glass import Glass, GlassPolicy, GlassReviews
+from fhir_server.smart.masks import Masks
 from fhir_server.smart.oidc.signing_keys import SigningKeys
 from fhir_server.smart.signin.door import Door
+from fhir_server.smart.ties import RecordedTies, TiePolicy
 from fhir_server.smart.token import Organization, Tokens
+from fhir_server.spoken import saying, speaking, warn_of_old_rows, zone_of
 from fhir_server.store.clinic import ClinicStore, open_store
 from fhir_server.ui.pages import PATHS, Pages
 from fhir_server.ui.static_files import FILES, static
-from fhir_server.variables import PREFIX, SettingsError
 
 THE_SERVER = Principal("fhir-server", "fhir-server", "", "", scopes=("system/*.cruds",), name="fhir-server")
 """Who acts when a duty of the server itself writes: recorded like anybody else."""
 
-
-_ENDPOINTS = {"authorize": "authorize", "token": "token", "introspect": "introspect", "revoke": "revoke"}
-"""As the CapabilityStatement's extension names them."""
 
 _SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """The framework's own telemetry would put query strings, which may name somebody, into spans."""
@@ -120,6 +119,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
     """Connect, open the keys, wire, start the flushers; and stop them again."""
     clock = clock or SystemClock()
     shapes()  # compiled at the start, not under the first caller
+    for type in served_types():
+        parameters_of(type)
     base = f"{settings.base_url}/fhir"
     async with AsyncExitStack() as stack:
         provider = FileProvider.create(settings.root_key_file)
@@ -127,54 +128,65 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             open_store(settings.mongo_uri, settings.database, base, provider, clock, RandomBytes())
         )
         keyring = store.keyring
-        language = _language(base, settings)
+        speech = speaking(base, settings, store.layouts)
         law = law_of(settings.jurisdiction, settings.implicit_policy)
-        standing = Standing(store.resources, store.heads, law, language.zone or UTC)
-        access, gate = Access(base), Gate(standing)
+        standing = Standing(store.resources, store.heads, law, zone_of(settings) or UTC)
+        ties = RecordedTies(
+            store.resources, TiePolicy(timedelta(days=settings.tie_days), settings.self_made_ties), base
+        )
+        access, gate = Access(base, ties), Gate(standing, store.resources, base)
         steps = Pipeline(
             (
-                access,  # who may try, and in whose compartment
+                access,  # who may try, in which role, and whom it reaches
                 Existence(  # what it refers to is there
                     store.resources, base, may_name, THE_SERVER, refuse_missing=settings.refuse_missing_references
                 ),
                 gate,  # on what legal basis
                 Lifecycle(store.resources, standing),  # a newer signature takes the place of the older
                 SecurityContext(store.resources, Pipeline((access, gate)), base),  # a Binary as what it belongs to
+                GlassReviews(),  # a broken glass is reviewed, and not by oneself
+                Masks(),  # what the role does not see is taken out
                 Intake(store.photos),  # photos leave the JSON, sealed
+                Filing(THE_SERVER),  # receipts are the server's own, and stay
                 Withdrawal(),  # a withdrawn consent queues a new decision on the photos
                 Records(),  # a patient's records are labelled, and can be read
                 Recorder(store.audit, base),  # nothing happens unrecorded
             )
         )
         drafts = Drafts(store.resources, steps, random_id, base)
-        engine = Engine(store.resources, steps, drafts, language, _limits(settings))
+        engine = Engine(store.resources, steps, drafts, speech, _limits(settings))
         signing_keys = await stack.enter_async_context(SigningKeys(store.signing_keys, clock).kept_fresh())
         tokens = Tokens(signing_keys, settings.base_url, base, random_id, _organization(settings))
         bearer = Bearer(tokens)
         paging = Paging(await keyring.named("page-links", KeyClass.CURSOR), timedelta(seconds=settings.page_lifetime))
         several = settings.conditional_delete_several
         conditional = Conditional(engine, delete_several=several)
+        histories = Histories(engine, settings.search_candidates)
+        reads = BundleReads(engine, histories)
         planning = Planning(engine, random_id, clock, delete_several=several)
+        bundles = Bundles(
+            engine,
+            Transactions(engine, reads, planning, settings.most_entries),
+            Batches(engine, reads, conditional, settings.most_entries),
+        )
         surface = Surface(
             engine=engine,
-            bundles=Bundles(
-                engine,
-                Transactions(engine, planning, settings.most_entries),
-                Batches(engine, conditional, settings.most_entries),
-            ),
+            bundles=bundles,
+            booking=Booking(engine, bundles, random_id),
             conditional=conditional,
-            histories=Histories(engine, settings.search_candidates),
+            histories=histories,
             validation=Validation(engine),
             signing=Signing(engine, THE_SERVER, random_id, RandomBytes(), _office(settings, law)),
             inquiry=Inquiry(engine, law),
+            glass=Glass(engine, random_id, _glass_policy(settings)),
             delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),
-            exports=Exports(engine, store.exports, clock, random_id, base),
+            exports=Exports(engine, store.exports, clock, random_id, base, may_export),
             bearer=bearer,
             paging=paging,
             clock=clock,
             base=base,
             most_body=settings.max_body_bytes,
-            capability=statements(_offer(base, clock, delete_several=several)),
+            capability=saying(base, clock, store.layouts, delete_several=several),
         )
         receipt_key = await keyring.named("receipts", KeyClass.SIGNING)
         public = Signer(receipt_key).public
@@ -188,7 +200,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 store.photos.sweep,
                 store.attachments.sweep,
                 store.doorway.sweep,
-                Expiry(engine, THE_SERVER, clock, language.zone or UTC),
+                Expiry(engine, THE_SERVER, clock, zone_of(settings) or UTC),
             ),
             settings.worker_interval,
         )
@@ -217,6 +229,7 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_clinic(settings, clock) as clinic:
+            await warn_of_old_rows(settings, clinic.store.reindexing)
             app.state.clinic = clinic
             app.state.fhir = Dispatch(clinic.surface, clinic.gateway.documents)
             app.state.gateway = clinic.gateway
@@ -248,6 +261,12 @@ async def _page(request: Request) -> Response:
     return await clinic.pages.answer(request)
 
 
+def _glass_policy(settings: Settings) -> GlassPolicy:
+    return GlassPolicy(
+        frozenset(settings.break_glass_roles.split(",")), timedelta(minutes=settings.break_glass_minutes)
+    )
+
+
 async def _scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) -> Scribe:
     """Signs receipts with a key of its own; says of their finality what the keeper of the root key says."""
     status = await keyring.status()
@@ -255,35 +274,14 @@ async def _scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) -
     def sign(payload: bytes) -> str:
         return sign_jws(payload, secret, public, "receipts", RECEIPT_TYPE)
 
-    return Scribe(sign, clinic, f"After the next rotation of the root key. {status.root.note}")
+    def name(text: str) -> str:
+        return derive(secret, "receipt-id", text.encode()).hex()
 
-
-def _language(base: str, settings: Settings) -> Language:
-    """Raises SettingsError for a time zone that this machine does not know."""
-    try:
-        zone = None if settings.time_zone == "UTC" else ZoneInfo(settings.time_zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise SettingsError(f"{PREFIX}TIME_ZONE names no time zone that is known here.") from None
-    return Language(base, zone, settings.chain_depth)
+    return Scribe(sign, name, clinic, f"After the next rotation of the root key. {status.root.note}")
 
 
 def _limits(settings: Settings) -> Limits:
     return Limits(settings.search_candidates, settings.chain_resources, settings.search_seconds, settings.most_included)
-
-
-def _offer(base: str, clock: Clock, *, delete_several: bool) -> Offer:
-    return Offer(
-        base,
-        version("aesthetic-fhir-server"),
-        instant(clock.now()),
-        served_types(),
-        described,
-        type_interactions(),
-        system_interactions(),
-        operations(),
-        delete_several,
-        {name: f"{base.removesuffix('/fhir')}/auth/{path}" for name, path in _ENDPOINTS.items()},
-    )
 
 
 def _office(settings: Settings, law: Law) -> Office:

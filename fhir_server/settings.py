@@ -23,6 +23,8 @@ _TITLE = Like(r"[^\s:<>\"&][^:<>\"&\x00-\x1f\x7f-\x9f]{0,59}", '1 to 60 characte
 _ZONE = Like(r"[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9_+\-]+)*", "a name of the IANA time zone database")
 _PACK = Like(r"eu|fr|gb", "one of eu, fr, gb")
 _POLICY = Like(r"basic-normal|all-normal|break-glass-only|deny", "one of IHE PCF's implicit policies")
+_ROLES = Like(r"none|(practitioner|nurse)(,(practitioner|nurse))*", "none, or names with commas between them")
+_PARAMETERS = Like(r"(\w+\.[\w\-]+(,\w+\.[\w\-]+)*)?", "as `Patient.name,Practitioner.name`")
 _BASE_URL = Like(r"(https?://(?!\S*/fhir/?$)[^\s/?#@]+(/[^\s?#]*)?)?", "an http(s) URL without /fhir, user and query")
 
 
@@ -57,11 +59,18 @@ class Settings:
     refuse_missing_references: Annotated[bool, "Refuse a resource that refers to one not stored here."] = False
     page_lifetime: Annotated[int, "Seconds a link to a further page is good for.", Within(60, 86_400)] = 900
     time_zone: Annotated[str, "Where dates without a time zone are meant, as `Europe/London`.", _ZONE] = "UTC"
+    search_inside: Annotated[str, "Parameters found by any part of their text; after a reindex.", _PARAMETERS] = ""
     search_candidates: Annotated[int, "The most resources opened for one order or total.", Within(20, 100_000)] = 2000
     search_seconds: Annotated[float, "Seconds that one search may take.", Within(0.1, 300)] = 10.0
     chain_depth: Annotated[int, "How many resources a chained search may lead through.", Within(1, 8)] = 3
     chain_resources: Annotated[int, "The most resources in one step of a chain.", Within(1, 10_000)] = 1000
     most_included: Annotated[int, "The most included resources on one page.", Within(1, 10_000)] = 1000
+    tie_days: Annotated[int, "Days around its dates in which an Encounter or Appointment ties.", Within(0, 3650)] = 90
+    self_made_ties: Annotated[bool, "For a clinic of one: ties that one wrote oneself count too."] = False
+    break_glass_roles: Annotated[str, "The roles that may break the glass, of practitioner and nurse.", _ROLES] = (
+        "practitioner,nurse"
+    )
+    break_glass_minutes: Annotated[int, "The longest that a glass stays broken.", Within(1, 60)] = 60
     worker_interval: Annotated[float, "Seconds between two looks for background work.", Within(0.05, 3600)] = 1.0
     clinic_name: Annotated[str, "The clinic's name on the sign-in pages and in authenticator apps.", _TITLE] = "Clinic"
     jurisdiction: Annotated[str, "Whose rules on care, age and bans hold; `eu`: the GDPR alone.", _PACK] = "eu"

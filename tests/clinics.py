@@ -20,6 +20,7 @@ from fhir_server.kernel.identity import random_id
 from fhir_server.kernel.json import Json
 from fhir_server.settings import Settings
 from fhir_server.smart.grant import Grant
+from fhir_server.smart.roles import SYSTEM
 from fhir_server.smart.token import Claims
 from tests.trail import Trail
 
@@ -94,11 +95,15 @@ class InProcess:
         return Trail(self.clinic, self.mongo)
 
     def token(self, *scopes: str, client: str = "tests", lifetime: int = 3600, age: int = 0, **context: Any) -> str:
-        """`context`: patient, fhir_user. `age`: seconds since it was issued. Each is of a grant of its own."""
+        """`context`: patient, fhir_user, role. `age`: seconds since it was issued. Each is of a grant of its own.
+
+        Where no role is said, none limits the scopes: also those of a person, whose tokens always have one.
+        """
         now = self.clinic.surface.clock.now()
         given = scopes or EVERYTHING
         grant = Grant(random_id(), client, given, client, (), now + timedelta(days=1))
         self.clinic.store.grants.add(grant, grant.until)
+        context = {"role": SYSTEM, **context}
         claims = Claims(client, client, given, timedelta(seconds=lifetime), grant=grant.id, **context)
         return self.clinic.tokens.issue(claims, now - timedelta(seconds=age))[0]
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from starlette.requests import Request
 
 from fhir_server.engine.call import ANONYMOUS, Call, Interaction, Principal
-from fhir_server.fhir.definitions import served_types
+from fhir_server.fhir.definitions import served_types, why_not_served
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import NotFoundError, UnauthenticatedError
 from fhir_server.kernel.identity import is_id, is_version, random_id
@@ -45,7 +45,7 @@ def request_id_of(headers_value: str | None) -> str:
 def require_target(request: Request, call: Call) -> None:
     """404 for a type that is not served or an id or version that cannot exist."""
     if "type" in request.path_params and call.type is None:
-        raise NotFoundError("No resource type of this name is served here.")
+        raise NotFoundError(why_not_served(request.path_params["type"]))
     if "id" in request.path_params and call.id is None:
         raise NotFoundError("There is no resource with this id.")
     if "version" in request.path_params and call.version is None:

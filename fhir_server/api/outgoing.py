@@ -108,8 +108,11 @@ def _found(stored: Stored, base: str, mode: bytes) -> Pieces:
 
 def history_bundle(page: Page, base: str, self_link: str, next_link: str | None) -> Response:
     """Newest first; a deletion is told without a resource."""
-    entries = [_version(stored, base) for stored in page.matches]
-    return assembled(_page("history", page, self_link, next_link, entries), _OK, {}, FHIR_JSON)
+    return assembled(_history(page, base, self_link, next_link), _OK, {}, FHIR_JSON)
+
+
+def _history(page: Page, base: str, self_link: str, next_link: str | None) -> Pieces:
+    return _page("history", page, self_link, next_link, [_version(stored, base) for stored in page.matches])
 
 
 def _page(kind: str, page: Page, self_link: str, next_link: str | None, entries: Sequence[Pieces]) -> Pieces:
@@ -150,7 +153,8 @@ def bundle_response(
 ) -> Response:
     """`transaction-response` or `batch-response`, entries in the order of the request.
 
-    `links`: those of the entries that are searches. Writes are answered without their resource unless it is asked for.
+    `links`: those of the entries that are searches or histories. Writes are answered without their resource unless it
+    is asked for.
     """
     entries = [
         _entry(answer, base, links.get(index, (base, None)), returns, readable=readable[index])
@@ -166,10 +170,10 @@ def _entry(
     if answer.failure is not None:
         outcome = operation_outcome(answer.failure.issues)
         return (json.encode({"response": {"status": str(answer.failure.status), "outcome": outcome}}),)
-    if answer.page is not None and answer.method == "HEAD":
-        return (b'{"response":{"status":"200"}}',)
-    if answer.page is not None:
-        return (b'{"resource":', *_searchset(answer.page, base, *links), b',"response":{"status":"200"}}')
+    if answer.listed is not None:
+        listing = _history if answer.listed.kind == "history" else _searchset
+        shown = (b'"resource":', *listing(answer.listed.page, base, *links), b",") if answer.method != "HEAD" else ()
+        return (b"{", *shown, b'"response":{"status":"200"}}')
     stored = answer.stored
     is_told = returns == "OperationOutcome" and answer.method != "GET"
     if stored is None or stored.deleted:

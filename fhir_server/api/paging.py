@@ -50,5 +50,5 @@ class Paging:
         return Continued(type, pairs, Position(state[2], state[3], tuple(state[4])))
 
 
-def _bound(principal: Principal) -> bytes:
-    return json.encode([principal.issuer, principal.subject, principal.client_id, principal.patient])
+def _bound(one: Principal) -> bytes:
+    return json.encode([one.issuer, one.subject, one.client_id, one.patient, one.role, one.fhir_user])

@@ -14,12 +14,14 @@ from starlette.types import Receive, Scope, Send
 
 from fhir_server.api import (
     binaries,
+    booking,
     conditions,
     consents,
     everything,
     exports,
     histories,
     instances,
+    matching,
     searches,
     systems,
     validate,
@@ -33,6 +35,7 @@ from fhir_server.api.presentation import presented
 from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call, Interaction
 from fhir_server.kernel.errors import FhirError, MethodNotAllowedError, NotFoundError
+from fhir_server.smart.rights import purpose_of
 
 Do: TypeAlias = Callable[[], Awaitable[Response]]
 Understand: TypeAlias = Callable[[Surface, Request, Call], Awaitable[Do]]
@@ -63,12 +66,21 @@ TABLE: Mapping[str, Methods] = {
     },
     "/fhir/$export-file/{job}/{file}": {"GET": (Interaction.OPERATION, exports.file)},
     "/fhir/metadata": {"GET": (Interaction.CAPABILITIES, systems.capabilities)},
+    "/fhir/{type}/_history": {"GET": (Interaction.HISTORY_TYPE, histories.history)},
     "/fhir/{type}/_search": {"POST": (Interaction.SEARCH_TYPE, searches.search_by_post)},
     "/fhir/{type}/$validate": {"POST": (Interaction.OPERATION, validate.validate)},
     "/fhir/{type}/{id}/$validate": {
         "GET": (Interaction.OPERATION, validate.validate_stored),
         "POST": (Interaction.OPERATION, validate.validate),
     },
+    "/fhir/Appointment/$find": {
+        "GET": (Interaction.OPERATION, booking.find),
+        "POST": (Interaction.OPERATION, booking.find),
+    },
+    "/fhir/Appointment/$hold": {"POST": (Interaction.OPERATION, booking.hold)},
+    "/fhir/Appointment/$book": {"POST": (Interaction.OPERATION, booking.book)},
+    "/fhir/Appointment/{id}/$cancel": {"POST": (Interaction.OPERATION, booking.cancel)},
+    "/fhir/Patient/$match": {"POST": (Interaction.OPERATION, matching.match_patient)},
     "/fhir/Patient/{id}/$everything": {
         "GET": (Interaction.OPERATION, everything.patient_everything),
         "POST": (Interaction.OPERATION, everything.patient_everything),
@@ -77,13 +89,13 @@ TABLE: Mapping[str, Methods] = {
     "/fhir/Consent/$decide": {"GET": (Interaction.OPERATION, consents.decide)},
     "/fhir/Consent/$consent-periods": {"GET": (Interaction.OPERATION, consents.periods)},
     "/fhir/Consent/{id}/$withdraw": {"POST": (Interaction.OPERATION, consents.withdraw_consent)},
+    "/fhir/Patient/{id}/$break-glass": {"POST": (Interaction.OPERATION, systems.break_glass)},
     "/fhir/Binary/{id}": {
         "GET": (Interaction.READ, binaries.read_binary),
         "PUT": (Interaction.UPDATE, instances.update),
         "PATCH": (Interaction.PATCH, instances.patch),
         "DELETE": (Interaction.DELETE, instances.delete),
     },
-    "/fhir/{type}/_history": {"GET": (Interaction.HISTORY_TYPE, histories.history)},
     "/fhir/{type}/{id}/_history": {"GET": (Interaction.HISTORY_INSTANCE, histories.history)},
     "/fhir/{type}/{id}/_history/{version}": {"GET": (Interaction.VREAD, instances.read)},
     "/fhir/{type}/{id}/{member}": {"GET": (Interaction.SEARCH_TYPE, searches.search)},
@@ -204,7 +216,8 @@ async def _answer(surface: Surface, request: Request, place: _Place) -> Response
             require_target(request, call)
             return Response(status_code=204, headers={"Allow": ", ".join(place.allowed)})
         if interaction not in _OPEN:
-            call = replace(call, principal=authenticated(request, surface.bearer.authenticate, surface.clock))
+            principal = authenticated(request, surface.bearer.authenticate, surface.clock)
+            call = replace(call, principal=principal, purpose=purpose_of(principal) or call.purpose)
         require_target(request, call)
         _require_served(request.method, place, is_served=found is not None)
         if understand not in _NATIVE:

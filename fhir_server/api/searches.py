@@ -21,7 +21,7 @@ from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call, Interaction
 from fhir_server.engine.page import Page
 from fhir_server.engine.position import Position
-from fhir_server.fhir.definitions import compartment_types, served_types
+from fhir_server.fhir.definitions import compartment_types, served_types, why_not_served
 from fhir_server.kernel.errors import InvalidRequestError, NotFoundError, TooCostlyError
 from fhir_server.search.language import Language
 from fhir_server.search.parse import parse_all
@@ -83,8 +83,10 @@ def _place(request: Request, call: Call) -> _Place:
     if member is None:
         return _Place(call.type or "", call)
     focus, id = str(call.type), str(call.id)
-    if focus not in compartment_types() or (member != ANY and member not in served_types()):
-        raise NotFoundError("There is nothing at this address.")
+    if focus not in compartment_types():
+        raise NotFoundError(f"{focus} has no compartment.")
+    if member != ANY and member not in served_types():
+        raise NotFoundError(why_not_served(member))
     if member == ANY:
         searching = replace(call, interaction=Interaction.SEARCH_SYSTEM, type=None, id=None)
     else:

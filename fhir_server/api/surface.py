@@ -1,11 +1,12 @@
 """What the routes work with: the services of one clinic, as the composition root wired them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fhir_server.api.paging import Paging
 from fhir_server.consent.inquiry import Inquiry
 from fhir_server.consent.signing import Signing
+from fhir_server.engine.booking import Booking
 from fhir_server.engine.bundles import Bundles
 from fhir_server.engine.conditional import Conditional
 from fhir_server.engine.history import Histories
@@ -15,6 +16,7 @@ from fhir_server.export.exports import Exports
 from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
 from fhir_server.smart.bearer import Bearer
+from fhir_server.smart.break_glass import Glass
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,12 @@ class Surface:
 
     engine: Engine
     bundles: Bundles
+    booking: Booking
     conditional: Conditional
     histories: Histories
     validation: Validation
     delivery: Delivery
+    glass: Glass
     exports: Exports
     signing: Signing
     inquiry: Inquiry
@@ -38,4 +42,4 @@ class Surface:
     clock: Clock
     base: str
     most_body: int
-    capability: Mapping[str, bytes]
+    capability: Callable[[], Mapping[str, bytes]]

@@ -20,8 +20,11 @@ from fhir_server.engine.call import Call, Interaction
 from fhir_server.kernel import json
 from fhir_server.kernel.errors import InvalidRequestError
 from fhir_server.smart.access import may_read
+from fhir_server.smart.break_glass import parameters
 
 Do: TypeAlias = Callable[[], Awaitable[Response]]
+
+_MOST_OPERATION_BYTES = 64 * 1024
 
 
 async def bundle(surface: Surface, request: Request, call: Call) -> Do:
@@ -38,9 +41,9 @@ async def bundle(surface: Surface, request: Request, call: Call) -> Do:
         answers = await surface.bundles.process(asked, body)
         readable = [answer.stored is not None and may_read(asked, answer.stored) for answer in answers]
         pages = {
-            index: links(surface, asked, answer.query.type, answer.query.used, answer.page)
+            index: links(surface, asked, answer.listed.path, answer.listed.used, answer.listed.page)
             for index, answer in enumerate(answers)
-            if answer.page is not None and answer.query is not None
+            if answer.listed is not None
         }
         kind = "batch" if is_batch else "transaction"
         return outgoing.bundle_response(kind, answers, surface.base, readable, pages, returns)
@@ -51,13 +54,25 @@ async def bundle(surface: Surface, request: Request, call: Call) -> Do:
 async def capabilities(surface: Surface, request: Request, call: Call) -> Do:
     """`GET metadata`, of one of its modes."""
     mode, view = request.query_params.get("mode") or "full", preferences_of(request).view
-    statement = surface.capability.get(mode)
+    statements = surface.capability()
+    statement = statements.get(mode)
     if statement is None:
-        raise InvalidRequestError(f"metadata has the modes {', '.join(sorted(surface.capability))}.")
+        raise InvalidRequestError(f"metadata has the modes {', '.join(sorted(statements))}.")
 
     async def do() -> Response:
         await surface.engine.described(call)
         shown = statement if view.is_whole else json.encode(view.of(json.decode_trusted(statement)))
         return Response(shown, media_type=outgoing.FHIR_JSON)
+
+    return do
+
+
+async def break_glass(surface: Surface, request: Request, call: Call) -> Do:
+    """`POST Patient/[id]/$break-glass` with Parameters: a reason, and for how many minutes."""
+    body = await json_body(request, _MOST_OPERATION_BYTES)
+
+    async def do() -> Response:
+        broken = await surface.glass.broken(call, body)
+        return Response(json.encode(parameters(broken)), media_type=outgoing.FHIR_JSON)
 
     return do

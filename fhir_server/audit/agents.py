@@ -12,6 +12,7 @@ from fhir_server.engine.call import Principal
 from fhir_server.kernel.json import encode
 
 _ACT_REASON = b'{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActReason","code":'
+_ROLE = b',"role":[{"coding":[{"system":"urn:aesthetic-fhir-server:role","code":'
 _ADDRESS = re.compile(r"[0-9.]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%\w+)?", re.ASCII)
 _TOKEN_AGENT = members({"type": concept((USER_AGENTS, "UserOauthAgent")), "requestor": True})
 _RECIPIENT = b"{" + members({"type": concept((PARTICIPATION, "IRCP")), "requestor": True}) + b',"who":{"reference":'
@@ -64,9 +65,10 @@ def server_agent(pattern: Pattern, server: str, seen: bytes) -> bytes:
 
 
 def user(principal: Principal, stated: bytes, opening: bytes = _RECIPIENT) -> bytes:
-    """The person who asks, with name and purpose; only where the token says who it is."""
+    """The person who asks, with name, role and purpose; only where the token says who it is."""
     name = b',"name":' + text(principal.name) if principal.name else b""
-    return opening + text(principal.fhir_user or "") + b"}" + name + b',"purposeOfUse":[' + stated + b"]}"
+    role = _ROLE + text(principal.role) + b"}]}]" if principal.role else b""
+    return opening + text(principal.fhir_user or "") + b"}" + name + role + b',"purposeOfUse":[' + stated + b"]}"
 
 
 def token(principal: Principal) -> bytes:

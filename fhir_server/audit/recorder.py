@@ -4,6 +4,7 @@ IHE BALP: one AuditEvent per interaction and per patient touched; EHDS Annex II 
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -76,7 +77,7 @@ class Recorder(Step):
         patients = dict.fromkeys(patient for stored in disclosed for patient in stored.subjects)
         bases = {patient: call.trace.bases.get(patient) for patient in patients}
         seen = {patient: str(basis) if basis else None for patient, basis in bases.items()}
-        drafts = page_drafts(_happening(call), seen, server=self._server)
+        drafts = page_drafts(_of(_happening(call), *seen), seen, server=self._server)
         held = tuple(basis for basis in bases.values() if basis)
         # The bases of the whole page hang on its first event: they must hold for all of it or none is answered.
         grant = call.principal.grant
@@ -92,8 +93,19 @@ class Recorder(Step):
         ]
 
     def _entry(self, happening: Happening, patient: str | None, basis: LegalBasis | None = None) -> Entry:
-        stated = happening._replace(patient=patient, basis=str(basis) if basis else happening.basis)
+        stated = _of(happening, patient)._replace(patient=patient, basis=str(basis) if basis else happening.basis)
         return Entry(draft(stated, server=self._server), (basis,) if basis else (), happening.call.principal.grant)
+
+
+_BROKEN = "BTG"
+
+
+def _of(happening: Happening, *patients: str | None) -> Happening:
+    """Where nothing but a broken glass ties the caller to one of them, that is the purpose."""
+    glass = happening.call.trace.glass
+    if not glass or glass.keys().isdisjoint(patients):
+        return happening
+    return happening._replace(call=replace(happening.call, purpose=_BROKEN))
 
 
 def _happening(

@@ -14,16 +14,19 @@ from fhir_server.smart.ports import Clients
 from fhir_server.smart.scope_grants import INTROSPECTS, LAUNCHES
 
 _SIGN_IN = ("launch", "launch/patient", "openid", "fhirUser", "offline_access", "online_access")
-_APP = (*_SIGN_IN, "patient/*.cruds", "user/*.cruds")
+_APP = (*_SIGN_IN, "patient/*.cruds", "user/*.cruds", "user/AuditEvent.rs")
+_PURPOSES = ("TREAT", "PATADMIN", "HMARKT", "HCOMPL", "HLEGAL", "HSYSADMIN", "PATRQT", "FAMRQT")
+"""One of each role, so that everybody of the demo clinic can use any of its apps."""
+
 _PLACES = ("http://127.0.0.1:9876/callback", "http://localhost:9876/callback")
 _ANY_PORT = "http://127.0.0.1/native/callback"
 _LAUNCH = "http://127.0.0.1:9876/launch"
 
 _CLIENTS = (
     Client("demo-backend", Kind.BACKEND, "Demo back end", ("system/*.cruds", "system/AuditEvent.rs")),
-    Client("demo-public", Kind.PUBLIC, "Demo app", _APP, (*_PLACES, _ANY_PORT), launch_url=_LAUNCH),
-    Client("demo-symmetric", Kind.SYMMETRIC, "Demo web app", _APP, _PLACES, launch_url=_LAUNCH),
-    Client("demo-asymmetric", Kind.ASYMMETRIC, "Demo signing app", _APP, _PLACES, launch_url=_LAUNCH),
+    Client("demo-public", Kind.PUBLIC, "Demo app", _APP, (*_PLACES, _ANY_PORT), _PURPOSES, launch_url=_LAUNCH),
+    Client("demo-symmetric", Kind.SYMMETRIC, "Demo web app", _APP, _PLACES, _PURPOSES, launch_url=_LAUNCH),
+    Client("demo-asymmetric", Kind.ASYMMETRIC, "Demo signing app", _APP, _PLACES, _PURPOSES, launch_url=_LAUNCH),
     Client("demo-ehr", Kind.BACKEND, "Demo EHR", ("system/*.rs", LAUNCHES, INTROSPECTS)),
 )
 

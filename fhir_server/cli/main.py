@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fhir_server.cli import clients, demo, keys, serve, token, users, work
+from fhir_server.cli import clients, demo, keys, reindex, serve, token, users, work
 from fhir_server.cli.faults import CommandError
 from fhir_server.crypto.errors import CryptoError
 from fhir_server.kernel.errors import FhirError
@@ -24,6 +24,7 @@ SUBCOMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Cal
     "clients": ("Register apps and services.", clients.arguments, clients.run),
     "token": ("Issue an access token; its use is recorded.", token.arguments, token.run),
     "users": ("Add, list, disable, enable and reset those who sign in; let them leave.", users.arguments, users.run),
+    "reindex": ("Rebuild the search index while servers go on.", reindex.arguments, reindex.run),
     "keys": ("Look after the keys.", keys.arguments, keys.run),
 }
 

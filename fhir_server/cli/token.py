@@ -16,6 +16,7 @@ from fhir_server.engine.call import Principal
 from fhir_server.kernel.identity import is_id, parse_reference, random_id
 from fhir_server.settings import Settings
 from fhir_server.smart.grant import Grant
+from fhir_server.smart.roles import roles
 from fhir_server.smart.scopes import parse
 from fhir_server.smart.token import Claims
 
@@ -25,6 +26,7 @@ _LONGEST = 3600
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scope", required=True, help='SMART scopes, for example "system/*.cruds"')
     parser.add_argument("--patient", help="id of the patient in context; patient/ scopes need it")
+    parser.add_argument("--role", choices=list(roles()), help="in which role; none for a back end")
     parser.add_argument("--fhir-user", help="who acts, for example Practitioner/3")
     parser.add_argument("--lifetime", type=int, help="seconds; default FHIR_SERVER_TOKEN_LIFETIME")
 
@@ -48,10 +50,20 @@ def _claims(settings: Settings, arguments: argparse.Namespace) -> Claims:
         raise CommandError("--patient must be the id of a Patient, without `Patient/`.")
     if arguments.fhir_user is not None and parse_reference(arguments.fhir_user) is None:
         raise CommandError("--fhir-user must be a reference such as Practitioner/3.")
+    if arguments.role is None and any(not scope.startswith("system/") for scope in scopes):
+        raise CommandError("user/ and patient/ scopes are a person's: say in which --role.")
     lifetime = settings.token_lifetime if arguments.lifetime is None else arguments.lifetime
     if not 1 <= lifetime <= _LONGEST:
         raise CommandError(f"--lifetime must be 1 to {_LONGEST} seconds.")
-    return Claims(OPERATOR, OPERATOR, scopes, timedelta(seconds=lifetime), arguments.patient, arguments.fhir_user)
+    return Claims(
+        OPERATOR,
+        OPERATOR,
+        scopes,
+        timedelta(seconds=lifetime),
+        arguments.patient,
+        arguments.fhir_user,
+        role=arguments.role,
+    )
 
 
 async def issue(settings: Settings, claims: Claims) -> str:
@@ -71,6 +83,7 @@ async def issue(settings: Settings, claims: Claims) -> str:
             claims.scopes,
             claims.patient,
             claims.fhir_user,
+            role=claims.role,
         )
         await record(clinic, "token", holder)
         return token

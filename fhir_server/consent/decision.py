@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from fhir_server.consent.law import Law, Policy, law_of
-from fhir_server.consent.purposes import BREAK_GLASS, CARE_PHOTOGRAPHY, TREATMENT, is_care
+from fhir_server.consent.purposes import BREAK_GLASS, CARE_PHOTOGRAPHY, TREATMENT, is_care, needs_consent
 from fhir_server.consent.question import Ask, Deny, Matter, Permit, Reason
 from fhir_server.consent.verdict import verdict
 from fhir_server.engine.change import CareBasis, ConsentBasis, LegalObligation
@@ -69,7 +69,7 @@ def _rule(ask: Ask, reasons: set[Reason], law: Law) -> str | None:
         cares = law.pack.care_photography and ask.purpose == CARE_PHOTOGRAPHY and not ended
         return law.pack.code if cares and (ask.is_own or ask.profession in law.pack.professions) else None
     permits = {
-        Policy.ALL_NORMAL: is_care(ask.purpose),
+        Policy.ALL_NORMAL: not needs_consent(ask.purpose),
         Policy.BASIC_NORMAL: is_care(ask.purpose) and ask.profession in law.pack.professions,
         Policy.BREAK_GLASS_ONLY: ask.purpose == BREAK_GLASS,
         Policy.DENY: False,

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from fhir_server.consent.clinics_own import require_clinics_own
 from fhir_server.consent.facts import facts_of
 from fhir_server.consent.matter import PROOF_TYPES, is_photo, is_proof, rendition_of
-from fhir_server.consent.purposes import CARE_PHOTOGRAPHY, from_act_reason, of_photos
+from fhir_server.consent.purposes import CARE_PHOTOGRAPHY, of_call, of_photos
 from fhir_server.consent.question import Ask, Matter, Permit, Reason
 from fhir_server.consent.standing import Standing
 from fhir_server.engine.call import Call, Trace
 from fhir_server.engine.change import CareBasis, Change, LegalBasis
+from fhir_server.engine.pictured import is_of_a_patient
 from fhir_server.engine.pipeline import Step
+from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import ConflictError, NoLegalBasisError, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey, parse_reference
@@ -23,14 +26,17 @@ _PATIENT = "Patient/"
 
 
 class Gate(Step):
-    """Decides on whatever lies in a patient's compartment."""
+    """Decides on whatever lies in a patient's compartment. `base` is the server's own FHIR base."""
 
-    def __init__(self, standing: Standing) -> None:
-        self._standing = standing
+    def __init__(self, standing: Standing, store: ResourceStore, base: str) -> None:
+        self._standing, self._store, self._base = standing, store, base
 
     async def prepare(self, call: Call, change: Change) -> Change:
         """A photo comes in on a basis that the commit holds to."""
         if change.resource is None or not is_photo(change.resource):
+            return change
+        if not is_of_a_patient(change.resource):
+            await require_clinics_own(self._store, self._base, call, change)
             return change
         ask = replace(
             _ask(call, _patient(change.resource), change.key),
@@ -60,6 +66,8 @@ class Gate(Step):
     async def _photo(self, call: Call, stored: Stored) -> Stored:
         if stored.resource.get("status") == "entered-in-error":
             raise NoLegalBasisError("The photo was entered in error; its bytes are not shown.")
+        if not is_of_a_patient(stored.resource):
+            return stored
         asked = _ask(call, _patient(stored.resource), stored.key)
         ask = replace(
             asked,
@@ -102,7 +110,7 @@ def _had_photo(change: Change) -> bool:
 def _ask(call: Call, patient: str, resource: ResourceKey) -> Ask:
     principal = call.principal
     actor = parse_reference(principal.fhir_user) if principal.fhir_user else None
-    purpose = from_act_reason(call.purpose)
+    purpose = of_call(call.purpose)
     return Ask(patient, purpose, call.instant, resource, actor, profession=principal.role)
 
 

@@ -56,11 +56,6 @@ _OWN = frozenset(BY_CODE)
 _SAME = {purpose.act_reason: purpose.code for purpose in PURPOSES if purpose.act_reason}
 _EVERYTHING = frozenset({"*", "PurposeOfUse"})
 _EMERGENCIES = frozenset({BREAK_GLASS, f"{ACT_REASON}|ETREAT"})
-_OF_PHOTOS = {
-    TREATMENT: CARE_PHOTOGRAPHY,
-    **dict.fromkeys(_EMERGENCIES, CARE_PHOTOGRAPHY),
-    "marketing": "photo-marketing",
-}
 
 
 def canonical(coding: object) -> str | None:
@@ -94,8 +89,20 @@ def from_act_reason(code: str) -> str:
 
 
 def of_photos(purpose: str) -> str:
-    """What a purpose means where the data is a photo: to treat is to use photographs as part of care."""
-    return _OF_PHOTOS.get(purpose, purpose)
+    """What a purpose means where the data is a photo: whoever does not ask for one of ours asks for care."""
+    if purpose == "marketing":
+        return "photo-marketing"
+    return purpose if purpose in _OWN and purpose != TREATMENT else CARE_PHOTOGRAPHY
+
+
+def of_call(code: str) -> str:
+    """The purpose of a call by its v3-ActReason code. To administer a patient's care is part of treating them."""
+    return TREATMENT if code == "PATADMIN" else from_act_reason(code)
+
+
+def needs_consent(purpose: str) -> bool:
+    """Is it one that only a consent allows? Law, one's own request and running the clinic do not."""
+    return purpose != TREATMENT and (purpose in _OWN or not purpose.startswith(f"{ACT_REASON}|"))
 
 
 def is_care(purpose: str) -> bool:

@@ -17,7 +17,7 @@ from fhir_server.consent.law import Pack
 from fhir_server.consent.signature import Sitting, require_signed
 from fhir_server.consent.signers import Who, birthday, is_minor, require_signer
 from fhir_server.engine.attempts import Attempt, writing
-from fhir_server.engine.call import Beside, Call, Principal
+from fhir_server.engine.call import Beside, Call, Interaction, Principal
 from fhir_server.engine.change import Change, spread
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
@@ -83,7 +83,7 @@ class Signing:
         granted = [key for key, one in zip(keys, asked, strict=True) if one.granted]
         if facts.lapses and granted:
             evidence.append(reminder(self._key("Task"), sitting, facts.lapses, granted, call.instant))
-        mine = replace(own, principal=self._server)
+        mine = replace(own, principal=self._server, interaction=Interaction.CREATE)
         return [*[await self._drafted(mine, one) for one in evidence], *consents]
 
     def _evidence(

@@ -6,8 +6,9 @@ https://hl7.org/fhir/R4/http.html#brules
 import asyncio
 from urllib.parse import parse_qsl
 
-from fhir_server.engine.answers import Answer, call_of, got
+from fhir_server.engine.answers import Answer, call_of
 from fhir_server.engine.bundle_entries import Entry, listed
+from fhir_server.engine.bundle_reads import BundleReads
 from fhir_server.engine.call import Call
 from fhir_server.engine.conditional import Conditional, Outcome
 from fhir_server.engine.integrity import refuse_log_change
@@ -27,8 +28,9 @@ _CHANGING = frozenset({"PUT", "PATCH", "DELETE"})
 class Batches:
     """`most_entries` bounds what one Bundle may ask for."""
 
-    def __init__(self, engine: Engine, conditional: Conditional, most_entries: int) -> None:
-        self._engine, self._conditional, self._most_entries = engine, conditional, most_entries
+    def __init__(self, engine: Engine, reads: BundleReads, conditional: Conditional, most_entries: int) -> None:
+        self._engine, self._reads = engine, reads
+        self._conditional, self._most_entries = conditional, most_entries
 
     async def process(self, call: Call, bundle: Json) -> list[Answer]:
         """The answers in the order of the entries; several at a time, so that they share commits."""
@@ -75,7 +77,7 @@ class Batches:
             case "DELETE":
                 return await self._delete(call, entry, query)
             case _:
-                return await got(self._engine, call, entry)
+                return await self._reads.got(call, entry)
 
     async def _post(self, call: Call, entry: Entry, query: Query | None) -> Answer:
         if query:

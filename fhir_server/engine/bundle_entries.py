@@ -3,44 +3,42 @@
 https://hl7.org/fhir/R4/http.html#transaction, #trules
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qsl
 
+from fhir_server.engine.bundle_urls import READS, Target, target_of
 from fhir_server.engine.entry_conditions import NONE, Conditions, conditions
 from fhir_server.fhir.definitions import served_types
-from fhir_server.fhir.view import PARAMETERS, WHOLE, View, view_of
-from fhir_server.kernel.errors import FhirError, InvalidRequestError, Issue, NotFoundError, TooLargeError
-from fhir_server.kernel.identity import ResourceKey, is_id, is_version
+from fhir_server.kernel.errors import FhirError, InvalidRequestError, Issue, TooLargeError
+from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
-from fhir_server.search.results import FORMATTING
 
 ORDER = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
-READS = frozenset({"GET", "HEAD"})
-_PARTS_OF_INSTANCE, _PARTS_OF_VERSION = 2, 4
 _WITH_RESOURCE = frozenset({"POST", "PUT", "PATCH"})
-_SHOWING = PARAMETERS | FORMATTING
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One request. `index` is its place in the Bundle, `id` empty where the URL names none.
+    """One request. `index` is its place in the Bundle, `target` what its URL names.
 
-    `criteria` is the query of a conditional write, `query` that of a search. `version` is asked for by a vread.
+    `criteria` is the query of a conditional write.
     """
 
     index: int
     method: str
-    type: str
-    id: str = ""
-    version: int | None = None
+    target: Target
     criteria: str = ""
-    query: str = ""
     resource: Json | None = None
     full_url: str = ""
     if_match: int | None = None
     conditions: Conditions = NONE
-    view: View = WHOLE
+
+    @property
+    def type(self) -> str:
+        return self.target.type
+
+    @property
+    def id(self) -> str:
+        return self.target.id
 
     @property
     def only_new(self) -> bool:
@@ -49,7 +47,7 @@ class Entry:
 
     @property
     def key(self) -> ResourceKey | None:
-        return ResourceKey(self.type, self.id) if self.id else None
+        return ResourceKey(self.type, self.id) if self.id and not self.target.listing else None
 
 
 def listed(bundle: Json, most: int) -> list[Entry | FhirError]:
@@ -86,46 +84,22 @@ def _entry(index: int, entry: object) -> Entry:
     method, url = request.get("method"), request.get("url")
     if method not in ORDER or not isinstance(url, str):
         raise InvalidRequestError(f"An entry needs request.method, one of {', '.join(ORDER)}, and request.url.")
-    path, _, query = url.partition("?")
-    parts = path.strip("/").split("/")
-    if parts[0] not in served_types():
-        raise NotFoundError("request.url names no resource type that is served here.", expression="request.url")
-    pairs = parse_qsl(query, keep_blank_values=True) if len(parts) > 1 else []
+    target = target_of(method, url)
     resource = entry.get("resource")
     if method in _WITH_RESOURCE and not isinstance(resource, dict):
         raise InvalidRequestError(f"A {method} entry needs a resource.", expression="resource")
-    if not _fits(method, parts, query, pairs):
-        raise InvalidRequestError(f"request.url does not fit {method}.", expression="request.url")
-    required = conditions(method, request, has_criteria=bool(query) and len(parts) == 1)
+    criteria = "" if target.id or method in READS else target.query
+    required = conditions(method, request, has_criteria=bool(criteria))
     return Entry(
         index,
         method,
-        parts[0],
-        id=parts[1] if len(parts) > 1 else "",
-        version=int(parts[3]) if len(parts) == _PARTS_OF_VERSION else None,
-        criteria=required.if_none_exist if method == "POST" else "" if method in READS else query,
-        query=query if method in READS and len(parts) == 1 else "",
+        target,
+        criteria=required.if_none_exist if method == "POST" else criteria,
         resource=resource,
         full_url=str(entry.get("fullUrl", "")),
         if_match=required.if_match,
         conditions=required,
-        view=view_of(pairs),
     )
-
-
-def _fits(method: str, parts: Sequence[str], query: str, pairs: Sequence[tuple[str, str]]) -> bool:
-    """Does the URL name what the method acts on: a type, an instance, or a type with criteria?
-
-    What an instance is asked with says only how to show it.
-    """
-    if len(parts) == 1:
-        return method in READS or (not query if method == "POST" else bool(query))
-    if method == "POST" or not is_id(parts[1]):
-        return False
-    if query and (method not in READS or not all(name in _SHOWING for name, _ in pairs)):
-        return False
-    is_vread = len(parts) == _PARTS_OF_VERSION and parts[2] == "_history" and is_version(parts[3])
-    return len(parts) == _PARTS_OF_INSTANCE or (method in READS and is_vread)
 
 
 def at_entry(error: FhirError, index: int) -> FhirError:

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
-from fhir_server.engine.bundle_entries import READS, Entry, at_entry
+from fhir_server.engine.bundle_entries import Entry, at_entry
 from fhir_server.engine.bundle_links import Links, claimed_id
+from fhir_server.engine.bundle_urls import READS
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Condition
 from fhir_server.engine.criteria import Matched, matching
@@ -17,7 +18,7 @@ from fhir_server.engine.integrity import refuse_log_change, refuse_national_numb
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
 from fhir_server.fhir.conditional_references import conditional_references
-from fhir_server.fhir.definitions import served_types
+from fhir_server.fhir.definitions import served_types, why_not_served
 from fhir_server.kernel import json
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import (
@@ -131,7 +132,7 @@ class Planning:
         """The one resource that a conditional reference means, stored already or brought by this transaction."""
         type, _, criteria = text.partition("?")
         if type not in served_types():
-            raise UnprocessableError("A conditional reference names no type that is served here.")
+            raise UnprocessableError(f"A conditional reference: {why_not_served(type)}")
         matched = await self._matched(call, type, criteria)
         stored = {found.key for found in matched.found}
         # What is not stored yet lies in no compartment; whether it may be written is asked when it is.

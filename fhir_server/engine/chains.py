@@ -14,8 +14,7 @@ from fhir_server.kernel.identity import ResourceKey, parse_reference
 from fhir_server.search.address import address
 from fhir_server.search.extract import values_of
 from fhir_server.search.hierarchies import parents
-from fhir_server.search.language import Language
-from fhir_server.search.parameters import parameters_of
+from fhir_server.search.registry import STANDARD, parameters_of
 from fhir_server.search.tree import AnyOf, Chain, Condition, Has, IdIn, Lineage, Listed, Query, ValueIn
 from fhir_server.search.types.reference import ReferenceAmong, ReferenceValue
 from fhir_server.search.types.token import TokenIs
@@ -25,8 +24,8 @@ NOTHING = IdIn(frozenset())
 
 
 class Chains:
-    def __init__(self, lookup: Lookup, language: Language) -> None:
-        self._lookup, self._base = lookup, language.base
+    def __init__(self, lookup: Lookup, base: str) -> None:
+        self._lookup, self._base = lookup, base
 
     async def resolved(self, call: Call, query: Query) -> Query:
         """The same search, without links. What was asked, as the self link shows it, stays as it was."""
@@ -38,7 +37,7 @@ class Chains:
     async def _resolved(self, call: Call, query: Query, condition: Condition) -> Condition:
         match condition:
             case Chain():
-                return await self._chain(call, condition)
+                return await self._chain(call, query, condition)
             case Has():
                 return await self._has(call, query, condition)
             case Lineage():
@@ -48,13 +47,13 @@ class Chains:
             case _:
                 return condition
 
-    async def _chain(self, call: Call, chain: Chain) -> Condition:
+    async def _chain(self, call: Call, query: Query, chain: Chain) -> Condition:
         found: list[Stored] = []
         refused: list[ForbiddenError] = []
         most = self._lookup.limits.linked
         for type, condition in chain.hops:
             try:
-                found += await self._lookup.found(call, type, (condition,), self.resolved, most)
+                found += await self._lookup.found(call, type, (condition,), self.resolved, most, query.registry)
             except ForbiddenError as error:
                 refused.append(error)
         # Types that nobody named are left out where the caller may not search them; there has to be one left.
@@ -75,16 +74,16 @@ class Chains:
     async def _has(self, call: Call, query: Query, has: Has) -> Condition:
         conditions: tuple[Condition, ...] = (has.condition,)
         known = address(query).ids
-        if known is not None and parameters_of(has.type).by_code[has.parameter].types == {"Reference"}:
+        if known is not None and query.registry.of(has.type).by_code[has.parameter].types == {"Reference"}:
             # Only what refers to one of these can bring one of these into the answer.
             keys = frozenset(f"{query.type}/{id}" for id in known)
             conditions = (has.condition, ValueIn(has.parameter, (ReferenceAmong(keys, frozenset(), self._base),)))
         most = self._lookup.limits
-        found = await self._lookup.found(call, has.type, conditions, self.resolved, most.candidates)
+        found = await self._lookup.found(call, has.type, conditions, self.resolved, most.candidates, query.registry)
         ids: set[str] = set()
         urls: set[tuple[str, str]] = set()
         for stored in found:
-            for value in values_of(stored.resource, (has.parameter,)).get(has.parameter, ()):
+            for value in values_of(stored.resource, (has.parameter,), query.registry).get(has.parameter, ()):
                 if isinstance(value, ReferenceValue):
                     if value.type == query.type and value.base in {"", self._base}:
                         ids.add(value.id)
@@ -106,7 +105,7 @@ class Chains:
         keys = generation = {str(top)}
         while generation:
             children = ValueIn(parent, (ReferenceAmong(frozenset(generation), frozenset(), self._base),))
-            found = await self._lookup.found(call, top.type, (children,), self.resolved, most)
+            found = await self._lookup.found(call, top.type, (children,), self.resolved, most, STANDARD)
             generation = {str(stored.key) for stored in found} - keys
             keys = keys | generation
             if len(keys) > most:

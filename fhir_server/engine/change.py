@@ -119,7 +119,8 @@ class Change(NamedTuple):
 
     `resource` is None for a deletion. `previous` is what was read; the commit fails unless it is still current.
     `subjects`: ids of the patients that the resource itself names. `method`: the HTTP verb by which its history tells
-    of it. `along`: what this change makes of other resources, in the same commit.
+    of it. `along`: what this change makes of other resources, in the same commit. `author`: who writes it; sealed with
+    the version.
     """
 
     key: ResourceKey
@@ -135,6 +136,7 @@ class Change(NamedTuple):
     audit: tuple[AuditEntry, ...] = ()
     tasks: tuple[Task, ...] = ()
     along: "tuple[Change, ...]" = ()
+    author: str = ""
 
     @property
     def version(self) -> int:
@@ -150,6 +152,9 @@ class Change(NamedTuple):
 
     def with_resource(self, resource: Json) -> "Change":
         return self._replace(resource=resource)
+
+    def written_by(self, author: str) -> "Change":
+        return self._replace(author=author)
 
     def on_condition(self, condition: Condition) -> "Change":
         return self._replace(condition=condition)

@@ -33,31 +33,39 @@ _MARKETING = frozenset(
 )
 """Categories of a message that was sent to sell: it goes with the consent to marketing, the rest of the file stays."""
 
-RECEIPT = "erasure-receipt"
-"""Code of the DocumentReference that proves a destruction; it outlives what it speaks of."""
+RECEIPT_SYSTEM, RECEIPT = "urn:aesthetic-fhir-server:document-type", "erasure-receipt"
+"""Type of the DocumentReference that proves a destruction; it outlives what it speaks of. No client may file one."""
 
-_PROOFS = frozenset({RECEIPT, "signed-consent-form"})
+SIGNED_FORM = "signed-consent-form"
 _CONSENT_FORM = "urn:aesthetic-fhir-server:form:"
 
 
 def key_class(resource: Mapping[str, Any]) -> KeyClass:
     """The class whose key seals this resource of a patient, so that erasure can be partial."""
-    if resource["resourceType"] == "DocumentReference" and _is_proof(resource):
-        return KeyClass.PROOF
-    if resource["resourceType"] == "QuestionnaireResponse" and _answers_consent(resource):
+    if is_receipt(resource) or _is_signed_form(resource) or _answers_consent(resource):
         return KeyClass.PROOF
     if resource["resourceType"] in _MESSAGES and _is_marketing(resource):
         return KeyClass.MARKETING
     return _CLASSES.get(resource["resourceType"], KeyClass.RECORD)
 
 
-def _is_proof(document: Mapping[str, Any]) -> bool:
-    codings = document.get("type", {}).get("coding", [])
-    return any(coding.get("code") in _PROOFS for coding in codings)
+def is_receipt(resource: Mapping[str, Any]) -> bool:
+    if resource["resourceType"] != "DocumentReference":
+        return False
+    codings = resource.get("type", {}).get("coding", [])
+    return any((coding.get("system"), coding.get("code")) == (RECEIPT_SYSTEM, RECEIPT) for coding in codings)
 
 
-def _answers_consent(response: Mapping[str, Any]) -> bool:
-    return str(response.get("questionnaire", "")).startswith(_CONSENT_FORM)
+def _is_signed_form(resource: Mapping[str, Any]) -> bool:
+    if resource["resourceType"] != "DocumentReference":
+        return False
+    codings = resource.get("type", {}).get("coding", [])
+    return any((coding.get("system"), coding.get("code")) == (RECEIPT_SYSTEM, SIGNED_FORM) for coding in codings)
+
+
+def _answers_consent(resource: Mapping[str, Any]) -> bool:
+    found = str(resource.get("questionnaire", ""))
+    return resource["resourceType"] == "QuestionnaireResponse" and found.startswith(_CONSENT_FORM)
 
 
 def _is_marketing(message: Mapping[str, Any]) -> bool:

@@ -19,9 +19,10 @@ from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.position import Position
 from fhir_server.engine.searching import Searching
 from fhir_server.engine.stored import Stored
+from fhir_server.fhir.subset import unmarked
 from fhir_server.kernel.errors import FhirError, GoneError, NotFoundError
 from fhir_server.kernel.json import Json
-from fhir_server.search.language import PLAIN, Language
+from fhir_server.search.language import Language
 from fhir_server.search.tree import Query
 
 Edit = Callable[[Json], Json | None]
@@ -36,13 +37,18 @@ class Engine:
         store: ResourceStore,
         steps: Step,
         drafts: Drafts,
-        language: Language = PLAIN,
+        language: Callable[[], Language] = Language,
         limits: Limits | None = None,
         courtesy: Courtesy | None = None,
     ) -> None:
-        self.steps, self.store, self.drafts, self.language = steps, store, drafts, language
-        self.searching = Searching(store, steps, language, limits or Limits())
+        self.steps, self.store, self.drafts, self._language = steps, store, drafts, language
+        self.searching = Searching(store, steps, language().base, limits or Limits())
         self.courtesy = courtesy or Courtesy()
+
+    @property
+    def language(self) -> Language:
+        """What a search is understood to mean here, and now."""
+        return self._language()
 
     async def create(self, call: Call, resource: object) -> Stored:
         """A new resource under a fresh id."""
@@ -112,9 +118,9 @@ class Engine:
 
         return await disclosing(self.steps, call, once)
 
-    async def found(self, call: Call, query: Query) -> Page:
+    async def found(self, call: Call, queries: Sequence[Query], *, named: bool = True) -> Page:
         """The first page, not recorded: for whoever calls it to record, or to forget."""
-        return await self.searching.answer(call, (query,), None)
+        return await self.searching.answer(call, queries, None, named=named)
 
     async def amendment(self, call: Call, edit: Edit, if_match: int | None = None) -> tuple[Stored, Change | None]:
         """The current version, and the change that an edit makes of it."""
@@ -122,10 +128,12 @@ class Engine:
         refuse_log_change(call.type)
         current = await self.look(call)
         require_version(if_match, current.version)
-        edited = edit((await current.whole()).resource)
+        # Who sees a part edits that part: what they do not see is put back before it is written.
+        seen = (await current.whole()).resource
+        edited = edit(unmarked(seen) if current.masked_from else seen)
         if edited is None:
             return current, None
-        change = self.drafts.of(current.key, edited, current, "PATCH")
+        change = self.drafts.of(current.key, edited, current.masked_from or current, "PATCH")
         return current, await self.drafts.prepared(call, change)
 
     async def look(self, call: Call) -> Stored:

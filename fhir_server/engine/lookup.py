@@ -15,6 +15,7 @@ from fhir_server.engine.stored import Stored
 from fhir_server.engine.visible import shown, visible
 from fhir_server.kernel.errors import ForbiddenError, TooCostlyError
 from fhir_server.kernel.identity import ResourceKey
+from fhir_server.search.registry import Registry
 from fhir_server.search.tree import Condition, Filter, Query
 
 _BATCH = 200
@@ -37,6 +38,7 @@ class Lookup:
         conditions: tuple[Condition, ...],
         resolve: Resolve,
         most: int,
+        registry: Registry,
         beyond: TooCostlyError | None = None,
     ) -> list[Stored]:
         """Every resource of a type that meets the conditions, if there are not more than `most`.
@@ -46,7 +48,7 @@ class Lookup:
         """
         asking = replace(call, interaction=Interaction.SEARCH_TYPE, type=type, id=None)
         await self.steps.admit(asking)
-        query = Query(type, tuple(Filter(condition, ("", "")) for condition in conditions))
+        query = Query(type, tuple(Filter(condition, ("", "")) for condition in conditions), registry=registry)
         query = await resolve(asking, await self.steps.narrow(asking, query))
         seen: list[Stored] = []
         position: Position | None = None

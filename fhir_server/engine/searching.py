@@ -21,7 +21,6 @@ from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored
 from fhir_server.engine.visible import candidate
 from fhir_server.kernel.errors import ForbiddenError, TooCostlyError
-from fhir_server.search.language import Language
 from fhir_server.search.order import in_index_order, keys_of, place
 from fhir_server.search.tree import Query
 
@@ -30,12 +29,12 @@ Asked: TypeAlias = Sequence[tuple[Call, Query]]
 
 
 class Searching:
-    def __init__(self, store: ResourceStore, steps: Step, language: Language, limits: Limits) -> None:
+    def __init__(self, store: ResourceStore, steps: Step, base: str, limits: Limits) -> None:
         self._steps, self._limits = steps, limits
         self._matching = Matching(store, steps, limits)
         lookup = Lookup(store, steps, limits)
-        self._chains = Chains(lookup, language)
-        self._includes = Includes(lookup, self._chains, language.base)
+        self._chains = Chains(lookup, base)
+        self._includes = Includes(lookup, self._chains, base)
 
     async def narrowed(self, call: Call, query: Query) -> Query:
         """Admitted, with the caller's mandates, and with ids in the place of what other resources decide."""
@@ -53,7 +52,7 @@ class Searching:
                 includes = queries[0].includes
                 if not includes or not page.matches:
                     return page
-                return replace(page, included=await self._includes.of(call, includes, page.matches))
+                return replace(page, included=await self._includes.of(call, queries[0], page.matches))
         except TimeoutError:
             raise TooCostlyError(f"A search takes at most {self._limits.seconds:g} seconds; narrow it.") from None
 

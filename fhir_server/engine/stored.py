@@ -44,7 +44,8 @@ class Stored:
     """`raw` is the store's own form of the row; nobody else looks into it.
 
     `access`: references of the compartments it lies in. `subjects`: ids of the patients it names. `seq` orders rows.
-    `outline`: where text that lies beside the truth belongs, if there is any.
+    `outline`: where text that lies beside the truth belongs, if there is any. `author`: who wrote this version, sealed
+    with it; empty where that is not known. `masked_from`: what this is a masked copy of.
     """
 
     key: ResourceKey
@@ -57,6 +58,8 @@ class Stored:
     deleted: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     outline: Outline | None = field(default=None, compare=False, repr=False)
+    author: str = ""
+    masked_from: "Stored | None" = field(default=None, compare=False, repr=False)
 
     @property
     def method(self) -> str:

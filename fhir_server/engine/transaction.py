@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from fhir_server.engine.answers import Answer, call_of, got, search_of
+from fhir_server.engine.answers import Answer, call_of
 from fhir_server.engine.attempts import Attempt
-from fhir_server.engine.bundle_entries import ORDER, READS, Entry, at_entry, entries
+from fhir_server.engine.bundle_entries import ORDER, Entry, at_entry, entries
 from fhir_server.engine.bundle_plan import Planned, Planning
-from fhir_server.engine.bundle_reads import require_answers
+from fhir_server.engine.bundle_reads import BundleReads
+from fhir_server.engine.bundle_urls import READS
 from fhir_server.engine.call import Beside, Call
 from fhir_server.engine.change import Change, spread
 from fhir_server.engine.courtesy import OVERTAKEN
@@ -33,19 +34,18 @@ Drawn: TypeAlias = tuple[list[Change], Stored | None]
 class Transactions:
     """`most_entries` bounds what one Bundle may ask for."""
 
-    def __init__(self, engine: Engine, planning: Planning, most_entries: int) -> None:
-        self._engine, self._planning, self._most_entries = engine, planning, most_entries
+    def __init__(self, engine: Engine, reads: BundleReads, planning: Planning, most_entries: int) -> None:
+        self._engine, self._reads, self._planning, self._most_entries = engine, reads, planning, most_entries
 
     async def process(self, call: Call, bundle: Json) -> list[Answer]:
         """The answers in the order of the entries; reads see what was written."""
         async with self._engine.attempt(call) as attempt:
             found = entries(bundle, self._most_entries)
-            for entry in found:
-                self._require_search(entry)
+            self._reads.require_understood(found)
             written = await self._insisted(call, attempt, found)
         await self._record_unwritten(call, found, written)
         return [
-            written[entry.index] if entry.index in written else await got(self._engine, call, entry) for entry in found
+            written[entry.index] if entry.index in written else await self._reads.got(call, entry) for entry in found
         ]
 
     async def _insisted(self, call: Call, attempt: Attempt, found: Sequence[Entry]) -> dict[int, Answer]:
@@ -61,21 +61,13 @@ class Transactions:
         except OVERTAKEN:
             raise ConflictError("Others kept writing what the transaction touches; try again.") from None
 
-    def _require_search(self, entry: Entry) -> None:
-        """A search that cannot be understood fails the transaction before anything is written, like a bad write."""
-        try:
-            if entry.method in READS and not entry.id:
-                search_of(entry, self._engine.language)
-        except FhirError as error:
-            raise at_entry(error, entry.index) from None
-
     async def _written(
         self, call: Call, attempt: Attempt, found: Sequence[Entry], planned: Sequence[Planned]
     ) -> dict[int, Answer]:
         drawn = await self._drafted(call, planned, await self._rewritten(call, planned))
         flat = [(index, change) for index, (drafts, _) in drawn.items() for change in drafts]
         changes = [change for _, change in flat]
-        await require_answers(self._engine, call, found, changes)
+        await self._reads.require_answers(call, found, changes)
         stored = await self._engine.store.commit(spread(changes))
         # A transaction without writes is recorded as itself; otherwise each of them is recorded.
         attempt.committed = bool(planned)

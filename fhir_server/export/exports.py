@@ -4,7 +4,7 @@ https://hl7.org/fhir/uv/bulkdata/STU2/export.html. A file is no copy: it lists v
 again under every rule that holds then. What was erased, or may not be seen any more, takes the file with it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -40,13 +40,22 @@ class Contents:
 
 
 class Exports:
-    """`base` is the server's own FHIR base."""
+    """`base` is the server's own FHIR base; `may`: is the caller one who exports at all?"""
 
-    def __init__(self, engine: Engine, jobs: Jobs, clock: Clock, new_id: NewId, base: str) -> None:
+    def __init__(
+        self, engine: Engine, jobs: Jobs, clock: Clock, new_id: NewId, base: str, may: Callable[[Call], bool]
+    ) -> None:
         self._engine, self._jobs, self._clock, self._new_id, self._base = engine, jobs, clock, new_id, base
+        self._may = may
 
     async def begin(self, call: Call, asked: Asked, url: str) -> Job:
-        """Raises ForbiddenError for a type that the scopes do not let the client search, TooManyRequestsError."""
+        """Raises ForbiddenError for a role that does not export or a type it may not search, TooManyRequestsError."""
+        async with self._engine.attempt(call):
+            return await self._begun(call, asked, url)
+
+    async def _begun(self, call: Call, asked: Asked, url: str) -> Job:
+        if not self._may(call):
+            raise ForbiddenError("Exports are for services; your role lists what it may see by searching.")
         types = await self._types(call, asked)
         for type in types:
             filters_of(type, asked.filters, self._engine.language)
@@ -59,7 +68,6 @@ class Exports:
         expires = call.instant + LIFETIME
         job = Job(self._new_id(), holder, call.purpose, asked, types, members, url, until, expires)
         await self._jobs.add(job, call.instant + LONGEST_COMMIT + CLOCK_SKEW)
-        await self._engine.described(call)
         return job
 
     async def status(self, call: Call, id: str) -> Job:
@@ -142,7 +150,7 @@ class Exports:
 
     async def _mine(self, call: Call, id: str) -> Job:
         """R-BULK-027."""
-        job = await self._jobs.get(id)
+        job = await self._jobs.get(id) if self._may(call) else None
         if job is None or job.principal.client_id != call.principal.client_id or job.expires <= self._clock.now():
             await self._unknown(call)
         return job

@@ -51,7 +51,7 @@ _TYPE_ORDER = (
     *("history-type", "create", "search-type"),
 )
 _SYSTEM_ORDER = ("transaction", "batch", "search-system", "history-system")
-_ADDED_TO = frozenset({"read", "create", "search-type"})
+_ADDED_TO = frozenset({"read", "vread", "history-instance", "history-type", "create", "search-type"})
 """Of the log: nothing in it is ever changed."""
 _LOG = "AuditEvent"
 
@@ -171,7 +171,7 @@ def _resource(offer: Offer, type: str) -> Json:
         "type": type,
         "interaction": [{"code": code} for code in served],
         "versioning": "versioned",
-        "readHistory": not log,
+        "readHistory": True,
         "updateCreate": not log,
         "conditionalCreate": not log,
         "conditionalRead": "full-support",

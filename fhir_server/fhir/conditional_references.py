@@ -3,15 +3,12 @@
 https://hl7.org/fhir/R4/http.html#trules: in a transaction each is replaced by the one resource that it matches.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from fhir_server.fhir.reference_places import expression_of, reference_places
-from fhir_server.fhir.references import is_resource_type
+from fhir_server.fhir.references import searched_type
 from fhir_server.kernel.json import Json
-
-_BY_SEARCH = re.compile(r"([A-Z][A-Za-z]{0,63})\?[^\s#]+", re.ASCII)
 
 
 def conditional_references(resource: Json) -> Mapping[str, tuple[str, ...]]:
@@ -24,8 +21,7 @@ def conditional_references(resource: Json) -> Mapping[str, tuple[str, ...]]:
 
 
 def is_conditional(reference: str) -> bool:
-    match = _BY_SEARCH.fullmatch(reference)
-    return match is not None and is_resource_type(match[1])
+    return searched_type(reference) is not None
 
 
 def with_references(value: Any, known: Mapping[str, str]) -> Any:  # noqa: ANN401  JSON is any value

@@ -47,6 +47,16 @@ def served_types() -> frozenset[str]:
     return frozenset(concrete - read("refused_types").keys())
 
 
+def why_not_served(name: object) -> str:
+    """What a client is told who asks for a type that is not in `served_types`. Only names out of R4 are repeated."""
+    reason = read("refused_types").get(name) if isinstance(name, str) else None
+    if reason is None:
+        return "FHIR R4 has no resource type of this name."
+    first, *others = reason.split("; ")
+    more = f", and {len(others)} more differences" if others else ""
+    return f"{name} is not served: its R4 shape differs from R4B ({first}{more})."
+
+
 def search_parameters(resource_type: str) -> Mapping[str, SearchParameter]:
     """Code -> parameter, those of Resource (`_id`, `_tag` …) included; an unknown type has none."""
     return _search_parameters().get(resource_type, MappingProxyType({}))

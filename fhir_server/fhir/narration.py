@@ -27,10 +27,15 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
+def is_narrated(resource: Json) -> bool:
+    """Is its text the server's own?"""
+    text = resource.get("text") or {}
+    return text.get("status") == "generated" and str(text.get("div")).startswith(OPENING)
+
+
 def with_narrative(resource: Json) -> Json:
     """The same resource where a client wrote its text; else with one that says what the rest of it says now."""
-    text = resource.get("text")
-    if text is not None and not (text.get("status") == "generated" and str(text.get("div")).startswith(OPENING)):
+    if "text" in resource and not is_narrated(resource):
         return resource
     lines = [f"<b>{resource['resourceType']}</b>"]
     room = _MOST_IN_ALL

@@ -14,11 +14,11 @@ from fhir_server.kernel.json import Json
 _XHTML = "http://www.w3.org/1999/xhtml "
 _XML = "http://www.w3.org/XML/1998/namespace "
 
-_ELEMENTS = """a abbr acronym address area b bdo big blockquote br caption cite code col colgroup dd dfn div dl dt em
-h1 h2 h3 h4 h5 h6 hr i img kbd li map ol p pre q s samp small span strong sub sup table tbody td tfoot th thead tr tt
-u ul var"""
+_ELEMENTS = """a abbr acronym address area b bdo big blockquote br caption center cite code col colgroup dd dfn div dl
+dt em font h1 h2 h3 h4 h5 h6 hr i img kbd li map ol p pre q s samp small span strike strong sub sup table tbody td tfoot
+th thead tr tt u ul var"""
 _ATTRIBUTES = """abbr accesskey align alt axis bgcolor border cellpadding cellspacing char charoff charset cite class
-clear color cols colspan compact coords dir frame headers height href hreflang hspace id lang longdesc name noshade
+clear color cols colspan compact coords dir face frame headers height href hreflang hspace id lang longdesc name noshade
 nowrap rel rev rowspan rules scope shape size span src start style summary tabindex title type usemap valign value
 vspace width"""
 ELEMENTS = frozenset(_ELEMENTS.split())

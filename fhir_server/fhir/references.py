@@ -16,6 +16,7 @@ _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s\x00-\x1f\x7f]+")
 _RESTFUL = re.compile(
     r"https?://[^\s?#]+/(?P<type>[A-Z][A-Za-z]{0,63})/[A-Za-z0-9\-.]{1,64}(?:/_history/[A-Za-z0-9\-.]{1,64})?", re.ASCII
 )
+_BY_SEARCH = re.compile(r"([A-Z][A-Za-z]{0,63})\?[^\s#]+", re.ASCII)
 _DEFINITION = "http://hl7.org/fhir/StructureDefinition/"
 _FORMS = "A reference is Type/id, an absolute URL, urn:uuid:…, urn:oid:… or #id."
 
@@ -35,8 +36,10 @@ def reference_faults(reference: Json, targets: frozenset[str] | None, scope: Sco
         return _type_faults(key.type, stated, targets)
     if text.startswith("#"):
         return _fragment_faults(text, stated, targets, scope)
-    if (restful := _RESTFUL.fullmatch(text)) and is_resource_type(restful["type"]):
-        return _type_faults(restful["type"], stated, targets)
+    restful = _RESTFUL.fullmatch(text)
+    named = restful["type"] if restful else searched_type(text) if scope.in_transaction else None
+    if named is not None and is_resource_type(named):
+        return _type_faults(named, stated, targets)
     return _stated_faults(stated, targets) if _ABSOLUTE.fullmatch(text) else fault("value", _FORMS, "reference")
 
 
@@ -69,6 +72,12 @@ def _fragment_faults(text: str, stated: str | None, targets: frozenset[str] | No
         return fault("invariant", says, "reference")
     actual = _type_named(scope.root.get("resourceType") if text == "#" else scope.held[text[1:]])
     return _type_faults(actual, stated, targets) if actual else None
+
+
+def searched_type(reference: str) -> str | None:
+    """Of a reference by search, `Patient?identifier=…`, the type; None for any other."""
+    found = _BY_SEARCH.fullmatch(reference)
+    return found[1] if found and is_resource_type(found[1]) else None
 
 
 def is_resource_type(name: str) -> bool:

@@ -18,13 +18,14 @@ class Scope(NamedTuple):
     """`%resource` and `%rootResource`; they differ in a contained resource alone.
 
     `held` maps the ids of what the root contains to types, `steps` counts what is left, for all that share the
-    validation.
+    validation. `in_transaction`: inside a Bundle that is to be processed, where a reference may be a search.
     """
 
     resource: Json
     root: Json
     held: Mapping[str, object]
     steps: list[int]
+    in_transaction: bool = False
 
     @classmethod
     def of(cls, resource: Json) -> "Scope":
@@ -34,7 +35,8 @@ class Scope(NamedTuple):
         """For a resource within: only a contained one shares the `#` references of what it is in."""
         if contained:
             return self._replace(resource=resource)
-        return Scope(resource, resource, _held(resource), self.steps)
+        is_transaction = self.resource.get("resourceType") == "Bundle" and self.resource.get("type") == "transaction"
+        return Scope(resource, resource, _held(resource), self.steps, is_transaction)
 
     def spend(self, steps: int) -> None:
         self.steps[0] -= steps

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from fhir_server.fhir.data import read
-from fhir_server.fhir.definitions import served_types
+from fhir_server.fhir.definitions import served_types, why_not_served
 from fhir_server.fhir.elements import CHOICE, property_name, unprofiled
 from fhir_server.fhir.faults import Check, Fault, fault
 from fhir_server.fhir.references import reference_faults
@@ -105,7 +105,7 @@ def _resource(held: Mapping[str, Shape], *, contained: bool) -> Check:
         name = value.get("resourceType") if isinstance(value, dict) else None
         shape = held.get(name) if isinstance(name, str) else None
         if shape is None or not isinstance(value, dict):
-            return fault("structure", "A resource of a type that this server holds is expected here.")
+            return fault("structure", why_not_served(name) if name else "A resource is expected here.")
         return shape(value, holder, scope.inside(value, contained=contained))
 
     return check

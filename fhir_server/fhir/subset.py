@@ -3,13 +3,14 @@
 https://hl7.org/fhir/R4/search.html#summary, #elements
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from fhir_server.fhir.data import read
 from fhir_server.fhir.elements import CHOICE, children
+from fhir_server.fhir.narration import is_narrated
 from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.json import Json
 
@@ -43,6 +44,54 @@ def summary(resource: Json, mode: SummaryMode) -> Json:
             return _marked({name: value for name, value in resource.items() if name != "text"})
         case "false":
             return resource
+
+
+def hidden(resource: Json, shows: Callable[[str], bool]) -> frozenset[str]:
+    """The JSON properties that are taken away where `shows` allows some elements only.
+
+    Contained resources and extensions are elements like others. Narrative says what others say: where one of these is
+    hidden it goes too.
+    """
+    of = _names(str(resource.get("resourceType")))
+    found = {
+        name
+        for name in resource
+        if name not in _ALWAYS and (element := of.get(name, name)) not in _MODIFIERS and not shows(element)
+    }
+    return frozenset({*found, "text"} if found and "text" in resource else found)
+
+
+def masked(resource: Json, shows: Callable[[str], bool], inside: Callable[[str], frozenset[str]]) -> Json:
+    """What is left of it; the resource itself where nothing is taken away.
+
+    `inside`: of an element that is shown in part, the children that are; empty for the whole. Not marked as a part
+    where all that went is the server's own narrative, which is written anew with every version.
+    """
+    gone = hidden(resource, shows)
+    left = {name: _cut(value, inside(name)) for name, value in resource.items() if name not in gone}
+    if left == resource:
+        return resource
+    return left if gone == {"text"} and is_narrated(resource) else _marked(left)
+
+
+def _cut(value: Any, shown: frozenset[str]) -> Any:  # noqa: ANN401  JSON is any value
+    """Of an element, or of each that it repeats."""
+    if isinstance(value, list) and shown:
+        return [_cut(each, shown) for each in value]
+    return {name: child for name, child in value.items() if name in shown} if shown else value
+
+
+def unmarked(resource: Json) -> Json:
+    """Without the mark that `masked` made."""
+    meta = resource.get("meta", {})
+    tags = [tag for tag in meta.get("tag", []) if not _is_mark(tag)]
+    rest = {name: value for name, value in meta.items() if name != "tag"}
+    return {**resource, "meta": {**rest, "tag": tags} if tags else rest}
+
+
+def element_of(type_name: str, property_name: str) -> str:
+    """`value` for `valueQuantity` and for `_valueString`; a name that the type does not have is itself."""
+    return _names(type_name).get(property_name, property_name)
 
 
 def refuse_subsetted(resource: Json) -> None:

@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/validation.html
 """
 
-from fhir_server.fhir.definitions import served_types
+from fhir_server.fhir.definitions import served_types, why_not_served
 from fhir_server.fhir.faults import issues
 from fhir_server.fhir.scope import Scope
 from fhir_server.fhir.shapes import shapes
@@ -20,7 +20,7 @@ def validate(resource: Json, *, with_models: bool = False) -> None:
     """
     name = resource.get("resourceType")
     if not isinstance(name, str) or name not in served_types():
-        raise UnprocessableError("resourceType names no type that this server holds.")
+        raise UnprocessableError(why_not_served(name), expression="resourceType")
     found: list[Issue] = issues(name, shapes()[name](resource, resource, Scope.of(resource)) or ())
     if with_models and not found:
         found = structure_issues(resource)

@@ -70,7 +70,9 @@ def decode(raw: bytes) -> Any:  # noqa: ANN401  JSON is any value
         if _encoder.encode(value) != msgspec.json.format(raw, indent=-1):
             _refuse_duplicate_keys(raw)
             value = _with_signs(raw, value)
-        _refuse_depth(value)
+        if raw.count(b"{") + raw.count(b"[") > MOST_DEPTH:
+            # Fewer cannot nest deeper, and most bodies have fewer.
+            _refuse_depth(value)
     except RecursionError:
         raise _too_deep() from None
     except UnicodeDecodeError:
@@ -98,7 +100,7 @@ def pretty(raw: bytes) -> bytes:
 
 
 def _refuse_depth(value: object, left: int = MOST_DEPTH) -> None:
-    """Looks at the parsed value: brackets in the text may stand in strings."""
+    """Looks at the parsed value: brackets in the text may stand in strings as well."""
     if not left:
         raise _too_deep()
     for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():

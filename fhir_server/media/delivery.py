@@ -39,10 +39,11 @@ class Delivery:
         Raises as reading the Media would, and GoneError once the key is destroyed.
         """
         photo = await self._vault.find(str(call.id))
-        if photo is None and (self._reads(call, "Binary") or not self._reads(call, "Media")):
+        binaries, media_too = self._reads(call, "Binary"), self._reads(call, "Media")
+        if not (binaries or media_too) or (photo is None and binaries):
             return None
-        if photo is None or (not self._reads(call, "Media") and self._reads(call, "Binary")):
-            # Who may read one of the two types learns by no other answer whether an id is a photo's.
+        if photo is None or not media_too:
+            # Who may read one of the two types, or none, learns by no other answer whether an id is a photo's.
             failure = NotFoundError("There is no resource with this id.")
             await self._engine.refused(call, failure)
             raise failure

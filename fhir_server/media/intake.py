@@ -8,9 +8,11 @@ import hashlib
 
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import BlobMove, Change
+from fhir_server.engine.pictured import is_of_a_patient
 from fhir_server.engine.pipeline import Step
 from fhir_server.kernel.errors import ForbiddenError, NoLegalBasisError, UnprocessableError
 from fhir_server.kernel.json import Json
+from fhir_server.media.data_urls import refuse_pictures_in_urls
 from fhir_server.media.formats import recognise
 from fhir_server.media.metadata import clean
 from fhir_server.media.photos_within import carries_photo, decoded, hidden_photos, may_hide_photo
@@ -24,6 +26,7 @@ class Intake(Step):
     async def prepare(self, call: Call, change: Change) -> Change:
         if change.resource is None:
             return change
+        refuse_pictures_in_urls(change.resource)
         if change.key.type == "Media":
             _refuse_moved_photo(change)
             content = change.resource.get("content", {})
@@ -45,10 +48,12 @@ class Intake(Step):
                 f"{found.media_type} cannot be freed of its metadata yet; send JPEG, PNG, WebP or GIF.",
                 expression="Media.content.data",
             )
-        if change.basis is None:
+        if change.basis is None and is_of_a_patient(resource):
             raise NoLegalBasisError("A photo without a legal basis is never stored.")
         cleaned = clean(data, found)
-        photo = await self._vault.put(cleaned, found.media_type, change.key, (change.basis.patient,))
+        # Without an owner the key is the clinic's: an image of a practitioner is no patient's photo.
+        owners = (change.basis.patient,) if change.basis else ()
+        photo = await self._vault.put(cleaned, found.media_type, change.key, owners)
         kept = {name: value for name, value in content.items() if name not in {"data", "_data"}}
         described = {
             **kept,

@@ -29,7 +29,7 @@ class Expiry:
         now = self._clock.now()
         pairs = [("status", "active"), ("period", f"eb{instant(now)}"), ("_count", _AT_ONCE)]
         looking = Call(Interaction.SEARCH_TYPE, self._server, now, "Consent")
-        page = await self._engine.found(looking, parse("Consent", pairs, self._engine.language))
+        page = await self._engine.found(looking, [parse("Consent", pairs, self._engine.language)])
         ended = 0
         for match in page.matches:
             if self._ended(match.resource) is not None:

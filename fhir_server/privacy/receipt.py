@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fhir_server.engine.classification import RECEIPT
+from fhir_server.engine.classification import RECEIPT, RECEIPT_SYSTEM
 from fhir_server.kernel import json
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.identity import ResourceKey
@@ -17,7 +17,6 @@ from fhir_server.kernel.json import Json
 from fhir_server.media.ports import Photo
 
 RECEIPT_TYPE = "receipt+jws"
-SYSTEM = "urn:aesthetic-fhir-server:document-type"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +30,20 @@ class Receipt:
 
 
 class Scribe:
-    """`sign` makes a compact JWS of a payload; `destruction` is the key provider's own word on when it is final."""
+    """`sign` makes a compact JWS of a payload; `destruction` is the key provider's own word on when it is final.
 
-    def __init__(self, sign: Callable[[bytes], str], clinic: str, destruction: str) -> None:
-        self._sign, self._clinic, self._destruction = sign, clinic, destruction
+    `name` gives each text a name of its own, of hexadecimal digits, that nobody without the key can work out.
+    """
+
+    def __init__(self, sign: Callable[[bytes], str], name: Callable[[str], str], clinic: str, destruction: str) -> None:
+        self._sign, self._name, self._clinic, self._destruction = sign, name, clinic, destruction
+
+    def key(self, receipt: Receipt) -> ResourceKey:
+        """One for each cause, and the same whenever it is asked for.
+
+        Who could foresee it would put something else there first, and the receipt would never be filed.
+        """
+        return ResourceKey("DocumentReference", f"receipt-{self._name(f'{receipt.patient} {receipt.cause}')[:40]}")
 
     def written(self, key: ResourceKey, receipt: Receipt, now: datetime) -> Json:
         """The receipt as a DocumentReference."""
@@ -43,7 +52,7 @@ class Scribe:
             "resourceType": "DocumentReference",
             "id": key.id,
             "status": "current",
-            "type": {"coding": [{"system": SYSTEM, "code": RECEIPT, "display": "Receipt of destruction"}]},
+            "type": {"coding": [{"system": RECEIPT_SYSTEM, "code": RECEIPT, "display": "Receipt of destruction"}]},
             "subject": {"reference": f"Patient/{receipt.patient}"},
             "date": instant(now),
             "description": _summary(receipt),

@@ -3,7 +3,6 @@
 GDPR Art. 17(1)(b), 5(2); architecture section 9: a photo is not bound to one Consent, so each is decided anew.
 """
 
-import hashlib
 from dataclasses import dataclass, replace
 
 from fhir_server.consent.facts import facts_of
@@ -92,8 +91,7 @@ class Reconsider:
 
     async def _file(self, receipt: Receipt) -> None:
         """One receipt per cause, under an id that follows from it; filed already means done."""
-        digest = hashlib.sha256(f"{receipt.patient} {receipt.cause}".encode()).hexdigest()
-        key = ResourceKey("DocumentReference", f"receipt-{digest[:40]}")
+        key = self._scribe.key(receipt)
         if await self._store.read(key) is not None:
             return
         resource = self._scribe.written(key, receipt, self._clock.now())

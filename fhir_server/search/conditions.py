@@ -10,7 +10,7 @@ from fhir_server.kernel.identity import is_id
 from fhir_server.search import results
 from fhir_server.search.language import Language
 from fhir_server.search.links import is_link, lineage, link
-from fhir_server.search.parameters import Parameter, parameters_of
+from fhir_server.search.parameters import Parameter
 from fhir_server.search.results import UnknownParameterError, not_supported, shown
 from fhir_server.search.tree import Condition, IdIn, Missing, Updated, ValueIn
 from fhir_server.search.types import date
@@ -35,9 +35,9 @@ def condition_of(type_name: str, written: str, value: str, language: Language, d
     if is_link(written):
         return link(type_name, written, value, language, depth, condition_of)
     name = _name(type_name, written)
-    parameter = parameters_of(type_name).by_code.get(name.code)
+    parameter = language.registry.of(type_name).by_code.get(name.code)
     if parameter is None:
-        raise _unknown(type_name, name.code)
+        raise _unknown(type_name, name.code, language)
     _check_modifier(parameter, name)
     alternatives = [each for each in split(value, ",") if each]
     if len(alternatives) > MOST_ALTERNATIVES:
@@ -80,7 +80,7 @@ def _check_modifier(parameter: Parameter, name: Name) -> None:
 
 def _value_in(parameter: Parameter, name: Name, alternatives: list[str], language: Language) -> ValueIn:
     negated = name.modifier == "not"
-    asked = parameter.asked(language, modifier="" if negated else name.modifier)
+    asked = parameter.asked(language.base, language.zone, modifier="" if negated else name.modifier)
     predicates = (parameter.kind.parse(replace(asked, text=each)) for each in alternatives)
     return ValueIn(name.code, tuple(dict.fromkeys(predicates)), negated)
 
@@ -97,6 +97,9 @@ def _flag(name: Name, alternatives: list[str]) -> bool:
     return alternatives == ["true"]
 
 
-def _unknown(type_name: str, code: str) -> UnknownParameterError:
-    known = ", ".join(sorted(parameters_of(type_name).by_code))
-    return UnknownParameterError(f"{type_name} has no search parameter {shown(code)}. It has: {known}.")
+def _unknown(type_name: str, code: str, language: Language) -> UnknownParameterError:
+    known = ", ".join(sorted(language.registry.of(type_name).by_code))
+    return UnknownParameterError(
+        f"{type_name} has no search parameter {shown(code)}. It has: {known}. "
+        "What a stored SearchParameter defines takes part once the index was rebuilt (fhir-server reindex)."
+    )

@@ -8,8 +8,9 @@ from typing import TypeAlias
 
 from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.json import Json
-from fhir_server.search.parameters import parameters_of
+from fhir_server.search.registry import STANDARD, Registry
 from fhir_server.search.sources import Source
+from fhir_server.search.types.inside import inside_keywords
 from fhir_server.search.types.kind import Value
 
 SearchValues: TypeAlias = Mapping[str, tuple[Value, ...]]
@@ -26,33 +27,36 @@ Keyword: TypeAlias = tuple[str, str]
 """What becomes one token: the parameter, as `Type.code`, which has a key of its own, and the keyword."""
 
 
-def search_values(resource: Json) -> SearchValues:
+def search_values(resource: Json, registry: Registry = STANDARD) -> SearchValues:
     """All values of all parameters."""
     found: dict[str, list[Value]] = {}
-    for source in _sources(resource, parameters_of(resource["resourceType"]).by_property):
+    for source in _sources(resource, registry.of(resource["resourceType"]).by_property):
         if values := source.read(resource):
             found.setdefault(source.code, []).extend(values)
     return {code: tuple(values) for code, values in found.items()}
 
 
-def values_of(resource: Json, codes: Iterable[str]) -> SearchValues:
+def values_of(resource: Json, codes: Iterable[str], registry: Registry = STANDARD) -> SearchValues:
     """The values of the named parameters only."""
-    by_code = parameters_of(resource["resourceType"]).by_code
+    by_code = registry.of(resource["resourceType"]).by_code
     found = ((code, tuple(_values(resource, by_code[code].sources))) for code in codes)
     return {code: values for code, values in found if values}
 
 
-def index_keywords(resource: Json) -> frozenset[Keyword]:
+def index_keywords(resource: Json, registry: Registry = STANDARD) -> frozenset[Keyword]:
     """All keywords to store for a resource; each is as sensitive as the resource itself.
 
     Raises UnprocessableError for a resource with more than the index should carry.
     """
     type_name = resource["resourceType"]
     found = {type_keyword(type_name)}
-    for source in _sources(resource, parameters_of(type_name).indexed):
+    inside = registry.inside
+    for source in _sources(resource, registry.of(type_name).indexed):
         parameter = f"{type_name}.{source.code}"
         for value in source.read(resource):
             found.update([(parameter, keyword) for keyword in value.keywords()])
+            if parameter in inside:
+                found.update([(parameter, keyword) for keyword in inside_keywords(value)])
     if len(found) > MOST_KEYWORDS:
         raise UnprocessableError(f"The resource has more than {MOST_KEYWORDS} keywords to be found by.")
     return frozenset(found)

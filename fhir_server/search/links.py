@@ -6,12 +6,13 @@ https://hl7.org/fhir/R4/search.html#chaining, #has, #list
 from collections.abc import Callable, Iterable
 from typing import Literal, TypeAlias
 
-from fhir_server.fhir.definitions import search_parameters, served_types
+from fhir_server.fhir.definitions import served_types
 from fhir_server.kernel.errors import InvalidRequestError, TooCostlyError
 from fhir_server.kernel.identity import is_id, parse_reference
 from fhir_server.search.hierarchies import hierarchies
 from fhir_server.search.language import Language
-from fhir_server.search.parameters import Parameter, parameters_of
+from fhir_server.search.parameters import Parameter
+from fhir_server.search.registry import Registry
 from fhir_server.search.results import UnknownParameterError, not_supported, shown
 from fhir_server.search.tree import Chain, Condition, Has, Lineage, Listed
 
@@ -46,7 +47,7 @@ def _chain(
 ) -> Condition | None:
     start, _, rest = written.partition(".")
     code, _, named = start.partition(":")
-    parameter = reference(type_name, code)
+    parameter = reference(type_name, code, language.registry)
     if named and named not in parameter.definition.targets & served_types():
         raise not_supported(f"{code} refers to no {shown(named)} here. It refers to: {_listing(targets(parameter))}.")
     hops: list[tuple[str, Condition]] = []
@@ -74,9 +75,11 @@ def _has(type_name: str, written: str, value: str, language: Language, depth: in
     _, other, code, rest = parts
     if other not in served_types():
         raise UnknownParameterError(f"_has names {shown(other)}, which is no type that is served here.")
-    parameter = reference(other, code)
+    parameter = reference(other, code, language.registry)
     if type_name not in parameter.definition.targets:
-        known = [each.code for each in search_parameters(other).values() if type_name in each.targets]
+        known = [
+            each for each, one in language.registry.of(other).by_code.items() if type_name in one.definition.targets
+        ]
         raise UnknownParameterError(f"{other}.{code} does not refer to a {type_name}. What does: {_listing(known)}.")
     found = within(other, rest, value, language, depth + 1)
     return None if found is None else Has(other, code, found)
@@ -102,11 +105,12 @@ def lineage(parameter: Parameter, side: Literal["above", "below"], value: str) -
     return Lineage(parameter.definition.code, side, (key.type,), key.id)
 
 
-def reference(type_name: str, code: str) -> Parameter:
+def reference(type_name: str, code: str, registry: Registry) -> Parameter:
     """Raises UnknownParameterError for what is no reference."""
-    parameter = parameters_of(type_name).by_code.get(code)
+    by_code = registry.of(type_name).by_code
+    parameter = by_code.get(code)
     if parameter is None or parameter.kind.name != "reference":
-        known = [each.code for each in search_parameters(type_name).values() if each.kind == "reference"]
+        known = [each for each, one in by_code.items() if one.kind.name == "reference"]
         raise UnknownParameterError(f"{type_name} has no reference {shown(code)}. It has: {_listing(known)}.")
     return parameter
 

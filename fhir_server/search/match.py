@@ -47,16 +47,20 @@ def matches(query: Query, candidate: Candidate) -> bool:
 
 def matcher(query: Query) -> Callable[[Candidate], bool]:
     """The same question for many candidates: what the query asks for is worked out once."""
-    conditions = tuple(query.conditions())
-    codes = frozenset(_codes(conditions))
+    conditions, codes = tuple(query.conditions()), codes_of(query)
 
     def meets(candidate: Candidate) -> bool:
         if candidate.type != query.type:
             return False
-        values = values_of(candidate.resource, codes) if codes else {}
+        values = values_of(candidate.resource, codes, query.registry) if codes else {}
         return all(_holds(condition, candidate, values) for condition in conditions)
 
     return meets
+
+
+def codes_of(query: Query) -> frozenset[str]:
+    """The parameters whose values decide."""
+    return frozenset(_codes(query.conditions()))
 
 
 def _codes(conditions: Iterable[Condition]) -> Iterator[str]:

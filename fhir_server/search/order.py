@@ -36,7 +36,7 @@ def in_index_order(query: Query) -> bool:
 def keys_of(query: Query, candidate: Candidate) -> Keys:
     """The keys of one match."""
     codes = [sort.by for sort in query.sort if sort.by not in _ADDRESS]
-    values = values_of(candidate.resource, codes) if codes else {}
+    values = values_of(candidate.resource, codes, query.registry) if codes else {}
     return tuple(_key(sort, candidate, values) for sort in query.sort)
 
 

@@ -5,14 +5,13 @@ https://hl7.org/fhir/R4/searchparameter.html
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from datetime import tzinfo
 from types import MappingProxyType
 
-from fhir_server.fhir.definitions import SearchParameter, search_parameters
+from fhir_server.fhir.definitions import SearchParameter
 from fhir_server.fhir.fhirpath import Lane, compile_path
 from fhir_server.search.hierarchies import hierarchies
 from fhir_server.search.kinds import KINDS
-from fhir_server.search.language import Language
 from fhir_server.search.sharing import served_by
 from fhir_server.search.sources import Source, composite_sources, plain_sources, readable
 from fhir_server.search.types.kind import Asked, Kind
@@ -39,7 +38,7 @@ class Parameter:
     modifiers: frozenset[str]
     components: "tuple[Parameter, ...]" = ()
 
-    def asked(self, language: Language, modifier: str = "") -> Asked:
+    def asked(self, base: str, zone: tzinfo | None, modifier: str = "") -> Asked:
         """What `kind.parse` needs to know about an alternative of a query value, whose text is still to be put in."""
         return Asked(
             self.definition.code,
@@ -47,9 +46,9 @@ class Parameter:
             modifier,
             self.types,
             tuple(sorted(self.definition.targets)),
-            language.base,
-            language.zone,
-            tuple((part.kind.parse, part.asked(language)) for part in self.components),
+            base,
+            zone,
+            tuple((part.kind.parse, part.asked(base, zone)) for part in self.components),
         )
 
 
@@ -62,15 +61,20 @@ class Parameters:
     indexed: Mapping[str, tuple[Source, ...]]
 
 
-@lru_cache(maxsize=256)
-def parameters_of(type_name: str) -> Parameters:
-    """Those whose kind is spoken here; others that R4 defines are simply not among them."""
-    known = {code: each for code, each in search_parameters(type_name).items() if each.kind in KINDS}
+def compiled(
+    type_name: str, definitions: Mapping[str, SearchParameter], own: Mapping[str, SearchParameter]
+) -> Parameters:
+    """Those whose kind is spoken here; others are simply not among them. Raises PathError for a wrong expression.
+
+    `own`: what a clinic adds. It may be served by what R4 defines, and never the other way round: adding a parameter
+    changes nothing for the others.
+    """
+    known = {code: each for code, each in {**definitions, **own}.items() if each.kind in KINDS}
     simple = {code: each for code, each in known.items() if not each.components}
     lanes = {
         code: readable(KINDS[each.kind], compile_path(each.expression, type_name)) for code, each in simple.items()
     }
-    shared = served_by({code: (known[code].kind, found) for code, found in lanes.items()})
+    shared = served_by({code: (known[code].kind, found) for code, found in lanes.items()}, own.keys())
     by_code = {code: _simple(each, lanes[code], shared[code]) for code, each in simple.items()}
     composites = {
         code: _composite(each, type_name, tuple(by_code[part.code] for part in each.components))

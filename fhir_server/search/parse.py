@@ -88,12 +88,20 @@ class _Reading:
             return self._using(name, understood, shape=shape)
         if name == "_sort":
             return self._using(name, value, sort=sorts(self.types, value, self.language))
-        found = include(frozenset(self.types), name, value)
+        found = include(frozenset(self.types), name, value, self.language.registry)
         return self._using(name, value, includes=(*self.includes, found))
 
     def _using(self, name: str, value: str, **changes: Any) -> "_Reading":  # noqa: ANN401  whatever field it changes
         return replace(self, used=(*self.used, (name, value)), **changes)
 
     def query(self, ignored: tuple[str, ...]) -> Query:
-        found = Query(self.type, self.filters, sort=self.sort, includes=self.includes, used=self.used, ignored=ignored)
+        found = Query(
+            self.type,
+            self.filters,
+            sort=self.sort,
+            includes=self.includes,
+            used=self.used,
+            ignored=ignored,
+            registry=self.language.registry,
+        )
         return self.shape.of(found)

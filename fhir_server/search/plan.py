@@ -8,16 +8,19 @@ from dataclasses import dataclass
 
 from fhir_server.fhir.definitions import compartments
 from fhir_server.search.extract import Keyword, compartment_keyword, type_keyword
-from fhir_server.search.parameters import Parameter, parameters_of
+from fhir_server.search.parameters import Parameter
+from fhir_server.search.registry import Registry
 from fhir_server.search.tree import AnyOf, Condition, InCompartment, Query, ValueIn
 from fhir_server.search.types.composite import CompositeIs
 from fhir_server.search.types.date import DateIs
 from fhir_server.search.types.date_range import DateRange, date_range
+from fhir_server.search.types.inside import inside_cover
 from fhir_server.search.types.kind import MOST_KEYWORDS, Cover, Predicate
 
 _ENDS = frozenset({"ge", "gt", "sa", "le", "lt", "eb"})
 _WIDEST = 10
 _BREADTH_OF_COMPARTMENT = 2
+_BREADTH_OF_A_PART = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +35,11 @@ class Group:
 
 
 def plan(query: Query) -> tuple[Group, ...]:
-    """AND of groups, each of at most MOST_KEYWORDS. There is always one: at the least, that of the type."""
-    groups = dict.fromkeys(_groups(query.type, tuple(query.conditions())))
+    """AND of groups, the narrowest first. There is always one: at the least, that of the type.
+
+    Only groups of things that were looked up before are larger than MOST_KEYWORDS.
+    """
+    groups = dict.fromkeys(_Planning(query.type, query.registry).groups(tuple(query.conditions())))
     everything = Group((type_keyword(query.type),), _WIDEST)
     return tuple(sorted(groups, key=_order)) or (everything,)
 
@@ -42,21 +48,63 @@ def _order(group: Group) -> tuple[int, int]:
     return group.breadth, len(group.any_of)
 
 
-def _groups(type_name: str, conditions: tuple[Condition, ...]) -> Iterator[Group]:
-    by_code = parameters_of(type_name).by_code
-    for code, (found, replaced) in _ranges(by_code, conditions).items():
-        yield from _spread(type_name, by_code[code], found.cover(), found.breadth)
-        conditions = tuple(condition for condition in conditions if condition not in replaced)
-    for condition in conditions:
-        match condition:
-            case ValueIn(code, any_of, False):
-                yield from _value_groups(type_name, by_code[code], any_of)
-            case InCompartment(compartment):
-                yield from _compartment_groups(type_name, compartment)
-            case AnyOf(options):
-                yield from _either([tuple(_groups(type_name, option)) for option in options])
-            case _:
-                pass
+@dataclass(frozen=True, slots=True)
+class _Planning:
+    type_name: str
+    registry: Registry
+
+    @property
+    def by_code(self) -> Mapping[str, Parameter]:
+        return self.registry.of(self.type_name).by_code
+
+    def groups(self, conditions: tuple[Condition, ...]) -> Iterator[Group]:
+        if self.registry.whole:
+            for code, (found, replaced) in _ranges(self.by_code, conditions).items():
+                yield from self._spread(self.by_code[code], found.cover(), found.breadth)
+                conditions = tuple(condition for condition in conditions if condition not in replaced)
+        for condition in conditions:
+            match condition:
+                case ValueIn(code, any_of, False) if self.registry.whole:
+                    yield from _either([tuple(self._covers(self.by_code[code], each, len(any_of))) for each in any_of])
+                case InCompartment(compartment):
+                    yield from self._compartment(compartment)
+                case AnyOf(options):
+                    yield from _either([tuple(self.groups(option)) for option in options])
+                case _:
+                    pass
+
+    def _compartment(self, compartment: str) -> Iterator[Group]:
+        """Patients' compartments have a keyword; another is found by the references through which one lies in it."""
+        focus, _, _ = compartment.partition("/")
+        if focus == "Patient":
+            yield Group((compartment_keyword(self.type_name, compartment),), _BREADTH_OF_COMPARTMENT)
+            return
+        leading = compartments(self.type_name).get(focus, ())
+        codes = dict.fromkeys(name for code in leading for name in self.by_code[code].indexed_as)
+        if codes and self.type_name != focus and self.registry.whole:
+            yield Group(tuple((f"{self.type_name}.{code}", compartment) for code in codes), _BREADTH_OF_COMPARTMENT)
+
+    def _covers(self, parameter: Parameter, predicate: Predicate, alternatives: int) -> Iterator[Group]:
+        """A composite is found by its parts, each under its own parameter."""
+        if isinstance(predicate, CompositeIs):
+            for component, part in zip(parameter.components, predicate.parts, strict=True):
+                yield from self._covers(component, part, alternatives)
+            return
+        most = MOST_KEYWORDS // (alternatives * len(parameter.indexed_as))
+        yield from self._spread(parameter, predicate.cover(most), predicate.breadth)
+        if self.registry.finds_inside(self.type_name, parameter.definition.code):
+            first, *others = inside_cover(predicate) or ((),)
+            yield from self._spread(parameter, (first,), _BREADTH_OF_A_PART)
+            yield from self._spread(parameter, tuple(others), _BREADTH_OF_A_PART + 2)
+
+    def _spread(self, parameter: Parameter, cover: Cover, breadth: int) -> Iterator[Group]:
+        """The keywords under the parameters that store them."""
+        for group in cover:
+            keywords = tuple(
+                (f"{self.type_name}.{code}", keyword) for code in parameter.indexed_as for keyword in group
+            )
+            if keywords:
+                yield Group(keywords, breadth)
 
 
 def _ranges(
@@ -72,42 +120,6 @@ def _ranges(
                 pass
     found = ((code, date_range(asked.values()), tuple(asked)) for code, asked in ends.items())
     return {code: (window, replaced) for code, window, replaced in found if window is not None}
-
-
-def _compartment_groups(type_name: str, compartment: str) -> Iterator[Group]:
-    """Patients' compartments have a keyword; another one is found by the references through which one lies in it."""
-    focus, _, _ = compartment.partition("/")
-    if focus == "Patient":
-        yield Group((compartment_keyword(type_name, compartment),), _BREADTH_OF_COMPARTMENT)
-        return
-    by_code = parameters_of(type_name).by_code
-    codes = [name for code in compartments(type_name).get(focus, ()) for name in by_code[code].indexed_as]
-    if codes and type_name != focus:
-        yield Group(
-            tuple((f"{type_name}.{code}", compartment) for code in dict.fromkeys(codes)), _BREADTH_OF_COMPARTMENT
-        )
-
-
-def _value_groups(type_name: str, parameter: Parameter, any_of: tuple[Predicate, ...]) -> Iterator[Group]:
-    yield from _either([tuple(_covers(type_name, parameter, each, len(any_of))) for each in any_of])
-
-
-def _covers(type_name: str, parameter: Parameter, predicate: Predicate, alternatives: int) -> Iterator[Group]:
-    """A composite is found by its parts, each under its own parameter."""
-    if isinstance(predicate, CompositeIs):
-        for component, part in zip(parameter.components, predicate.parts, strict=True):
-            yield from _covers(type_name, component, part, alternatives)
-    else:
-        most = MOST_KEYWORDS // (alternatives * len(parameter.indexed_as))
-        yield from _spread(type_name, parameter, predicate.cover(most), predicate.breadth)
-
-
-def _spread(type_name: str, parameter: Parameter, cover: Cover, breadth: int) -> Iterator[Group]:
-    """The keywords under the parameters that store them."""
-    for group in cover:
-        keywords = tuple((f"{type_name}.{code}", keyword) for code in parameter.indexed_as for keyword in group)
-        if keywords:
-            yield Group(keywords, breadth)
 
 
 def _either(alternatives: list[tuple[Group, ...]]) -> Iterator[Group]:

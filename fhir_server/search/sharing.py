@@ -5,7 +5,7 @@ those of `code` and of `component-code`; what comes too much is dropped after op
 the index, and what the index tells about one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
 from fhir_server.fhir.fhirpath import Lane
@@ -17,14 +17,14 @@ Found: TypeAlias = tuple[str, tuple[Lane, ...]]
 Place: TypeAlias = tuple[str, ...]
 
 
-def served_by(parameters: Mapping[str, Found]) -> Mapping[str, tuple[str, ...]]:
+def served_by(parameters: Mapping[str, Found], last: Collection[str] = ()) -> Mapping[str, tuple[str, ...]]:
     """Code -> the codes under whose keywords its values are indexed; most stand for themselves.
 
-    A code that serves another always serves itself alone.
+    A code that serves another always serves itself alone. Those in `last` serve only each other.
     """
     places = {code: _places(*found) for code, found in parameters.items()}
     sole: dict[Place, str] = {}
-    for code in sorted(parameters, key=lambda code: (len(code), code)):
+    for code in sorted(parameters, key=lambda code: (code in last, len(code), code)):
         if len(places[code]) == 1 and all(_is_whole(parameters[code][0], lane) for lane in parameters[code][1]):
             sole.setdefault(next(iter(places[code])), code)
     return {

@@ -6,11 +6,12 @@ https://hl7.org/fhir/R4/search.html
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import Literal, TypeAlias
 
 from fhir_server.fhir.view import WHOLE, View
+from fhir_server.search.registry import STANDARD, Registry
 from fhir_server.search.types.date import DateIs
 from fhir_server.search.types.kind import Predicate
 
@@ -156,7 +157,7 @@ class Query:
 
     `counting`: only the total is wanted. `total` is the client's hint. `includes`: what is to come with it. `used` are
     the parameters as understood, in order; `ignored` the names that lenient handling left out. `view`: how much of each
-    match is shown.
+    match is shown. `registry`: the search parameters that it was understood by.
     """
 
     type: str
@@ -170,6 +171,7 @@ class Query:
     used: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
     view: View = WHOLE
+    registry: Registry = field(default=STANDARD, compare=False, repr=False)
 
     def must(self, mandate: Mandate) -> "Query":
         return replace(self, mandates=(*self.mandates, mandate))

@@ -1,6 +1,7 @@
-"""Step: a call does what its scopes allow, and a patient's token sees that patient's compartment.
+"""Step: a call does what its scopes allow within its role, to what these reach.
 
-R-SMART-043, -047, -052, -054. Checked in admit, narrow, prepare and disclose: each of them can be the only one passed.
+R-SMART-043, -047, -051 to -063; row S60. Checked in admit, narrow, prepare and disclose: each of them can be the only
+one passed.
 """
 
 from collections.abc import Collection
@@ -9,125 +10,172 @@ from fhir_server.engine.call import ANONYMOUS, Call, Interaction
 from fhir_server.engine.change import Change
 from fhir_server.engine.pipeline import Step
 from fhir_server.engine.stored import Stored
-from fhir_server.fhir.compartments import memberships
-from fhir_server.fhir.definitions import compartments
 from fhir_server.kernel.errors import ForbiddenError, NotFoundError, UnauthenticatedError
 from fhir_server.kernel.identity import ResourceKey
-from fhir_server.search.tree import InCompartment, Mandate, Query
-from fhir_server.smart.scopes import Reach, Scope, parse_all, reach
+from fhir_server.search.tree import Query
+from fhir_server.smart.authorship import SERVER, author_of
+from fhir_server.smart.bounds import Bounds
+from fhir_server.smart.deeds import deed_of, letter_of
+from fhir_server.smart.masks import seen_by
+from fhir_server.smart.parts import whole_of
+from fhir_server.smart.place import Place
+from fhir_server.smart.reaching import NoTies, Ties, asked_of, reached, reaches
+from fhir_server.smart.rights import SHARED_WITH_PATIENTS, Granted, Right, Rights, rights_of
+from fhir_server.smart.roles import SYSTEM, Reach
 
-_LETTER = {
-    Interaction.CREATE: "c",
-    Interaction.READ: "r",
-    Interaction.VREAD: "r",
-    Interaction.HISTORY_INSTANCE: "r",
-    Interaction.UPDATE: "u",
-    Interaction.PATCH: "u",
-    Interaction.OPERATION: "u",
-    Interaction.DELETE: "d",
-    Interaction.SEARCH_TYPE: "s",
-    Interaction.SEARCH_SYSTEM: "s",
-    Interaction.HISTORY_TYPE: "s",
-    Interaction.HISTORY_SYSTEM: "s",
-}
 _ENTRY_BY_ENTRY = frozenset({Interaction.BATCH, Interaction.TRANSACTION})
+_DRAWS_UP = frozenset({"break-glass"})
+"""Operations that write something beside what they are asked of: that is the server's own, and whole."""
 
-SHARED_WITH_PATIENTS = frozenset(
-    {"Organization", "Practitioner", "PractitionerRole", "Location", "HealthcareService", "Medication", "Questionnaire"}
-)
-"""Types in no patient's compartment that a patient's app may read: they describe the clinic, nobody treated."""
+_LISTS = frozenset({Interaction.SEARCH_TYPE, Interaction.SEARCH_SYSTEM})
+_EVERY_VERSION = frozenset({Interaction.HISTORY_TYPE, Interaction.HISTORY_SYSTEM})
 
 
 class Access(Step):
-    """`base` is the server's own FHIR base: an absolute reference under it is a reference to one of its patients."""
+    """`base` is the server's own FHIR base: an absolute reference under it is a reference to one of its patients.
 
-    def __init__(self, base: str) -> None:
-        self._base = base
+    Without `ties` nobody is tied to anybody.
+    """
+
+    def __init__(self, base: str, ties: Ties | None = None) -> None:
+        self._base, self._ties = base, ties or NoTies()
+        self._bounds = Bounds(self._ties)
 
     async def admit(self, call: Call) -> None:
         if call.principal is ANONYMOUS:
             raise UnauthenticatedError("A bearer token is needed.")
+        rights = rights_of(call.principal)
+        if not rights.purpose:
+            raise ForbiddenError("The client is not registered for any purpose that this role has.")
         if call.interaction in _ENTRY_BY_ENTRY:
             return
-        _require_any(call)
+        if call.type is None:
+            _require_everywhere(call, rights)
+        else:
+            right = _required(call, rights, call.type)
+            if call.interaction in _EVERY_VERSION and right.tied and _is_of_several(rights):
+                raise ForbiddenError("Your role sees the history of a resource, not of a whole type.")
 
     async def narrow(self, call: Call, query: Query) -> Query:
-        _require_any(call)
-        if _reach(call) is Reach.ALL or query.type in SHARED_WITH_PATIENTS:
-            return query
-        if "Patient" not in compartments(query.type):
-            raise ForbiddenError(f"{query.type} lies in no patient's compartment.")
-        return query.must(Mandate(InCompartment(_own(call)), by="smart.compartment"))
+        rights = rights_of(call.principal)
+        return await self._bounds.of(call, rights, _required(call, rights, query.type), query)
 
     async def prepare(self, call: Call, change: Change) -> Change:
         """On the stored and on the new version: neither may lie outside."""
-        _require_any(call)
-        if _reach(call) is Reach.ALL:
+        rights = rights_of(call.principal)
+        right = _required(call, rights, str(call.type))
+        if call.operation in _DRAWS_UP and change.key.type != call.type:
+            return change.written_by(SERVER)
+        change = change.written_by(author_of(call.principal))
+        if right.whole:
             return change
-        if change.previous is not None and _own(call) not in change.previous.access:
-            raise NotFoundError("There is no resource with this id.")
-        if change.resource is not None and _own(call) not in memberships(change.resource, self._base):
-            raise ForbiddenError("The resource would lie outside the compartment of the patient in context.")
-        return change
+        before = None
+        if change.previous is not None:
+            before = await self._reached(call, rights, right, Place.of_stored(change.previous))
+            if before is None:
+                raise NotFoundError("There is no resource with this id.")
+        if change.resource is None:
+            return change
+        after = await self._reached(
+            call, rights, right, Place.of_new(change, change.resource, self._base, call.instant)
+        )
+        if after is None:
+            raise ForbiddenError("The resource would lie outside of what the token and the role reach.")
+        return _partly(change, before, after)
 
     async def disclose(self, call: Call, stored: Stored) -> Stored | None:
-        if _may_see(call, stored):
+        rights = rights_of(call.principal)
+        right = rights.on(deed_of(call), stored.key.type)
+        if right is None:
+            return None
+        if right.whole:
             return stored
-        return None
+        place = Place.of_stored(stored)
+        granted = await self._reached(call, rights, right, place)
+        return stored if granted and (not granted.rule.one_patient or _keeps_within(call, place)) else None
+
+    async def _reached(self, call: Call, rights: Rights, right: Right, place: Place) -> Granted | None:
+        if asked := asked_of(rights, right, place):
+            seen = place.source if isinstance(place.source, Stored) else None
+            await self._ties.know(call, rights, asked, seen)
+        return reached(rights, right, place, call.trace.ties)
 
 
 def may_read(call: Call, stored: Stored) -> bool:
-    """May a write that succeeded be answered with the resource? `u` and `c` do not imply `r` (R-SMART-048)."""
-    if not reads_type(call, stored.key.type):
+    """May a write that succeeded be answered with the resource? `u` and `c` do not imply `r` (R-SMART-048).
+
+    Whoever sees only a part of it is not shown the whole; nor is anybody whose tie was not looked up for the write.
+    """
+    rights = rights_of(call.principal)
+    right = rights.on("r", stored.key.type)
+    if right is None:
         return False
-    found = reach(_scopes(call), "r", stored.key.type)
-    return found is Reach.ALL or _own(call) in stored.access
+    granted = reached(rights, right, Place.of_stored(stored), call.trace.ties)
+    return granted is not None and seen_by(granted.rule, stored) is stored
 
 
 def reads_type(call: Call, type: str) -> bool:
-    """Does any scope let the caller read this type at all?"""
-    found = reach(_scopes(call), "r", type)
-    return found is Reach.ALL or (found is Reach.PATIENT and call.principal.patient is not None)
+    """Do scopes and role let the caller read this type at all?"""
+    return rights_of(call.principal).on("r", type) is not None
+
+
+def may_export(call: Call) -> bool:
+    """Is the caller in a role that takes out what it may read in bulk? Each type and line is decided by itself."""
+    role = rights_of(call.principal).role
+    return role is not None and role.exports
 
 
 def may_name(call: Call, key: ResourceKey, access: Collection[str]) -> bool:
     """May a write that refers to it succeed or fail by whether it exists? `access`: the compartments it lies in."""
-    if _reach(call) is Reach.ALL:
+    rights = rights_of(call.principal)
+    right = rights.on(deed_of(call), str(call.type))
+    if right is None or (right.within is not None and right.within not in access):
+        return right is not None and key.type in SHARED_WITH_PATIENTS
+    if right.whole or key.type in SHARED_WITH_PATIENTS:
         return True
-    return key.type in SHARED_WITH_PATIENTS or _own(call) in access
+    place = Place(key, tuple(access), (), call.instant, {})
+    reading = rights.on("r", key.type)
+    known = (*right.rules, *(each for each in (reading.rules if reading else ()) if each.rule.reach is Reach.ALL))
+    return any(reaches(rights, granted, place, call.trace.ties) for granted in known if granted.meets is None)
 
 
-def _require_any(call: Call) -> None:
-    if _reach(call) is Reach.NONE:
-        raise ForbiddenError(f"No granted scope allows {call.interaction} on {call.type}.")
+def _keeps_within(call: Call, place: Place) -> bool:
+    """Row T64: whatever brought it into a list, as by an include, one list is of one patient."""
+    if call.interaction not in _LISTS:
+        return True
+    within = call.trace.within
+    left = frozenset(place.patients) if within is None else within & frozenset(place.patients)
+    if left:
+        call.trace.within = left
+    return bool(left)
 
 
-def _may_see(call: Call, stored: Stored) -> bool:
-    found = _reach(call, stored.key.type)
-    if found is Reach.PATIENT:
-        return stored.key.type in SHARED_WITH_PATIENTS or _own(call) in stored.access
-    return found is Reach.ALL
+def _required(call: Call, rights: Rights, type: str) -> Right:
+    right = rights.on(deed_of(call), type)
+    if right is None:
+        raise ForbiddenError(f"Neither scopes nor role allow {call.interaction} on {type}.")
+    return right
 
 
-def _reach(call: Call, type: str | None = None) -> Reach:
-    letter = _LETTER.get(call.interaction)
-    if letter is None:
-        return Reach.NONE
-    found = reach(_scopes(call), letter, type or str(call.type))
-    # A patient/ scope without a patient in context reaches nobody.
-    return Reach.NONE if found is Reach.PATIENT and not call.principal.patient else found
+def _require_everywhere(call: Call, rights: Rights) -> None:
+    """A history of everything is a back end's; in a search each type is decided by itself."""
+    letter = letter_of(deed_of(call))
+    person = rights.role is not None and rights.role.name != SYSTEM
+    if not letter or not rights.anywhere(letter) or (person and call.interaction is Interaction.HISTORY_SYSTEM):
+        raise ForbiddenError(f"Neither scopes nor role allow {call.interaction}.")
 
 
-def _scopes(call: Call) -> tuple[Scope, ...]:
-    """Fail closed: until roles are told apart, only clinicians and services go beyond the patient in context (S7)."""
-    found = parse_all(call.principal.scopes)
-    if call.principal.role is None or call.principal.role in _BEYOND_ONE_PATIENT:
-        return found
-    return tuple(scope for scope in found if scope.context == "patient")
+def _is_of_several(rights: Rights) -> bool:
+    """A role that is about one patient sees all the versions of that patient's."""
+    return rights.own is None
 
 
-_BEYOND_ONE_PATIENT = frozenset({"practitioner", "nurse", "clinical-lead", "system"})
-
-
-def _own(call: Call) -> str:
-    return f"Patient/{call.principal.patient}"
+def _partly(change: Change, before: Granted | None, after: Granted) -> Change:
+    assert change.resource is not None
+    rule = after.rule
+    if not (rule.masks or rule.changes):
+        return change
+    previous = change.previous if before else None
+    return change.with_resource(
+        whole_of(rule, change.resource, previous.resource if previous and not previous.deleted else None)
+    )

@@ -88,7 +88,7 @@ class Tokens:
             "jti": jti,
             "grant": claims.grant,
             "scope": " ".join(claims.scopes),
-            **{name: value for name, value in context.items() if value},
+            **{name: value for name, value in context.items() if value is not None and value != []},
             "extensions": {"ihe_iua": _iua(claims, self._organization)},
         }
         key = self._keys.signing(now)

@@ -30,9 +30,12 @@ from fhir_server.store.grant_states import GrantStates
 from fhir_server.store.handles import Handles
 from fhir_server.store.heads import HeadRows
 from fhir_server.store.indexing import Indexing
+from fhir_server.store.layouts import PATIENCE, Layouts
 from fhir_server.store.opening import Opening
 from fhir_server.store.photos import Photos
+from fhir_server.store.reindexing import Reindexing
 from fhir_server.store.resources import Resources
+from fhir_server.store.rewriting import Rewriting
 from fhir_server.store.signing_key_rows import SigningKeyRows
 from fhir_server.store.synchronous import synchronous
 from fhir_server.store.task_rows import TaskRows
@@ -61,13 +64,24 @@ class ClinicStore:
     handles: Handles
     signing_keys: SigningKeyRows
     exports: ExportRows
+    layouts: Layouts
+    reindexing: Reindexing
 
 
 @asynccontextmanager
 async def open_store(
-    uri: str, database: str, base: str, provider: RootKeyProvider, clock: Clock, new_bytes: NewBytes
+    uri: str,
+    database: str,
+    base: str,
+    provider: RootKeyProvider,
+    clock: Clock,
+    new_bytes: NewBytes,
+    patience: float = PATIENCE,
 ) -> AsyncIterator[ClinicStore]:
-    """Connected, with every collection and index there and the flushers running."""
+    """Connected, with every collection and index there and the flushers running.
+
+    `patience`: after how many seconds it looks again how the search index is laid out.
+    """
     client = connect(uri)
     try:
         to = Collections(client, database)
@@ -82,11 +96,13 @@ async def open_store(
         attachments = Attachments(to, keyring, chunks, clock, new_bytes)
         opening = Opening(documents, keyring, attachments)
         grants = GrantStates(to)
-        conditions = Conditions(to, tokenizer, opening)
-        committer = Committer(
-            Transaction(to, documents, keyring, heads, conditions, Writer(to, documents, keyring, clock), clock), grants
-        )
-        events = Events(to, documents, keyring, tokenizer, base)
+        layouts = Layouts(to, opening, patience)
+        await layouts.open()
+        conditions = Conditions(to, tokenizer, layouts, opening)
+        writer = Writer(to, documents, keyring, clock)
+        committer = Committer(Transaction(to, documents, keyring, heads, conditions, layouts, writer, clock), grants)
+        events = Events(to, documents, keyring, tokenizer, layouts, base)
+        indexing = Indexing(to, tokenizer, layouts, base)
         doorway = await open_doorway(to, documents, keyring, clock)
         audit = AuditRows(to, heads, grants, Writer(to, documents, keyring, clock))
         own = KeyRequest((), KeyClass.CLINIC)
@@ -94,24 +110,27 @@ async def open_store(
         await committer.start()
         await audit.start()
         try:
-            with synchronous(uri, database) as rows:
-                yield ClinicStore(
-                    keyring,
-                    Resources(to, opening, Indexing(to, tokenizer, base), attachments, committer, events),
-                    heads,
-                    Photos(to, documents, keyring, chunks, clock, new_bytes),
-                    attachments,
-                    audit,
-                    TaskRows(to, clock),
-                    events,
-                    doorway,
-                    ClientRows(rows["clients"], documents, key),
-                    GrantRows(rows["grants"], rows["refresh_tokens"], documents, key),
-                    grants,
-                    Handles(rows["handles"], documents, key),
-                    SigningKeyRows(to, documents, key),
-                    ExportRows(to, documents, key),
-                )
+            async with layouts.kept_fresh():
+                with synchronous(uri, database) as rows:
+                    yield ClinicStore(
+                        keyring,
+                        Resources(to, opening, indexing, attachments, committer, events),
+                        heads,
+                        Photos(to, documents, keyring, chunks, clock, new_bytes),
+                        attachments,
+                        audit,
+                        TaskRows(to, clock),
+                        events,
+                        doorway,
+                        ClientRows(rows["clients"], documents, key),
+                        GrantRows(rows["grants"], rows["refresh_tokens"], documents, key),
+                        grants,
+                        Handles(rows["handles"], documents, key),
+                        SigningKeyRows(to, documents, key),
+                        ExportRows(to, documents, key),
+                        layouts,
+                        Reindexing(to, layouts, Rewriting(to, layouts, indexing, events, opening), opening, clock),
+                    )
         finally:
             await committer.stop()
             await audit.stop()

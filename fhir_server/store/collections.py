@@ -16,7 +16,6 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("type", ASCENDING), ("seq", ASCENDING)], name="changes"),
     ],
     "history": [
-        IndexModel([("type", ASCENDING), ("id", ASCENDING), ("version", ASCENDING)], name="versions"),
         IndexModel([("type", ASCENDING), ("seq", ASCENDING)], name="changes"),
     ],
     "heads": [],
@@ -34,6 +33,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("state", ASCENDING), ("since", ASCENDING)], name="state"),
     ],
     "chunks": [],
+    "layouts": [],
     "tasks": [IndexModel([("due", ASCENDING)], name="due")],
     "exports": [
         IndexModel([("client", ASCENDING), ("state", ASCENDING)], name="client"),
@@ -84,6 +84,7 @@ class Collections:
         self.photos = self.database["photos"]
         self.attachments = self.database["attachments"]
         self.chunks = self.database["chunks"]
+        self.layouts = self.database["layouts"]
         self.tasks = self.database["tasks"]
         self.exports = self.database["exports"]
         self.export_files = self.database["export_files"]

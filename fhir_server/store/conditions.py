@@ -16,17 +16,18 @@ from fhir_server.store.candidates import decided
 from fhir_server.store.collections import Collections
 from fhir_server.store.documents import UNSEARCHED, Row
 from fhir_server.store.fetching import fetch
+from fhir_server.store.layouts import Layouts
 from fhir_server.store.opening import Opening
-from fhir_server.store.query_compiler import compile_query
+from fhir_server.store.query_compiler import by, compile_query
 
 _MOST_CANDIDATES = 200
 """A condition that brings up more is refused: it could not be decided on all of them."""
 
 
 class Conditions:
-    def __init__(self, collections: Collections, tokenizer: Tokenizer, opening: Opening) -> None:
+    def __init__(self, collections: Collections, tokenizer: Tokenizer, layouts: Layouts, opening: Opening) -> None:
         self._locks, self._rows = collections.locks, collections.resources
-        self._tokenizer, self._opening = tokenizer, opening
+        self._tokenizer, self._layouts, self._opening = tokenizer, layouts, opening
 
     async def require(self, rows: Sequence[Row], session: AsyncClientSession) -> None:
         """Inside the transaction, before its first write. Raises ConditionChangedError."""
@@ -41,9 +42,10 @@ class Conditions:
 
     async def _differs(self, condition: Condition, session: AsyncClientSession) -> bool:
         """Does something else match than was expected?"""
-        compiled = compile_query(condition.query, None, self._tokenizer)
+        query = by(self._layouts.active, condition.query)
+        compiled = compile_query(query, None, self._tokenizer)
         candidates = await fetch(self._rows, compiled, _MOST_CANDIDATES + 1, UNSEARCHED, session)
         if len(candidates) > _MOST_CANDIDATES:
             raise TooCostlyError("Too many resources come into question for the criteria; make them narrower.")
         opened = await self._opening.rows(candidates)
-        return {stored.key for stored in filter(decided(condition.query), opened)} != condition.expected
+        return {stored.key for stored in filter(decided(query), opened)} != condition.expected

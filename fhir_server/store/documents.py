@@ -21,19 +21,26 @@ from fhir_server.store.connection import Document
 
 NewBytes = Callable[[int], bytes]
 
-TOKENS_VERSION = 1
-"""The layout of the tokens in a row; rises when keywords change, so that a reindex knows what is old."""
-
 UNSEARCHED = {"tokens": False, "layout": False}
 """What a reader of a row does not fetch: decoding fifty numbers costs more than opening the seal."""
 
+_LONGEST_AUTHOR = 255
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class DamagedError(UnavailableError):
+    """A row that is not what was sealed, and will not be on another try either."""
+
+    def __init__(self) -> None:
+        super().__init__("A stored row does not open: it is damaged or was changed outside this server.")
 
 
 class Row(NamedTuple):
     """A Change made ready outside the flusher: all but its place in time and its seal.
 
-    `locks`: the tokens of its condition, on which conditional writes with the same criteria wait for each other.
+    `layout`: in which way the tokens were made. `locks`: the tokens of its condition, on which conditional writes with
+    the same criteria wait for each other.
     `framed`: what is sealed instead of the truth where data lies beside it; `framed_under`: the key that sealed that
     data, which has to be the row's own; `brought`: the ids of what of it comes with this change.
     """
@@ -44,6 +51,7 @@ class Row(NamedTuple):
     subjects: tuple[str, ...]
     tokens: list[int]
     clear: Json
+    layout: int
     locks: tuple[int, ...] = ()
     framed: bytes | None = None
     framed_under: KeyId | None = None
@@ -94,14 +102,23 @@ class Documents:
             "subjects": list(row.subjects),
             "deleted": deleted,
             "key": key.id,
-            "sealed": seal(row.plain, address, key, self._new_bytes(12)),
+            "sealed": seal(signed(change.author, row.plain), address, key, self._new_bytes(12)),
             "clear": row.clear,
             "method": change.method,
             "tokens": row.tokens,
-            "layout": TOKENS_VERSION,
+            "layout": row.layout,
         }
         stored = Stored(
-            change.key, change.version, seq, last_updated, row.truth, row.access, row.subjects, deleted, document
+            change.key,
+            change.version,
+            seq,
+            last_updated,
+            row.truth,
+            row.access,
+            row.subjects,
+            deleted,
+            document,
+            author=change.author,
         )
         return document, stored
 
@@ -111,13 +128,15 @@ class Documents:
         version, seq, deleted = int(document["version"]), int(document["seq"]), document["deleted"]
         access, subjects = tuple(document["access"]), tuple(document["subjects"])
         if document["_id"].partition("/_history/")[0] != str(resource_key):
-            raise _damaged()
+            raise DamagedError
         address = self._address(resource_key, version, seq, access, subjects, deleted=deleted)
         try:
-            plain = open_sealed(document["sealed"], address, key)
+            author, plain = unsigned(open_sealed(document["sealed"], address, key))
         except OpeningError:
-            raise _damaged() from None
-        return Stored(resource_key, version, seq, moment(seq), plain, access, subjects, deleted, document)
+            raise DamagedError from None
+        return Stored(
+            resource_key, version, seq, moment(seq), plain, access, subjects, deleted, document, author=author
+        )
 
     def seal_bytes(self, plain: bytes, kind: str, id: str, version: int, key: DataKey) -> bytes:
         """Seal what is not a resource (a head row, an event, a photo's particulars) to its own place."""
@@ -127,7 +146,7 @@ class Documents:
         try:
             return open_sealed(sealed, self._address(ResourceKey(kind, id), version, 0), key)
         except OpeningError:
-            raise _damaged() from None
+            raise DamagedError from None
 
     def _address(
         self,
@@ -143,6 +162,17 @@ class Documents:
         return address.encode()
 
 
+def signed(author: str, plain: bytes) -> bytes:
+    """What is sealed: who wrote the version, then what they wrote. Nobody reads the author out of the database."""
+    name = author.encode("utf-8", "replace")[:_LONGEST_AUTHOR]
+    return bytes([len(name)]) + name + plain
+
+
+def unsigned(sealed: bytes) -> tuple[str, bytes]:
+    begins = sealed[0] + 1
+    return sealed[1:begins].decode(errors="replace"), sealed[begins:]
+
+
 def historic(document: Mapping[str, Any], until: int) -> Document:
     """The same sealed row as an earlier version: without tokens, for only current versions are searched.
 
@@ -152,14 +182,16 @@ def historic(document: Mapping[str, Any], until: int) -> Document:
     return {**kept, "_id": f"{document['_id']}/_history/{document['version']}", "until": until}
 
 
-def row(change: Change, access: Sequence[str], subjects: Sequence[str], tokens: list[int]) -> Row:
+def row(change: Change, access: Sequence[str], subjects: Sequence[str], tokens: list[int], layout: int) -> Row:
     """A deletion keeps the address and nothing else."""
     if change.resource is None:
-        return Row(change, b"{}", tuple(access), tuple(subjects), [], {})
+        return Row(change, b"{}", tuple(access), tuple(subjects), [], {}, layout)
     return Row(
-        change, truth(change.key, change.resource), tuple(access), tuple(subjects), tokens, clear(change.resource)
+        change,
+        truth(change.key, change.resource),
+        tuple(access),
+        tuple(subjects),
+        tokens,
+        clear(change.resource),
+        layout,
     )
-
-
-def _damaged() -> UnavailableError:
-    return UnavailableError("A stored row does not open: it is damaged or was changed outside this server.")

@@ -5,7 +5,7 @@ sealed-storage section 6: an event is inserted without any index; its index row 
 
 from collections.abc import Mapping, Sequence
 
-from pymongo import ASCENDING
+from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from fhir_server.crypto.derivation import derive
@@ -18,10 +18,12 @@ from fhir_server.kernel import json
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.search.extract import compartment_keyword, index_keywords
+from fhir_server.search.registry import Registry
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import Documents, moment
 from fhir_server.store.fetching import fetch
+from fhir_server.store.layouts import Layouts
 from fhir_server.store.query_compiler import Compiled
 
 _AT_ONCE = 500
@@ -33,10 +35,17 @@ class Events:
     """`index` may run in any number of processes at once; what one has done, the other finds done."""
 
     def __init__(
-        self, collections: Collections, documents: Documents, keyring: Keyring, tokenizer: Tokenizer, base: str
+        self,
+        collections: Collections,
+        documents: Documents,
+        keyring: Keyring,
+        tokenizer: Tokenizer,
+        layouts: Layouts,
+        base: str,
     ) -> None:
         self._events, self._index, self._writers = collections.audit, collections.audit_index, collections.writers
         self._documents, self._keyring, self._tokenizer, self._base = documents, keyring, tokenizer, base
+        self._layouts = layouts
 
     async def read(self, id: str) -> Stored | None:
         place = _place(id)
@@ -58,6 +67,7 @@ class Events:
 
     async def index(self) -> int:
         """Index what was written since; how many events."""
+        await self._layouts.fresh()
         with seam():
             writers = await self._writers.find({"open": True}).to_list(None)
         return sum([await self._index_writer(writer) for writer in writers])
@@ -68,7 +78,7 @@ class Events:
             range_ = {"$gt": {"w": writer["_id"], "n": done}, "$lt": {"w": writer["_id"], "n": _BEYOND}}
             with seam():
                 found = await self._events.find({"_id": range_}).sort("_id", ASCENDING).to_list(_AT_ONCE)
-            rows = [self._row(event) for event in await self._opened(found)]
+            rows = [self._row(event, self._layouts.writing) for event in await self._opened(found)]
             await self._insert(rows)
             if found:
                 done = int(found[-1]["_id"]["n"])
@@ -95,7 +105,19 @@ class Events:
                 if any(fault["code"] != _DUPLICATE_KEY for fault in error.details.get("writeErrors", [])):
                     raise
 
-    def _row(self, event: Stored) -> Document:
+    async def reindex(self, rows: Sequence[str], registry: Registry) -> int:
+        """Make these rows of the index anew; how many. An event that is gone is not to be found any more either."""
+        places = [_place(row.removeprefix("AuditEvent/")) for row in rows]
+        with seam():
+            found = await self._events.find({"_id": {"$in": places}}).to_list(None)
+        fresh = {str(event.key): self._row(event, registry) for event in await self._opened(found)}
+        gone: Document = {"tokens": [], "layout": registry.number}
+        changed = [UpdateOne({"_id": row}, {"$set": fresh.get(row, gone)}) for row in rows]
+        with seam():
+            await self._index.bulk_write(changed, ordered=False)
+        return len(rows)
+
+    def _row(self, event: Stored, registry: Registry) -> Document:
         lies_in = [compartment_keyword("AuditEvent", one) for one in event.access if one.startswith("Patient/")]
         return {
             "_id": str(event.key),
@@ -103,7 +125,8 @@ class Events:
             "id": event.key.id,
             "seq": event.seq,
             "deleted": False,
-            "tokens": self._tokenizer.tokens([*index_keywords(event.resource), *lies_in]),
+            "tokens": self._tokenizer.tokens([*index_keywords(event.resource, registry), *lies_in]),
+            "layout": registry.number,
         }
 
     async def _opened(self, found: Sequence[Document]) -> list[Stored]:

@@ -40,16 +40,19 @@ class History:
         self, types: Collection[str], id: str | None, window: Window, before: Position | None, limit: int
     ) -> list[Document]:
         """The next rows of both collections in one order, not opened."""
-        bounds: Document = {"type": {"$in": sorted(types)}, **({"id": id} if id else {})}
-        bounds["seq"] = _seq(window, before)
+        bounds: Document = {"type": {"$in": sorted(types)}, "seq": _seq(window, before)}
         earlier = {**bounds, **({"until": {"$gt": window.at[0]}} if window.at else {})}
-        # The id narrows one resource's versions to a few; without it the order of the index is the order asked for.
-        hints = ("_id_", "versions") if id else ("changes", "changes")
-        current = {**bounds, **({"_id": f"{next(iter(types))}/{id}"} if id else {})}
+        current, hint = bounds, "changes"
+        if id:
+            # One resource's versions are a few, whose ids begin alike ("0" is the character after "/"). Without an id
+            # the order of the index is the order asked for.
+            key, hint = f"{next(iter(types))}/{id}", "_id_"
+            current = {**bounds, "_id": key}
+            earlier["_id"] = {"$gt": f"{key}/_history/", "$lt": f"{key}/_history0"}
         order, most = [("seq", DESCENDING)], limit + _MOST_AT_ONE_INSTANT
         with seam():
-            found = await self._current.find(current, UNSEARCHED, hint=hints[0]).sort(order).limit(most).to_list(None)
-            found += await self._earlier.find(earlier, hint=hints[1]).sort(order).limit(most).to_list(None)
+            found = await self._current.find(current, UNSEARCHED, hint=hint).sort(order).limit(most).to_list(None)
+            found += await self._earlier.find(earlier, hint=hint).sort(order).limit(most).to_list(None)
         # A version that was replaced between the two looks is found by both.
         rows = {_place(row): row for row in found if before is None or _place(row) < (before.seq, before.id)}
         return [rows[place] for place in sorted(rows, reverse=True)[:limit]]

@@ -14,9 +14,11 @@ from fhir_server.fhir.compartments import memberships
 from fhir_server.kernel.identity import parse_reference
 from fhir_server.kernel.json import Json
 from fhir_server.search.extract import compartment_keyword, index_keywords
+from fhir_server.search.registry import Registry
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import seam
 from fhir_server.store.documents import Row, row
+from fhir_server.store.layouts import Layouts
 from fhir_server.store.query_compiler import lock_tokens
 
 _THROUGH_TARGETS = frozenset({"Provenance", "Task", "Binary", "Device"})
@@ -26,10 +28,11 @@ _MOST_TARGETS = 200
 class Indexing:
     """`base`: the server's own FHIR base, for absolute references to itself."""
 
-    def __init__(self, collections: Collections, tokenizer: Tokenizer, base: str) -> None:
-        self._rows, self.tokenizer, self._base = collections.resources, tokenizer, base
+    def __init__(self, collections: Collections, tokenizer: Tokenizer, layouts: Layouts, base: str) -> None:
+        self._rows, self.tokenizer, self.layouts, self._base = collections.resources, tokenizer, layouts, base
 
     async def rows(self, changes: Sequence[Change]) -> tuple[Row, ...]:
+        await self.layouts.fresh()
         direct = {str(change.key): change.subjects for change in changes}
         rows = [await self._row(change, direct) for change in changes]
         return tuple(self._locked(one) if one.change.condition else one for one in rows)
@@ -40,19 +43,25 @@ class Indexing:
         return row._replace(locks=lock_tokens(row.change.condition.query, self.tokenizer))
 
     async def _row(self, change: Change, direct: dict[str, tuple[str, ...]]) -> Row:
-        owners = change.subjects
+        owners, registry = change.subjects, self.layouts.writing
         if change.resource is None:
-            return row(change, change.previous.access if change.previous else (), owners, [])
+            return row(change, change.previous.access if change.previous else (), owners, [], registry.number)
         if change.key.type in _THROUGH_TARGETS:
             owners = tuple(sorted({*owners, *await self._through_targets(change.resource, direct)}))
         access = memberships(change.resource, self._base)
         if change.key.type == LOG:
             # Events are indexed after they were written (`store.events`): one that cannot be must not get that far.
-            index_keywords(change.resource)
-            return row(change, access, owners, [])
-        lies_in = [compartment_keyword(change.key.type, one) for one in access if one.startswith("Patient/")]
-        tokens = self.tokenizer.tokens([*index_keywords(change.resource), *lies_in])
-        return row(change, access, owners, tokens)
+            index_keywords(change.resource, registry)
+            return row(change, access, owners, [], registry.number)
+        tokens = self.tokens(change.resource, access, registry)
+        return row(change, access, owners, tokens, registry.number)
+
+    def tokens(self, resource: Json, access: Sequence[str], registry: Registry) -> list[int]:
+        """By which a resource is found: its own values, and the patients in whose compartments it lies."""
+        type = resource["resourceType"]
+        lies_in = [compartment_keyword(type, one) for one in access if one.startswith("Patient/")]
+        found: list[int] = self.tokenizer.tokens([*index_keywords(resource, registry), *lies_in])
+        return found
 
     async def _through_targets(self, resource: Json, direct: dict[str, tuple[str, ...]]) -> set[str]:
         """The patients of what it points at: in the same commit, else as stored."""

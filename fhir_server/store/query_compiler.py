@@ -4,13 +4,16 @@ sealed-storage section 2. What the filter finds are candidates; fhir_server.sear
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.engine.position import Position
+from fhir_server.kernel.errors import UnavailableError
 from fhir_server.search.address import Address, address
 from fhir_server.search.extract import type_keyword
+from fhir_server.search.match import codes_of
 from fhir_server.search.plan import Group, plan
+from fhir_server.search.registry import STANDARD, Registry
 from fhir_server.search.tree import Query
 from fhir_server.search.types.kind import MOST_KEYWORDS
 from fhir_server.search.types.moment import BEGINNING, END
@@ -68,9 +71,28 @@ def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) ->
     return Compiled(filters, sort, "_id_" if by_id else found_by, direction, is_whole_order=True)
 
 
+def by(registry: Registry, query: Query) -> Query:
+    """The query on the index as it is now, whatever it was when the query was understood.
+
+    Raises UnavailableError for a parameter that is not there any more.
+    """
+    if query.registry.number == registry.number:
+        return query
+    then, now = query.registry.of(query.type).by_code, registry.of(query.type).by_code
+    if any(code not in now or now[code].definition != then[code].definition for code in codes_of(query)):
+        raise UnavailableError("The search parameters have been changed; search again.")
+    return replace(query, registry=registry)
+
+
 def lock_tokens(query: Query, tokenizer: Tokenizer) -> tuple[int, ...]:
-    """The tokens of the most selective thing that the query asks for; of its type where that is too wide to lock."""
-    narrowest = plan(query)[0]
+    """The tokens of the most selective thing that the query asks for; of its type where that is too wide to lock.
+
+    What the query imposes does not count: two who ask for the same take the same locks, whatever each of them may see.
+    Nor does what R4 does not define: every process takes the same ones, whichever version of the index it goes by.
+    """
+    known = STANDARD.of(query.type).by_code.keys()
+    alike = tuple(one for one in query.filters if codes_of(replace(query, filters=(one,), mandates=())) <= known)
+    narrowest = plan(replace(query, registry=STANDARD, filters=alike, mandates=()))[0]
     if len(narrowest.any_of) > _MOST_LOCKS:
         return (tokenizer.token(*type_keyword(query.type)),)
     found: list[int] = tokenizer.tokens(narrowest.any_of)

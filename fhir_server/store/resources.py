@@ -20,13 +20,14 @@ from fhir_server.store.collections import Collections
 from fhir_server.store.commit import Committer
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import UNSEARCHED
+from fhir_server.store.event_versions import EventVersions
 from fhir_server.store.events import Events
 from fhir_server.store.fetching import fetch
 from fhir_server.store.history import History
 from fhir_server.store.indexing import Indexing
 from fhir_server.store.lookups import Lookups
 from fhir_server.store.opening import Opening
-from fhir_server.store.query_compiler import Compiled, compile_query
+from fhir_server.store.query_compiler import Compiled, by, compile_query
 from fhir_server.store.referrers import reference_tokens
 from fhir_server.store.transaction import UnknownOutcomeError
 
@@ -47,6 +48,7 @@ class Resources:
         self._indexing, self._committer, self._events = indexing, committer, events
         self._attaching = Attaching(attachments, opening.keyring)
         self._history = History(collections, opening)
+        self._event_versions = EventVersions(events, indexing.tokenizer)
         self._lookups = Lookups(collections.resources)
 
     async def read(self, key: ResourceKey) -> Stored | None:
@@ -101,6 +103,8 @@ class Resources:
 
     async def find(self, query: Query, after: Position | None, limit: int) -> Found:
         """Looks at one batch of candidates; the caller comes back with the position for more."""
+        await self._indexing.layouts.fresh()
+        query = by(self._indexing.layouts.active, query)
         compiled = compile_query(query, after, self._indexing.tokenizer)
         batch = max(limit, _FEWEST_CANDIDATES)
         found, opened = await self._candidates(query.type, compiled, batch)
@@ -114,6 +118,9 @@ class Resources:
     async def versions(
         self, types: Collection[str], id: str | None, window: Window, before: Position | None, limit: int
     ) -> list[Stored]:
+        """Of the log alone, or of other types: the two are never asked for together."""
+        if "AuditEvent" in types:
+            return await self._event_versions.versions(id, window, before, limit)
         return await self._history.versions(types, id, window, before, limit)
 
     async def commit(self, changes: Sequence[Change]) -> tuple[Stored, ...]:

@@ -27,6 +27,7 @@ from fhir_server.store.conditions import Conditions
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import Documents, Row, historic
 from fhir_server.store.heads import HeadRows
+from fhir_server.store.layouts import Layouts
 from fhir_server.store.received import events_of, received_of
 from fhir_server.store.task_rows import task_document
 from fhir_server.store.writer import Writer
@@ -68,15 +69,18 @@ class Transaction:
         keyring: Keyring,
         heads: HeadRows,
         conditions: Conditions,
+        layouts: Layouts,
         writer: Writer,
         clock: Clock,
     ) -> None:
         self._to, self._documents, self._keyring = collections, documents, keyring
-        self._heads, self._conditions, self._writer, self._clock = heads, conditions, writer, clock
+        self._heads, self._conditions, self._layouts = heads, conditions, layouts
+        self._writer, self._clock = writer, clock
         self._last_seq = 0
 
     async def run(self, rows: Sequence[Row]) -> tuple[Stored, ...]:
         """Write all rows, or raise and write none. Keys are durable before they are used."""
+        await self._layouts.require({row.layout for row in rows})
         created = {row.change.key.id for row in rows if row.change.previous is None}
         keys = await self._keyring.data_keys({row.owners for row in rows if row.change.key.type != LOG}, created)
         with seam():

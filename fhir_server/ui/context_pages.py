@@ -9,7 +9,7 @@ from dataclasses import replace
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import FhirError, ForbiddenError, InvalidRequestError, TooCostlyError
-from fhir_server.kernel.identity import is_id, parse_reference
+from fhir_server.kernel.identity import ResourceKey, is_id, parse_reference
 from fhir_server.search.parse import parse
 from fhir_server.smart.approval import Pending
 from fhir_server.smart.signin.sessions import Chosen
@@ -67,8 +67,8 @@ async def post_patient(surface: Surface, visit: Visit) -> Answer:
         return flow.go(surface, visit, Step.ROLE)
     id = visit.form.get("patient")
     if not id:
-        return await _found(surface, visit, signed, pending)
-    if not await _may_see(surface, signed.user, pending, id):
+        return await _found(surface, visit, signed, pending, role)
+    if not await _may_see(surface, signed.user, pending, role, id):
         return wrong("patient", _patient_values(visit, pending), "patient-unknown", "name")
     return await _chosen(surface, visit, signed, Chosen(pending.id, role, id))
 
@@ -77,7 +77,7 @@ async def _with_role(surface: Surface, visit: Visit, signed: Signed, pending: Pe
     """Whoever is served by the clinic has one patient; staff have the launch's, or pick one."""
     if picks_patients(role):
         patient = pending.patient
-        allowed = patient is None or await _may_see(surface, signed.user, pending, patient)
+        allowed = patient is None or await _may_see(surface, signed.user, pending, role, patient)
     else:
         patient = await _own(surface, signed.user, pending, role)
         allowed = (patient is not None or not needs_patient(pending)) and pending.patient in {None, patient}
@@ -96,18 +96,18 @@ async def _own(surface: Surface, user: User, pending: Pending, role: str) -> str
     if own := own_patient(user, role):
         return own
     key = parse_reference(user.fhir_user or "")
-    found = await _read(surface, user, pending, key.type, key.id) if key and key.type == "RelatedPerson" else None
+    found = await _read(surface, user, pending, role, key) if key and key.type == "RelatedPerson" else None
     named = parse_reference(found.resource.get("patient", {}).get("reference", "")) if found else None
     return named.id if named and named.type == "Patient" else None
 
 
-async def _may_see(surface: Surface, user: User, pending: Pending, id: str) -> bool:
-    return is_id(id) and await _read(surface, user, pending, "Patient", id) is not None
+async def _may_see(surface: Surface, user: User, pending: Pending, role: str, id: str) -> bool:
+    return is_id(id) and await _read(surface, user, pending, role, ResourceKey("Patient", id)) is not None
 
 
-async def _read(surface: Surface, user: User, pending: Pending, type: str, id: str) -> Stored | None:
+async def _read(surface: Surface, user: User, pending: Pending, role: str, key: ResourceKey) -> Stored | None:
     """None for what this user may not see; a fault of ours is not that."""
-    call = Call(Interaction.READ, _acting(surface, user, pending, type), surface.clock.now(), type, id)
+    call = Call(Interaction.READ, _acting(surface, user, pending, role, key.type), surface.clock.now(), *key)
     try:
         return await surface.engine.read(call)
     except FhirError as failure:
@@ -119,7 +119,7 @@ async def _read(surface: Surface, user: User, pending: Pending, type: str, id: s
 _OURS = 500
 
 
-async def _found(surface: Surface, visit: Visit, signed: Signed, pending: Pending) -> Answer:
+async def _found(surface: Surface, visit: Visit, signed: Signed, pending: Pending, role: str) -> Answer:
     given = [(name, visit.form.get(name).strip()) for name in ("name", "birthdate")]
     values = _patient_values(visit, pending)
     if not any(value for _, value in given):
@@ -128,7 +128,7 @@ async def _found(surface: Surface, visit: Visit, signed: Signed, pending: Pendin
         query = parse("Patient", [*((name, value) for name, value in given if value), ("_count", _SHOWN)])
         call = Call(
             Interaction.SEARCH_TYPE,
-            _acting(surface, signed.user, pending, "Patient"),
+            _acting(surface, signed.user, pending, role, "Patient"),
             surface.clock.now(),
             "Patient",
             client_address=visit.place.address,
@@ -141,8 +141,8 @@ async def _found(surface: Surface, visit: Visit, signed: Signed, pending: Pendin
     return Show("patient", {**values, "found": listed(page.matches), "more": page.next is not None})
 
 
-def _acting(surface: Surface, user: User, pending: Pending, type: str) -> Principal:
-    """The person, with no more than it takes to find whom the token will be about."""
+def _acting(surface: Surface, user: User, pending: Pending, role: str, type: str) -> Principal:
+    """The person in that role, with no more than it takes to find whom the token will be about."""
     return Principal(
         user.id,
         pending.client_id,
@@ -151,6 +151,7 @@ def _acting(surface: Surface, user: User, pending: Pending, type: str) -> Princi
         (f"user/{type}.rs",),
         fhir_user=user.fhir_user,
         name=user.name,
+        role=role,
     )
 
 

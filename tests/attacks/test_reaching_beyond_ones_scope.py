@@ -183,7 +183,7 @@ async def test_a_guess_at_the_version_does_not_tell_whether_there_is_something(v
         (("system/*.",), {}),
         (("SYSTEM/*.CRUDS",), {}),
         (("system/patient.rs",), {}),
-        (("system/Patient.rs?name=x",), {}),
+        (("system/Patient.rs?nonsense=x",), {}),
         (("admin/*.cruds",), {}),
         (("system/Patient.c", "system/Observation.rs"), {}),
     ],

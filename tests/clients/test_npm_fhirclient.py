@@ -76,7 +76,8 @@ def test_refresh_gives_another_token_that_works(page: Page) -> None:
     assert ask(page, "return (await client.refresh()).tokenResponse.access_token") != after
 
 
-def test_a_record_is_created_patched_updated_and_deleted(page: Page) -> None:
+def test_a_record_is_created_patched_updated_and_not_deleted_by_who_treats(page: Page) -> None:
+    """What was a mistake is marked as one: no role that treats deletes."""
     code = """
       const made = await client.create({
         resourceType: "Observation", status: "preliminary", code: { text: "Swelling" },
@@ -85,11 +86,14 @@ def test_a_record_is_created_patched_updated_and_deleted(page: Page) -> None:
       const path = `Observation/${made.id}`;
       const patched = await client.patch(path, [{ op: "replace", path: "/status", value: "final" }]);
       const updated = await client.update({ ...patched, valueInteger: 1 });
-      await client.delete(path);
-      return [made, patched, updated].map((one) => [one.status, one.valueInteger, one.meta.versionId]);
+      const refused = await client.delete(path).then(() => 0, (fault) => fault.status);
+      const marked = await client.update({ ...updated, status: "entered-in-error" });
+      const versions = [made, patched, updated, marked];
+      return [refused, ...versions.map((one) => [one.status, one.valueInteger, one.meta.versionId])];
     """
 
-    assert ask(page, code) == [["preliminary", 2, "1"], ["final", 2, "2"], ["final", 1, "3"]]
+    versions = [["preliminary", 2, "1"], ["final", 2, "2"], ["final", 1, "3"], ["entered-in-error", 1, "4"]]
+    assert ask(page, code) == [403, *versions]
 
 
 def test_a_batch_answers_entry_by_entry(page: Page) -> None:

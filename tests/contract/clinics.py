@@ -20,6 +20,7 @@ from fhir_server.kernel.json import Json
 from fhir_server.media.ports import PhotoVault
 from fhir_server.store.clinic import ClinicStore, open_store
 from fhir_server.store.connection import connect
+from fhir_server.store.layouts import PATIENCE
 from tests.fakes.clinic import BASE, FakeClinic
 from tests.fakes.clock import FakeClock
 
@@ -63,10 +64,15 @@ async def on_mongodb(uri: str, database: str, folder: Path) -> AsyncIterator[Ope
 
 @asynccontextmanager
 async def store_on(
-    uri: str, database: str, folder: Path, clock: Clock, provider: RootKeyProvider | None = None
+    uri: str,
+    database: str,
+    folder: Path,
+    clock: Clock,
+    provider: RootKeyProvider | None = None,
+    patience: float = PATIENCE,
 ) -> AsyncIterator[ClinicStore]:
     provider = provider or FileProvider.create(folder / "keys" / "root.json")
-    async with open_store(uri, database, BASE, provider, clock, secrets.token_bytes) as store:
+    async with open_store(uri, database, BASE, provider, clock, secrets.token_bytes, patience) as store:
         yield store
 
 

@@ -7,6 +7,9 @@ import pytest
 
 from fhir_server.engine.change import Change
 from fhir_server.engine.ports import Head
+from fhir_server.engine.position import Position
+from fhir_server.engine.stored import Stored
+from fhir_server.engine.window import Window
 from fhir_server.fhir.compartments import subjects
 from fhir_server.kernel import json
 from fhir_server.kernel.errors import StaleVersionError, TooLargeError
@@ -98,3 +101,33 @@ async def test_one_that_is_too_large_fails_alone(clinic: Opened) -> None:
         await clinic.resources.commit([sending(event(secrets.token_urlsafe(13_000_000)))])
 
     assert await clinic.events() == {}
+
+
+@pytest.mark.parametrize("size", [1, 2, 10])
+async def test_r_fhir_018_the_log_has_a_history_newest_first_in_pages_of_any_size(clinic: Opened, size: int) -> None:
+    await put(clinic, patient("ann"))
+    await clinic.resources.commit([sending(event("one"))])
+    await clinic.resources.commit([sending(event("two"))])
+
+    found: list[Stored] = []
+    before = None
+    while page := await clinic.resources.versions({"AuditEvent"}, None, Window(), before, size):
+        found += page
+        before = Position(page[-1].seq, f"{page[-1].key}/1")
+
+    assert [one.resource["outcomeDesc"].split()[0] for one in found] == ["of", "two", "of", "one"]
+    assert {(one.version, one.method) for one in found} == {(1, "POST")}
+
+
+async def test_r_fhir_018_an_event_has_one_version_within_its_window(clinic: Opened) -> None:
+    [stored] = await clinic.resources.commit([sending(event())])
+
+    async def found(window: Window, before: Position | None = None) -> list[ResourceKey]:
+        page = await clinic.resources.versions({"AuditEvent"}, stored.key.id, window, before, 5)
+        return [one.key for one in page]
+
+    assert await found(Window()) == await found(Window(since=stored.seq)) == [stored.key]
+    assert await found(Window(at=(stored.seq, stored.seq + 1))) == [stored.key]
+    assert await found(Window(at=(0, stored.seq))) == []
+    assert await found(Window(since=stored.seq + 10_000)) == []
+    assert await found(Window(), Position(stored.seq, f"{stored.key}/1")) == []

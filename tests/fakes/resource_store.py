@@ -55,12 +55,15 @@ class FakeResources:
         self, types: Collection[str], id: str | None, window: Window, before: Position | None, limit: int
     ) -> list[Stored]:
         """Newest first; a version is current until the next one of its resource."""
+        made = dict(self._memory.versions)
+        if "AuditEvent" in types:
+            made |= {(event.key, 1): replace(event, raw={"method": "POST"}) for event in self._memory.recorded()}
         until: dict[tuple[ResourceKey, int], int] = {}
-        for (key, version), stored in self._memory.versions.items():
+        for (key, version), stored in made.items():
             until[key, version - 1] = stored.seq
         found = [
             stored
-            for stored in self._memory.versions.values()
+            for stored in made.values()
             if stored.key.type in types
             and id in (None, stored.key.id)
             and within(window, stored.seq, until.get((stored.key, stored.version)))
@@ -130,7 +133,9 @@ class FakeResources:
             access = memberships(change.resource, self._memory.base)
             raw, subjects = truth(change.key, change.resource), self._subjects(change, together)
         deleted = change.resource is None
-        return Stored(change.key, change.version, seq, moment(seq), raw, access, subjects, deleted)
+        return Stored(
+            change.key, change.version, seq, moment(seq), raw, access, subjects, deleted, author=change.author
+        )
 
     def _subjects(self, change: Change, together: Sequence[Change]) -> tuple[str, ...]:
         if change.key.type not in _THROUGH_TARGETS or change.resource is None:

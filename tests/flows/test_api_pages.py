@@ -10,7 +10,7 @@ import pytest
 from tests.flows.test_readme_tour import demo, here, said, shell, worker
 
 PAGES = Path(__file__).parents[2] / "docs/api"
-ORDER = re.findall(r"\]\((\w+\.md)\)", (PAGES / "README.md").read_text())
+ORDER = re.findall(r"\]\(([\w-]+\.md)\)", (PAGES / "README.md").read_text())
 """As the index lists them."""
 
 EXAMPLE = re.compile(r"^```sh\n(.*?)^```\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -15,6 +15,7 @@ from fhir_server.kernel.clock import instant
 from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read, running
 from tests.flows.exporting import ASKING, Export, begun, ended, exported, kick_off, lines, local
+from tests.people import staff
 from tests.samples import consent, jpeg, media, patient
 from tests.trail import named
 
@@ -251,6 +252,27 @@ async def test_r_bulk_027_another_client_learns_of_nothing(clinic: InProcess, se
     assert (await other.get(found.status)).status_code == 404
     assert (await other.get(local(found.manifest["output"][0]["url"]))).status_code == 404
     assert (await other.delete(found.status)).status_code == 404
+    assert (await service.get(found.status)).status_code == 200
+
+
+@pytest.mark.parametrize("role", ["practitioner", "auditor", "administrator", "patient", "marketing"])
+async def test_s_60_no_persons_role_takes_anything_out_in_bulk(
+    clinic: InProcess, service: Caller, filled: Caller, role: str
+) -> None:
+    """Neither by an export of its own nor by one of the service, whose client it shares."""
+    found = await exported(clinic, service, "/fhir/$export?_type=Organization,Patient")
+    who = staff(clinic, role, client="warehouse", patient="ann")
+
+    async with clinic.trail.recording() as recorded:
+        refused = await kick_off(who, "/fhir/$export?_type=Organization")
+
+    assert refused.status_code == 403
+    assert recorded.only["outcome"] != "0"
+    for path in ("/fhir/Patient/$export", "/fhir/Group/two/$export"):
+        assert (await kick_off(who, path)).status_code in {403, 404}, path
+    for place in (found.status, *(local(one["url"]) for one in found.manifest["output"])):
+        assert (await who.get(place)).status_code == 404
+    assert (await who.delete(found.status)).status_code == 404
     assert (await service.get(found.status)).status_code == 200
 
 

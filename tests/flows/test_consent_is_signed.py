@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(scope="module")
 def nurse(clinic: InProcess) -> Caller:
-    return clinic.caller(role="nurse", fhir_user="Practitioner/nurse")
+    return clinic.caller(fhir_user="Practitioner/nurse")
 
 
 def now(clinic: InProcess) -> datetime:

@@ -6,6 +6,7 @@ R-BALP-019; https://profiles.ihe.net/ITI/BALP
 import asyncio
 import secrets
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -197,3 +198,41 @@ async def test_a_batch_adds_each_by_itself(doctor: Caller) -> None:
     answer = read(await doctor.post("/fhir", asked))
 
     assert [each["response"]["status"] for each in answer["entry"]] == ["201", "400"]
+
+
+async def test_r_fhir_018_an_event_has_a_history_of_one_version(app: Caller, auditor: Caller) -> None:
+    sent = (await app.post("/fhir/AuditEvent", event())).headers["location"].split("/")[-3]
+    path = f"/fhir/AuditEvent/{sent}"
+
+    [entry] = read(await auditor.get(f"{path}/_history"))["entry"]
+
+    assert entry["resource"] == read(await auditor.get(f"{path}/_history/1")) == read(await auditor.get(path))
+    assert entry["request"] == {"method": "POST", "url": "AuditEvent"}
+    assert (entry["response"]["status"], entry["response"]["etag"]) == ("201", 'W/"1"')
+    assert "entry" not in read(await auditor.get(f"{path}/_history?_since=2199-01-01T00:00:00Z"))
+    assert (await auditor.get(f"{path}/_history/2")).status_code == 404
+    assert (await auditor.get("/fhir/AuditEvent/never-1/_history")).status_code == 404
+
+
+async def test_r_fhir_018_the_log_is_told_newest_first_and_page_by_page(app: Caller, auditor: Caller) -> None:
+    sent = [(await app.post("/fhir/AuditEvent", event())).headers["location"].split("/")[-3] for _ in range(3)]
+    since = read(await auditor.get(f"/fhir/AuditEvent/{sent[0]}"))["meta"]["lastUpdated"]
+
+    found: list[Json] = []
+    url = f"/fhir/AuditEvent/_history?_count=2&_since={quote(since)}"
+    while url:
+        page = read(await auditor.get(url))
+        found += page["entry"]
+        url = next((link["url"] for link in page["link"] if link["relation"] == "next"), "")
+
+    ids = [entry["resource"]["id"] for entry in found]
+    assert [id for id in ids if id in sent] == sent[::-1]
+    assert len(set(ids)) == len(ids)
+    assert {entry["request"]["method"] for entry in found} == {"POST"}
+    times = [entry["response"]["lastModified"] for entry in found]
+    assert times == sorted(times, reverse=True)
+
+
+async def test_r_balp_019_the_history_of_the_log_takes_a_scope_that_names_it(clinic: InProcess) -> None:
+    for scope in ("system/*.cruds", "system/AuditEvent.c", "system/AuditEvent.r"):
+        assert (await clinic.caller(scope).get("/fhir/AuditEvent/_history")).status_code == 403

@@ -15,6 +15,7 @@ from fhir_server.fhir.definitions import served_types
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read, running
+from tests.flows.bundles import batch
 from tests.flows.loaded import comparable
 from tests.flows.variants import NUMBERS, VARIANTS, observation
 from tests.samples import consent, patient
@@ -79,7 +80,39 @@ async def test_r_fhir_027_a_type_that_is_not_served_is_404_with_an_outcome(clerk
     answer = await clerk.post(f"/fhir/{type}", {"resourceType": type})
 
     assert answer.status_code == 404
-    assert [issue["code"] for issue in read(answer)["issue"]] == ["not-found"]
+    [issue] = read(answer)["issue"]
+    assert issue["code"] == "not-found"
+    assert issue["diagnostics"].startswith(f"{type} is not served: its R4 shape differs from R4B (")
+
+
+@pytest.mark.parametrize("type", ["Patients", "patient", "DomainResource", "Citation", "<b>", "type"])
+async def test_r_fhir_027_a_type_that_r4_does_not_have_is_404_and_told_from_one_that_is_not_served(
+    clerk: Caller, type: str
+) -> None:
+    answer = await clerk.post(f"/fhir/{type}", {"resourceType": type})
+
+    assert answer.status_code == 404
+    assert read(answer)["issue"][0]["diagnostics"] == "FHIR R4 has no resource type of this name."
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+async def test_r_fhir_027_an_entry_of_a_bundle_is_told_the_same(clerk: Caller, kind: str) -> None:
+    for type, says in (("Evidence", "Evidence is not served"), ("Nothing", "FHIR R4 has no resource type")):
+        answer = await clerk.post("/fhir", batch(kind, ("POST", type, {"resourceType": type})))
+
+        told = read(answer)["entry"][0]["response"]["outcome"] if kind == "batch" else read(answer)
+        assert told["issue"][0]["diagnostics"].startswith(says)
+
+
+async def test_r_fhir_027_so_is_one_that_holds_such_a_resource(clerk: Caller) -> None:
+    for type, says in (("Evidence", "Evidence is not served"), ("Nothing", "FHIR R4 has no resource type")):
+        answer = await clerk.post(
+            "/fhir/Bundle",
+            {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": {"resourceType": type}}]},
+        )
+
+        assert answer.status_code == 422
+        assert read(answer)["issue"][0]["diagnostics"].startswith(says)
 
 
 @pytest.mark.parametrize("name", VARIANTS)

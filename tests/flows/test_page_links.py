@@ -84,7 +84,7 @@ async def test_a_link_is_for_its_type_alone(asked: Caller) -> None:
 
 async def test_a_link_expires(clinic: InProcess, asked: Caller) -> None:
     surface = clinic.clinic.surface
-    holder = Principal("clerk", "clerk", clinic.clinic.settings.base_url, "")
+    holder = Principal("clerk", "clerk", clinic.clinic.settings.base_url, "", role="system")
     after = Continued("Patient", (("name", FAMILY),), Position(1, "Patient/0"))
     lifetime = timedelta(seconds=clinic.clinic.settings.page_lifetime)
     fresh = surface.paging.link(clinic.base, after, holder, surface.clock.now() - lifetime + timedelta(minutes=1))

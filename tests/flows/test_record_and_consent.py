@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(scope="module")
 def doctor(clinic: InProcess) -> Caller:
-    return clinic.caller(role="practitioner", fhir_user="Practitioner/surgeon")
+    return clinic.caller(fhir_user="Practitioner/surgeon")
 
 
 def observation(patient_id: str, **more: object) -> Json:

@@ -128,6 +128,8 @@ def test_the_token_stands_alone_on_the_last_line_and_does_what_its_scope_says(
         ("token", "--scope", "everything"),
         ("token", "--scope", "system/*.cruds nonsense"),
         ("token", "--scope", "patient/*.rs"),
+        ("token", "--scope", "user/*.rs"),
+        ("token", "--scope", "patient/*.rs", "--patient", "1"),
         ("token", "--scope", "patient/*.rs", "--patient", "Patient/1"),
         ("token", "--scope", "system/*.rs", "--lifetime", "0"),
         ("token", "--scope", "system/*.rs", "--lifetime", "99999999"),

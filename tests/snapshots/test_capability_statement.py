@@ -79,11 +79,12 @@ def test_a_row_of_the_route_table_is_told_by_being_there() -> None:
 
 
 def test_an_operation_is_named_where_it_can_be_asked() -> None:
-    said = statement(said=offer(Operation("match", "Patient"), Operation("convert", "")))
+    said = statement(said=offer(Operation("merge", "Patient"), Operation("convert", "")))
 
     [rest] = said["rest"]
     named = {resource["type"]: {each["name"] for each in resource["operation"]} for resource in rest["resource"]}
-    assert named["Patient"] == {*named["Observation"], "match", "everything", "export", "patient-export"}
+    operations = {"break-glass", "merge", "match", "everything", "export", "patient-export"}
+    assert named["Patient"] == {*named["Observation"], *operations}
     assert named["Consent"] >= {"withdraw", "validate"}
     definitions = {each["name"]: each["definition"] for resource in rest["resource"] for each in resource["operation"]}
     assert definitions["match"] == "http://hl7.org/fhir/OperationDefinition/Patient-match"

@@ -4,6 +4,7 @@
 """
 
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 
 from fhir_server.kernel.json import Json, decode
@@ -14,3 +15,9 @@ def read(name: str) -> Json:
     """The file `name.json`: one definition for each key. Shared by all who ask, so never change it."""
     entries: Json = decode(files(__package__).joinpath(f"{name}.json").read_bytes())
     return entries
+
+
+def digest(*names: str) -> str:
+    """Tells apart versions of these files."""
+    folder = files(__package__)
+    return sha256(b"".join(folder.joinpath(f"{name}.json").read_bytes() for name in names)).hexdigest()[:12]

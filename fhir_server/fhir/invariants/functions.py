@@ -5,6 +5,7 @@ http://hl7.org/fhirpath/N1/#functions
 
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -63,7 +64,8 @@ def _to_integer(items: Items, _: tuple[Expression, ...], __: Scope) -> Items:
 
 
 def _to_string(items: Items, _: tuple[Expression, ...], __: Scope) -> Items:
-    return [f"{item:f}" if is_number(item) else str(item) for item in items[:1] if not isinstance(item, dict)]
+    """A Decimal without its exponent; an integer as it is, to which `:f` would give six decimals."""
+    return [f"{item:f}" if isinstance(item, Decimal) else str(item) for item in items[:1] if not isinstance(item, dict)]
 
 
 def _on_text(decide: Callable[[str, str], bool]) -> Function:

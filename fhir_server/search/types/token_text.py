@@ -63,5 +63,9 @@ def texts(concept: Json) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in (concept.get("text"), *beside) if isinstance(text, str) and text))
 
 
+def words_of(text: str) -> list[str]:
+    return _words(text).split()
+
+
 def _words(text: str) -> str:
     return _NO_WORD.sub(" ", fold(text)).strip()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from fhir_server.fhir.definitions import compartments, served_types
-from fhir_server.smart.access import SHARED_WITH_PATIENTS
+from fhir_server.smart.rights import SHARED_WITH_PATIENTS
 from fhir_server.smart.scopes import NOT_UNDER_STAR
 
 _DATA = re.compile(r"(patient|user)/(\*|[A-Z][A-Za-z]+)\.(c?r?u?d?s?|read|write|\*)(\?.+)?")

@@ -13,7 +13,10 @@ from fhir_server.kernel.json import Json
 from fhir_server.search.language import Language
 from fhir_server.search.match import matches
 from fhir_server.search.parse import parse
+from fhir_server.search.plan import plan
+from fhir_server.search.registry import STANDARD, Registry
 from fhir_server.search.types.escapes import escape
+from fhir_server.search.types.folding import fold
 from fhir_server.search.types.units import UCUM, UNITS
 from tests.unit.search.asking import BASE, candidate, indexed, observation, patient
 
@@ -23,6 +26,9 @@ WORDS = st.text(alphabet="abcdeéßøİ\N{LATIN SMALL LETTER DOTLESS I}Ł' -", m
 CODES = st.sampled_from(["a", "A", "b", "urn:x", "1-2", "+331"])
 SYSTEMS = st.sampled_from(["", "urn:s", "urn:t"])
 IDS = st.sampled_from(["7", "8", "a.b"])
+INSIDE = Registry(
+    inside=frozenset({"Patient.name", "Patient.address", "Observation.code", "Observation.component-code"}), number=2
+)
 often = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -47,8 +53,10 @@ def periods(draw: st.DrawFn) -> Json:
     return dict(zip(names, sorted(draw(moments()) for _ in names), strict=True))
 
 
-def check(resource: Json, pairs: Sequence[tuple[str, str]], zone: tzinfo | None = None) -> None:
-    query = parse(resource["resourceType"], pairs, Language(BASE, zone))
+def check(
+    resource: Json, pairs: Sequence[tuple[str, str]], zone: tzinfo | None = None, registry: Registry = STANDARD
+) -> None:
+    query = parse(resource["resourceType"], pairs, Language(BASE, zone, registry=registry))
 
     assert indexed(query, resource) or not matches(query, candidate(resource))
 
@@ -90,6 +98,41 @@ def test_names(stored: list[tuple[str, str]], other: str, parameter: str, length
     for text in (other, stored[0][0], stored[0][0][:length], stored[-1][1].upper()):
         if text.strip():
             check(resource, [(parameter, escape(text))])
+
+
+@often
+@given(st.lists(WORDS, min_size=1, max_size=3), WORDS, st.integers(0, 6), st.integers(1, 9))
+def test_parts_of_texts_where_any_part_is_looked_up(stored: list[str], other: str, begin: int, length: int) -> None:
+    named = patient(name=[{"family": each} for each in stored], address=[{"city": each} for each in stored])
+    coded = observation(code={"text": stored[0], "coding": [{"code": "a", "display": each} for each in stored]})
+
+    for text in (other, stored[0][begin : begin + length], stored[-1]):
+        if fold(text).strip(" -'"):
+            for parameter in ("name:contains", "phonetic:contains", "address-city:contains", "name", "name:exact"):
+                check(named, [(parameter, escape(text))], registry=INSIDE)
+            for parameter in ("code:text", "combo-code:text"):
+                check(coded, [(parameter, escape(text))], registry=INSIDE)
+
+
+def test_parts_are_looked_up_by_groups_of_their_own() -> None:
+    """And the check above would find out if one of them were not stored."""
+    [first, *_] = plan(parse("Patient", [("name:contains", "halme")], Language(BASE, registry=INSIDE)))
+    texts = plan(parse("Observation", [("code:text", "skin type")], Language(BASE, registry=INSIDE)))
+
+    assert first.any_of == (("Patient.name", "~hal"),)
+    assert {keyword for group in texts for _, keyword in group.any_of} == {"~ski", "~typ"}
+    assert plan(parse("Patient", [("name:contains", "ha")], Language(BASE, registry=INSIDE)))[0].any_of == (
+        ("Patient._type", ""),
+    )
+
+
+def test_what_all_rules_have_in_common_is_all_that_is_looked_up_while_rows_are_of_several() -> None:
+    mixed = Registry(whole=False)
+    pairs = [("family", "chal"), ("birthdate", "ge1980"), ("birthdate", "lt1990"), ("identifier", "urn:x|1")]
+
+    groups = plan(parse("Patient", pairs, Language(BASE, registry=mixed)))
+
+    assert [group.any_of for group in groups] == [(("Patient._type", ""),)]
 
 
 @often

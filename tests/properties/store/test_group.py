@@ -35,11 +35,13 @@ def rows(draw: st.DrawFn) -> Row:
         case _:
             pass
     size = draw(st.sampled_from([10] * 12 + [MEGABYTE, 3 * MEGABYTE, 9 * MEGABYTE]))
-    return Row(change, BODIES[size], (), (), [], {})
+    return Row(change, BODIES[size], (), (), [], {}, 1)
 
 
 def many(count: int) -> tuple[Row, ...]:
-    return tuple(Row(Change(ResourceKey("Observation", f"o{n}"), {}), BODIES[10], (), (), [], {}) for n in range(count))
+    return tuple(
+        Row(Change(ResourceKey("Observation", f"o{n}"), {}), BODIES[10], (), (), [], {}, 1) for n in range(count)
+    )
 
 
 BUNDLES = {count: many(count) for count in (60, 100, 101, 150, 250)}
@@ -132,6 +134,6 @@ def test_what_one_write_relies_on_another_of_its_group_does_not_move(loop: async
     consent = ResourceKey("Consent", "c")
     use = Change(ResourceKey("Media", "m"), {}).relying_on(ConsentBasis(consent, 1, "ann", 1))
     withdrawal = Change(consent, {}).moving_head(HeadMove("ann", consent, 2, in_force=False))
-    waiting = deque(Unit((Row(one, b"", (), (), [], {}),), loop.create_future()) for one in (use, withdrawal))
+    waiting = deque(Unit((Row(one, b"", (), (), [], {}, 1),), loop.create_future()) for one in (use, withdrawal))
 
     assert [len(take_group(waiting)), len(take_group(waiting))] == [1, 1]

@@ -21,7 +21,15 @@ from tests.unit.audit.profiles import faults, published
 SERVER = "https://fhir.clinic.example/fhir"
 NOW = datetime(2026, 3, 14, 9, 26, 53, 589_799, tzinfo=UTC)
 SURGEON = Principal(
-    "u-1", "clinic-app", "https://issuer.example", "0af7", ("user/*.rs",), None, "Practitioner/3", "Dr Zoë"
+    "u-1",
+    "clinic-app",
+    "https://issuer.example",
+    "0af7",
+    ("user/*.rs",),
+    None,
+    "Practitioner/3",
+    "Dr Zoë",
+    "practitioner",
 )
 BACK_END = Principal("booking", "booking", "https://issuer.example", "99-b7")
 PHOTO = ResourceKey("Media", "m1")
@@ -159,6 +167,15 @@ def test_r_balp_004_the_person_is_the_requestor_with_name_and_purpose() -> None:
         assert person["requestor"] is True
         assert person["purposeOfUse"][0]["coding"][0]["code"] == "TREAT"
         assert "network" not in person
+
+
+def test_s_60_the_log_says_in_which_role_a_person_acted() -> None:
+    nurse = replace(SURGEON, role="nurse")
+
+    for kind, part in ((Interaction.READ, "IRCP"), (Interaction.UPDATE, "AUT"), (Interaction.SEARCH_TYPE, "IRCP")):
+        [role] = agent(event(happening(kind, principal=nurse)), part)["role"]
+        assert role == {"coding": [{"system": "urn:aesthetic-fhir-server:role", "code": "nurse"}]}
+        assert "role" not in agent(event(happening(kind, principal=replace(SURGEON, role=None))), part)
 
 
 def test_without_a_person_or_token_the_client_is_the_requestor() -> None:
@@ -354,10 +371,10 @@ HOSTILE = st.text(st.characters(codec=None), min_size=1, max_size=40) | st.sampl
 @given(st.lists(HOSTILE, min_size=9, max_size=9), st.sampled_from(list(Interaction)), st.sampled_from("048"))
 def test_hostile_text_never_breaks_out_of_its_string(texts: list[str], kind: Interaction, outcome: str) -> None:
     a, b, c, d, e, f, g, h, i = texts
-    principal = Principal(a, b, c, d, fhir_user=e, name=f)
+    principal = Principal(a, b, c, d, fhir_user=e, name=f, role=g)
     asked = Call(kind, principal, NOW, "Media", "m1", None, g, h, i, f"GET /{a}{b}", operation=c)
     one = Happening(asked, outcome, a, PHOTO, 4, b, f"Consent/{c}", NOW, d, e)
-    plain = replace(asked, principal=Principal("a", "b", "c", "d", fhir_user="e", name="f"))
+    plain = replace(asked, principal=Principal("a", "b", "c", "d", fhir_user="e", name="f", role="g"))
     other = Happening(replace(plain, purpose="P", request_id="h", client_address="h"), *_same(one))
 
     written, model = (

@@ -60,7 +60,7 @@ def test_the_demo_has_what_a_clinic_has() -> None:
 
     assert {kind: kinds.count(kind) for kind in ("Organization", "Practitioner", "Location", "Patient")} == {
         "Organization": 1,
-        "Practitioner": 2,
+        "Practitioner": 3,
         "Location": 1,
         "Patient": 8,
     }

@@ -13,6 +13,7 @@ from fhir_server.consent.period import is_over, within
 from fhir_server.consent.provision import of_data
 from fhir_server.consent.question import Deny, Matter, Permit, Reason
 from fhir_server.consent.terms import ANONYMISATION, CHANNEL
+from fhir_server.engine.classification import RECEIPT_SYSTEM, SIGNED_FORM
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from tests.unit.consent.asking import NOON, PHOTO, ask, consent, head, rule
@@ -155,7 +156,10 @@ def test_of_what_kind_a_resource_is() -> None:
         "resourceType": "QuestionnaireResponse",
         "questionnaire": "urn:aesthetic-fhir-server:form:care|2026-01",
     }
-    paper: Json = {"resourceType": "DocumentReference", "type": {"coding": [{"code": "signed-consent-form"}]}}
+    paper: Json = {
+        "resourceType": "DocumentReference",
+        "type": {"coding": [{"system": RECEIPT_SYSTEM, "code": SIGNED_FORM}]},
+    }
 
     assert all(is_proof(one) for one in (form, paper, {"resourceType": "Consent"}))
     assert not is_proof({"resourceType": "QuestionnaireResponse", "questionnaire": "https://x.example/history"})

@@ -15,7 +15,7 @@ from fhir_server.kernel.errors import ConflictError, StaleBasisError, Unprocessa
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.privacy.withdrawal import withdraw
-from tests.fakes.clinic import FakeClinic
+from tests.fakes.clinic import BASE, FakeClinic
 from tests.samples import consent as sample
 from tests.unit.engine.calls import Running, call, running
 
@@ -38,8 +38,8 @@ class LateGate(Gate):
     def __init__(self) -> None:
         """Nothing yet."""
 
-    def _attach(self, standing: Standing) -> None:
-        super().__init__(standing)
+    def _attach(self, clinic: FakeClinic, standing: Standing) -> None:
+        super().__init__(standing, clinic.resources, BASE)
 
 
 def opened() -> Running:
@@ -47,7 +47,7 @@ def opened() -> Running:
     at = running(gate, step)
     standing = Standing(at.clinic.resources, at.clinic.heads, law_of("eu"))
     step._attach(at.clinic, standing)
-    gate._attach(standing)
+    gate._attach(at.clinic, standing)
     return at
 
 

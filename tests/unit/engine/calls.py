@@ -7,12 +7,14 @@ from itertools import count
 from fhir_server.audit.recorder import Recorder
 from fhir_server.engine.batch import Batches
 from fhir_server.engine.bundle_plan import Planning
+from fhir_server.engine.bundle_reads import BundleReads
 from fhir_server.engine.bundles import Bundles
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.engine.conditional import Conditional
 from fhir_server.engine.courtesy import Courtesy
 from fhir_server.engine.drafts import Drafts
 from fhir_server.engine.existence import Existence
+from fhir_server.engine.history import Histories
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.limits import Limits
 from fhir_server.engine.pipeline import Pipeline, Step
@@ -66,13 +68,14 @@ def running(
         clinic.resources,
         pipeline,
         drafts,
-        Language(BASE),
+        lambda: Language(BASE),
         limits or Limits(most_candidates),
         Courtesy(patience=2),
     )
     planning = Planning(engine, new_id, clinic.clock, delete_several=False)
-    batches = Batches(engine, Conditional(engine, delete_several=False), most_entries)
-    bundles = Bundles(engine, Transactions(engine, planning, most_entries), batches)
+    reads = BundleReads(engine, Histories(engine))
+    batches = Batches(engine, reads, Conditional(engine, delete_several=False), most_entries)
+    bundles = Bundles(engine, Transactions(engine, reads, planning, most_entries), batches)
     return Running(clinic, engine, drafts, bundles)
 
 
@@ -87,7 +90,8 @@ def call(
 
 
 def holder(*scopes: str, patient: str | None = None) -> Principal:
-    return Principal("somebody", "client", "issuer", "jti", tuple(scopes), patient)
+    """No role limits the scopes."""
+    return Principal("somebody", "client", "issuer", "jti", tuple(scopes), patient, role="system")
 
 
 def patient(id: str | None = None, family: str = "Chalmers") -> Json:

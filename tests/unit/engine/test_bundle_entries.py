@@ -6,7 +6,14 @@ import pytest
 
 from fhir_server.engine.bundle_entries import Entry, at_entry, entries, listed
 from fhir_server.engine.entry_conditions import version_in
-from fhir_server.kernel.errors import FhirError, InvalidRequestError, NotFoundError, TooLargeError, UnprocessableError
+from fhir_server.kernel.errors import (
+    FhirError,
+    InvalidRequestError,
+    NotFoundError,
+    TooCostlyError,
+    TooLargeError,
+    UnprocessableError,
+)
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 
@@ -32,16 +39,38 @@ def test_each_entry_has_its_place_method_and_key() -> None:
         entry("DELETE", "Patient?identifier=1"),
     )
 
-    assert [(one.index, one.method, one.key, one.query, one.criteria, one.version) for one in found] == [
+    assert [(one.index, one.method, one.key, one.target.query, one.criteria, one.target.version) for one in found] == [
         (0, "POST", None, "", "", None),
         (1, "PUT", ResourceKey("Patient", "7"), "", "", None),
         (2, "DELETE", ResourceKey("Patient", "8"), "", "", None),
         (3, "GET", None, "name=x", "", None),
         (4, "GET", ResourceKey("Patient", "7"), "", "", 2),
-        (5, "PUT", None, "", "identifier=1", None),
-        (6, "DELETE", None, "", "identifier=1", None),
+        (5, "PUT", None, "identifier=1", "identifier=1", None),
+        (6, "DELETE", None, "identifier=1", "identifier=1", None),
     ]
     assert found[0].full_url == "urn:uuid:1"
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("Patient?name=x", ("search", "Patient", "", "")),
+        ("?_type=Patient", ("search", "", "", "")),
+        ("Patient/7/Observation?code=x", ("search", "Patient", "7", "Observation")),
+        ("Patient/7/*", ("search", "Patient", "7", "*")),
+        ("_history?_count=3", ("history", "", "", "")),
+        ("/Patient/_history", ("history", "Patient", "", "")),
+        ("Patient/7/_history?_since=2026-01-01T00:00:00Z&_elements=name", ("history", "Patient", "7", "")),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_read_may_name_what_lists_many(method: str, url: str, named: tuple[str, ...]) -> None:
+    [found] = parsed(entry(method, url))
+
+    target = found.target
+    assert (target.listing, target.type, target.id, target.member) == named
+    assert found.key is None
+    assert found.criteria == ""
 
 
 def test_a_bundle_without_entries_has_none() -> None:
@@ -69,7 +98,21 @@ def test_if_match_travels_with_its_entry() -> None:
         (entry(url=["Patient"]), InvalidRequestError),
         (entry(url=""), NotFoundError),
         (entry(url="Nothing"), NotFoundError),
-        (entry(url="$everything"), NotFoundError),
+        (entry(url="$everything"), InvalidRequestError),
+        (entry("GET", "Patient/7/$validate"), InvalidRequestError),
+        (entry("POST", "Patient/$validate"), InvalidRequestError),
+        (entry("POST", "_history"), NotFoundError),
+        (entry("PUT", ""), NotFoundError),
+        (entry("GET", "metadata"), NotFoundError),
+        (entry("GET", "Evidence"), NotFoundError),
+        (entry("GET", "Observation/7/Patient"), NotFoundError),
+        (entry("GET", "Patient/7/Nothing"), NotFoundError),
+        (entry("GET", "Patient/7/_history?name=x"), InvalidRequestError),
+        (entry("GET", "Patient/7/_history?_count=0"), InvalidRequestError),
+        (entry("GET", "Patient/7?name=x"), InvalidRequestError),
+        (entry("GET", "Patient/a b/_history"), InvalidRequestError),
+        (entry("DELETE", "Patient/7/_history"), InvalidRequestError),
+        (entry("GET", f"Patient?name={'x' * 9_000}"), TooCostlyError),
         (entry(url="http://elsewhere/fhir/Patient"), NotFoundError),
         (entry("POST", "Patient/7"), InvalidRequestError),
         (entry("PUT", "Patient"), InvalidRequestError),

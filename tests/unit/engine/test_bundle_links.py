@@ -4,6 +4,7 @@ import pytest
 
 from fhir_server.engine.bundle_entries import Entry
 from fhir_server.engine.bundle_links import Links, claimed_id
+from fhir_server.engine.bundle_urls import Target
 from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.identity import ResourceKey
 
@@ -13,7 +14,7 @@ NEW = ResourceKey("Patient", "new")
 
 
 def posted(full_url: str, index: int = 0, type: str = "Patient") -> Entry:
-    return Entry(index, "POST", type, resource={"resourceType": type}, full_url=full_url)
+    return Entry(index, "POST", Target(type, "", type), resource={"resourceType": type}, full_url=full_url)
 
 
 def test_r_fhir_021_a_full_url_stands_for_its_resource_everywhere() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from fhir_server.crypto.keys import KeyClass
-from fhir_server.engine.classification import clear, key_class
+from fhir_server.engine.classification import RECEIPT, RECEIPT_SYSTEM, clear, key_class
 from fhir_server.kernel.json import Json
 
 ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
@@ -51,6 +51,18 @@ def test_no_label_makes_a_record_marketing() -> None:
     condition = {"resourceType": "Condition", "category": [{"coding": [coding]}], "meta": {"security": [coding]}}
 
     assert key_class(condition) is KeyClass.RECORD
+
+
+@pytest.mark.parametrize(
+    ("coding", "expected"),
+    [
+        ({"system": RECEIPT_SYSTEM, "code": RECEIPT}, KeyClass.PROOF),
+        ({"system": "http://loinc.org", "code": RECEIPT}, KeyClass.RECORD),
+        ({"code": RECEIPT}, KeyClass.RECORD),
+    ],
+)
+def test_a_receipt_is_told_by_system_and_code(coding: Json, expected: KeyClass) -> None:
+    assert key_class({"resourceType": "DocumentReference", "type": {"coding": [coding]}}) is expected
 
 
 def test_only_the_allow_list_stays_readable() -> None:

@@ -79,8 +79,8 @@ async def test_r_fhir_020_entries_take_effect_in_fhirs_order_and_are_answered_in
     kept = answers[0].stored
     assert kept is not None
     assert kept.resource["name"][0]["family"] == "New", "a GET sees what was written"
-    assert answers[4].page is not None
-    assert len(answers[4].page.matches) == 1
+    assert answers[4].listed is not None
+    assert len(answers[4].listed.page.matches) == 1
     assert answers[5].stored is None
     assert answers[5].failure is None
 

@@ -2,8 +2,12 @@
 
 from copy import deepcopy
 
+import pytest
+
 from fhir_server.fhir.conditional_references import conditional_references, is_conditional, with_references
 from fhir_server.fhir.reference_places import expression_of, reference_places
+from fhir_server.fhir.validation import validate
+from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.json import Json
 
 BY_SEARCH = "Patient?identifier=urn:a|1&active=true"
@@ -59,3 +63,51 @@ def test_a_place_is_told_as_far_as_the_names_are_those_of_r4() -> None:
 
 def test_what_is_not_valid_is_walked_all_the_same() -> None:
     assert reference_places({"reference": 5, "a": [[{"reference": None}], None], "b": {"reference": {}}}) == []
+
+
+def observation(reference: str) -> Json:
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "x"},
+        "subject": {"reference": reference},
+    }
+
+
+def kept(kind: str, reference: str) -> Json:
+    entry = {"resource": observation(reference), "request": {"method": "POST", "url": "Observation"}}
+    return {"resourceType": "Bundle", "type": kind, "entry": [entry]}
+
+
+def test_r_fhir_021_a_transaction_that_is_kept_may_hold_references_by_search() -> None:
+    validate(kept("transaction", "Patient?identifier=urn:x|1"))
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        observation("Patient?identifier=urn:x|1"),
+        kept("batch", "Patient?identifier=urn:x|1"),
+        kept("transaction", "Nothing?identifier=urn:x|1"),
+        kept("transaction", "Medication?identifier=urn:x|1"),
+        {
+            "resourceType": "Bundle",
+            "type": "transaction",
+            "entry": [
+                {
+                    "resource": {
+                        "resourceType": "Bundle",
+                        "type": "collection",
+                        "entry": [{"resource": observation("Patient?identifier=urn:x|1")}],
+                    },
+                    "request": {"method": "POST", "url": "Bundle"},
+                }
+            ],
+        },
+    ],
+)
+def test_r_fhir_021_a_reference_by_search_that_nobody_will_resolve_is_refused(resource: Json) -> None:
+    with pytest.raises(UnprocessableError) as refusal:
+        validate(resource)
+
+    assert {issue.code for issue in refusal.value.issues} == {"value"}

@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import pytest
 
 from fhir_server.fhir.data import read
@@ -91,6 +93,7 @@ BROKEN = [
     ("inv-1", {"resourceType": "Parameters", "parameter": [{"name": "x"}]}),
     ("tim-9", extension(valueTiming={"repeat": {"offset": 3, "when": ["C"]}})),
     ("cnt-3", extension(valueCount={"value": 1, "code": "x", "system": "http://unitsofmeasure.org"})),
+    ("cnt-3", extension(valueCount={"value": Decimal("1.5"), "code": "1", "system": "http://unitsofmeasure.org"})),
     ("eld-2", profile({"path": "A", "min": 2, "max": "1"})),
     ("eld-3", profile({"path": "A", "max": "-1"})),
     ("eld-16", profile({"path": "A", "sliceName": "a b"})),
@@ -124,6 +127,8 @@ def test_a_broken_invariant_is_named(key: str, resource: Json) -> None:
         extension(valuePeriod={"start": "2026-01-01", "end": "2025-12-31T23:00:00-05:00"}),
         extension(valuePeriod={"start": "2026-01-01T12:00:00+02:00", "end": "2026-01-01T10:00:00Z"}),
         extension(valuePeriod={"_start": {"extension": [{"url": "urn:x", "valueCode": "x"}]}, "end": "2026"}),
+        extension(valueCount={"value": 1, "code": "1", "system": "http://unitsofmeasure.org"}),
+        extension(valueCount={"value": 10**30, "code": "1", "system": "http://unitsofmeasure.org"}),
         extension(valueRange={"low": {"value": 2, "unit": "cm"}, "high": {"value": 1, "unit": "m"}}),
         BUNDLE | {"type": "searchset", "total": 3},
         QUESTIONNAIRE | {"item": [{"linkId": "1", "type": "group", "item": [{"linkId": "2", "type": "display"}]}]},

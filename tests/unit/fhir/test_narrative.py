@@ -35,6 +35,7 @@ def raw(text: object) -> list[str]:
         "<!-- <p onclick='x()'>was here</p> --><p>x</p>",
         '<p style="color: red !important; font-family: Segoe Script; background: none">x</p>',
         '<a href="ftp://example.org/x">x</a>',
+        '<center><font color="red" face="serif" size="2">x</font> <strike>y</strike></center>',
     ],
 )
 def test_formatted_text_is_accepted(inner: str) -> None:

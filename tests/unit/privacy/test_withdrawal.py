@@ -1,6 +1,7 @@
 """From a withdrawn consent to the receipt, on a clinic in memory."""
 
 import base64
+import hashlib
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -39,7 +40,7 @@ class LateGate(Gate):
         """Nothing yet: `attach` follows."""
 
     def _attach(self, clinic: FakeClinic) -> None:
-        super().__init__(standing(clinic))
+        super().__init__(standing(clinic), clinic.resources, BASE)
 
 
 class LateLifecycle(Lifecycle):
@@ -105,7 +106,12 @@ async def photographed(at: Running, id: str = "m1") -> str:
 
 
 def handler(at: Running) -> Callable[[Task], Awaitable[None]]:
-    scribe = Scribe(lambda payload: base64.b64encode(payload).decode(), "clinic", "After the next rotation.")
+    scribe = Scribe(
+        lambda payload: base64.b64encode(payload).decode(),
+        lambda text: hashlib.sha256(text.encode()).hexdigest(),
+        "clinic",
+        "After the next rotation.",
+    )
     clinic = at.clinic
     return Reconsider(
         at.engine, clinic.resources, clinic.heads, standing(clinic), clinic.photos, scribe, clinic.clock, SERVER

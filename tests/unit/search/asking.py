@@ -43,7 +43,7 @@ def finds(resource: Json, *asked: str, access: tuple[str, ...] = (), language: L
 
 def indexed(query: Query, resource: Json) -> bool:
     """Whether the index has the resource among the candidates of the query."""
-    keywords = index_keywords(resource)
+    keywords = index_keywords(resource, query.registry)
     return all(within(group, keywords) for group in plan(query))
 
 

@@ -9,7 +9,7 @@ from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.json import Json
 from fhir_server.search.extract import index_keywords, search_values, values_of
 from fhir_server.search.kinds import KINDS
-from fhir_server.search.parameters import parameters_of
+from fhir_server.search.registry import parameters_of
 from fhir_server.search.types.reference import ReferenceValue
 from fhir_server.search.types.token_values import TokenValue
 from tests.unit.search.asking import observation, patient

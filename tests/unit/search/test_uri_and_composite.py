@@ -6,7 +6,7 @@ from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.fhirpath import compile_path
 from fhir_server.fhir.fhirpath.lane import the_root
 from fhir_server.kernel.errors import InvalidRequestError
-from fhir_server.search.parameters import parameters_of
+from fhir_server.search.registry import parameters_of
 from tests.unit.search.asking import finds, observation, patient
 
 PRESSURE = observation(

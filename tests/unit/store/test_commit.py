@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 
 def row(name: str) -> Row:
-    return Row(Change(ResourceKey("Patient", name), {"resourceType": "Patient"}), b"{}", (), (), [], {})
+    return Row(Change(ResourceKey("Patient", name), {"resourceType": "Patient"}), b"{}", (), (), [], {}, 1)
 
 
 class FakeTransaction:

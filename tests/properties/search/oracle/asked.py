@@ -76,5 +76,5 @@ async def compared(mongo_uri: str, database: str, folder: Path, patients: int) -
         steps = Pipeline((Access(BASE),))
         limits = Limits(candidates=_PLENTY, linked=_PLENTY, included=_PLENTY, seconds=600)
         drafts = Drafts(store.resources, steps, str, BASE)
-        engine = Engine(store.resources, steps, drafts, Language(BASE, chain_depth=5), limits)
+        engine = Engine(store.resources, steps, drafts, lambda: Language(BASE, chain_depth=5), limits)
         yield Compared(engine, World(stored, BASE))

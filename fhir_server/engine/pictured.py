@@ -1,0 +1,20 @@
+"""Whom the picture of a Media is of: a patient, who decides on it, or somebody or something of the clinic's own.
+
+Architecture section 9: an image of a Practitioner or Organization is not a patient's photo.
+https://hl7.org/fhir/R4/media-definitions.html#Media.subject
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fhir_server.kernel.identity import parse_reference
+
+_NO_PATIENT = frozenset({"Practitioner", "PractitionerRole", "Group", "Device", "Specimen", "Location"})
+
+
+def is_of_a_patient(media: Mapping[str, Any]) -> bool:
+    """Anybody who cannot be told is taken for a patient. A Media without a subject is of nobody."""
+    subject = media.get("subject")
+    reference = subject.get("reference") if isinstance(subject, dict) else None
+    key = parse_reference(reference) if isinstance(reference, str) else None
+    return subject is not None and (key is None or key.type not in _NO_PATIENT)

@@ -1,0 +1,36 @@
+"""Which letter of a scope each interaction needs.
+
+https://hl7.org/fhir/smart-app-launch/STU2.2/scopes-and-launch-context.html; R-SMART-047.
+"""
+
+from collections.abc import Mapping
+
+from fhir_server.engine.call import Call, Interaction
+
+_LETTER: Mapping[Interaction, str] = {
+    Interaction.CREATE: "c",
+    Interaction.READ: "r",
+    Interaction.VREAD: "r",
+    Interaction.HISTORY_INSTANCE: "r",
+    Interaction.UPDATE: "u",
+    Interaction.PATCH: "u",
+    Interaction.DELETE: "d",
+    Interaction.SEARCH_TYPE: "s",
+    Interaction.SEARCH_SYSTEM: "s",
+    Interaction.HISTORY_TYPE: "s",
+    Interaction.HISTORY_SYSTEM: "s",
+}
+_LETTER_OF_OPERATION: Mapping[str, str] = {"$break-glass": "r"}
+"""Of the others each changes what it is asked of."""
+
+
+def deed_of(call: Call) -> str:
+    """The letter, or `$operation`; empty for what no scope is about."""
+    if call.interaction is Interaction.OPERATION:
+        return f"${call.operation}"
+    return _LETTER.get(call.interaction, "")
+
+
+def letter_of(deed: str) -> str:
+    """The letter that a scope must have; empty for none."""
+    return _LETTER_OF_OPERATION.get(deed, "u") if deed.startswith("$") else deed
