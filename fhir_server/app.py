@@ -3,6 +3,7 @@
 Architecture section 2.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -17,17 +18,22 @@ from starlette.responses import Response
 from fhir_server.api.error_handlers import fhir_error, http_exception
 from fhir_server.api.gateway import Gateway
 from fhir_server.api.health import health
+from fhir_server.api.log_routes import log_routes
 from fhir_server.api.middleware import Envelope
 from fhir_server.api.paging import Paging
 from fhir_server.api.routes import Dispatch
 from fhir_server.api.smart_routes import smart_routes
 from fhir_server.api.surface import Surface
+from fhir_server.audit import agents
+from fhir_server.audit.access_log import AccessLog
+from fhir_server.audit.anchoring import Anchor, Anchoring
+from fhir_server.audit.proofs import Proofs
 from fhir_server.audit.recorder import Recorder
 from fhir_server.consent.gate import Gate
 from fhir_server.consent.inquiry import Inquiry
-from fhir_server.consent.law import Law, law_of
+from fhir_server.consent.law import law_of
 from fhir_server.consent.lifecycle import Lifecycle
-from fhir_server.consent.signing import Office, Signing
+from fhir_server.consent.signing import Signing
 from fhir_server.consent.standing import Standing
 from fhir_server.crypto.derivation import derive
 from fhir_server.crypto.jws import public_jwk, sign_jws
@@ -52,7 +58,7 @@ from fhir_server.engine.pipeline import Pipeline
 from fhir_server.engine.records import Records
 from fhir_server.engine.transaction import Transactions
 from fhir_server.engine.validation import Validation
-from fhir_server.entrance import Inside, open_entrance
+from fhir_server.entrance import Inside, office_of, open_entrance
 from fhir_server.export.exports import Exports
 from fhir_server.export.job import RUN_EXPORT
 from fhir_server.export.running import Running
@@ -64,6 +70,7 @@ from fhir_server.kernel.identity import random_id
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
 from fhir_server.media.security_context import SecurityContext
+from fhir_server.outbound.file_witness import FileWitness
 from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.filing import Filing
@@ -113,6 +120,12 @@ class Clinic:
     pages: Pages
     receipts: Mapping[str, str | list[str]]
 
+    async def background(self) -> None:
+        """Queued work, and the log's tree, until cancelled: in one process at least."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.worker.run())
+            group.create_task(self.store.sequencer.run())
+
 
 @asynccontextmanager
 async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Clinic]:
@@ -150,11 +163,12 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 Filing(THE_SERVER),  # receipts are the server's own, and stay
                 Withdrawal(),  # a withdrawn consent queues a new decision on the photos
                 Records(),  # a patient's records are labelled, and can be read
-                Recorder(store.audit, base),  # nothing happens unrecorded
+                Recorder(store.audit, base, _clinic_of(settings)),  # nothing happens unrecorded
             )
         )
         drafts = Drafts(store.resources, steps, random_id, base)
         engine = Engine(store.resources, steps, drafts, speech, _limits(settings))
+        anchoring = Anchoring(store.log, _anchors(settings), store.sightings, clock)
         signing_keys = await stack.enter_async_context(SigningKeys(store.signing_keys, clock).kept_fresh())
         tokens = Tokens(signing_keys, settings.base_url, base, random_id, _organization(settings))
         bearer = Bearer(tokens)
@@ -176,11 +190,13 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             conditional=conditional,
             histories=histories,
             validation=Validation(engine),
-            signing=Signing(engine, THE_SERVER, random_id, RandomBytes(), _office(settings, law)),
+            signing=Signing(engine, THE_SERVER, random_id, RandomBytes(), office_of(settings, law)),
             inquiry=Inquiry(engine, law),
             glass=Glass(engine, random_id, _glass_policy(settings)),
             delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),
             exports=Exports(engine, store.exports, clock, random_id, base, may_export),
+            access_log=AccessLog(engine),
+            proofs=Proofs(engine, store.log, store.sequencer.key, anchoring.assurance),
             bearer=bearer,
             paging=paging,
             clock=clock,
@@ -197,6 +213,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             {RECONSIDER_PHOTOS: reconsider, RUN_EXPORT: Running(engine, store.exports, clock, random_id)},
             (
                 store.events.index,
+                anchoring.publish,
                 store.photos.sweep,
                 store.attachments.sweep,
                 store.doorway.sweep,
@@ -245,7 +262,7 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
         app.add_route(f"/auth/static/{name}", static)
     app.add_exception_handler(FhirError, fhir_error)
     app.add_exception_handler(HTTPException, http_exception)
-    app.router.routes.extend(smart_routes())
+    app.router.routes.extend([*smart_routes(), *log_routes()])
     app.add_middleware(
         Envelope,
         hsts=transport(settings).hsts,
@@ -280,14 +297,16 @@ async def _scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) -
     return Scribe(sign, name, clinic, f"After the next rotation of the root key. {status.root.note}")
 
 
+def _anchors(settings: Settings) -> list[Anchor]:
+    return [FileWitness(settings.audit_witness)] if settings.audit_witness else []
+
+
 def _limits(settings: Settings) -> Limits:
     return Limits(settings.search_candidates, settings.chain_resources, settings.search_seconds, settings.most_included)
 
 
-def _office(settings: Settings, law: Law) -> Office:
-    identifier = {"identifier": {"value": settings.organization_id}} if settings.organization_id else {}
-    name = settings.organization_name or settings.clinic_name
-    return Office(name, {"display": name, **identifier}, settings.base_url, law.pack)
+def _clinic_of(settings: Settings) -> agents.Organization:
+    return agents.Organization(settings.organization_name or settings.clinic_name, settings.organization_id)
 
 
 def _organization(settings: Settings) -> Organization:

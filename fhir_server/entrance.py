@@ -11,6 +11,8 @@ from fhir_server.api.cors import Cors
 from fhir_server.api.gateway import Gateway
 from fhir_server.audit.authorization import Authorizations
 from fhir_server.audit.sign_ins import SignInLog
+from fhir_server.consent.law import Law
+from fhir_server.consent.signing import Office
 from fhir_server.crypto.keys import KeyClass
 from fhir_server.crypto.randomness import RandomBytes
 from fhir_server.engine.call import Principal
@@ -105,3 +107,10 @@ def _policy(settings: Settings) -> Policy:
         Limits(timedelta(seconds=settings.sign_in_idle), timedelta(seconds=settings.sign_in_lifetime)),
         settings.patients_by_password,
     )
+
+
+def office_of(settings: Settings, law: Law) -> Office:
+    """In whose name consent is asked for."""
+    identifier = {"identifier": {"value": settings.organization_id}} if settings.organization_id else {}
+    name = settings.organization_name or settings.clinic_name
+    return Office(name, {"display": name, **identifier}, settings.base_url, law.pack)

@@ -56,6 +56,7 @@ class Settings:
     most_entries: Annotated[int, "The most entries in a Bundle that is posted.", Within(1, 5000)] = 5000
     unrecoverable_within: Annotated[int, "Hours until what was erased cannot be recovered.", Within(1, 720)] = 24
     conditional_delete_several: Annotated[bool, "Lets a conditional delete delete several resources."] = False
+    audit_witness: Annotated[Path | None, "A folder on other storage, where the log's checkpoints are kept."] = None
     refuse_missing_references: Annotated[bool, "Refuse a resource that refers to one not stored here."] = False
     page_lifetime: Annotated[int, "Seconds a link to a further page is good for.", Within(60, 86_400)] = 900
     time_zone: Annotated[str, "Where dates without a time zone are meant, as `Europe/London`.", _ZONE] = "UTC"
@@ -72,6 +73,11 @@ class Settings:
     )
     break_glass_minutes: Annotated[int, "The longest that a glass stays broken.", Within(1, 60)] = 60
     worker_interval: Annotated[float, "Seconds between two looks for background work.", Within(0.05, 3600)] = 1.0
+    backup_dir: Annotated[Path | None, "Where the worker keeps backups of the data; empty to keep none."] = None
+    backup_keys_dir: Annotated[Path | None, "Where it keeps those of the keys, apart; set with BACKUP_DIR."] = None
+    drill_hours: Annotated[int, "Hours between two backups that the worker tries out; 0 for none.", Within(0, 8760)] = (
+        24
+    )
     clinic_name: Annotated[str, "The clinic's name on the sign-in pages and in authenticator apps.", _TITLE] = "Clinic"
     jurisdiction: Annotated[str, "Whose rules on care, age and bans hold; `eu`: the GDPR alone.", _PACK] = "eu"
     implicit_policy: Annotated[str, "What holds for data of a patient without consents.", _POLICY] = "all-normal"
@@ -85,6 +91,8 @@ class Settings:
         wrong = [variable for variable in VARIABLES if not variable.allows(getattr(self, variable.field))]
         if wrong:
             raise SettingsError("\n".join(variable.complaint() for variable in wrong))
+        if (self.backup_dir is None) != (self.backup_keys_dir is None):
+            raise SettingsError(f"{PREFIX}BACKUP_DIR and {PREFIX}BACKUP_KEYS_DIR must be set together.")
         url = self.base_url.rstrip("/") or _url_of(self.host, self.port, secure=_is_secure(self))
         object.__setattr__(self, "base_url", url)
         if self.root_key_file == Path():

@@ -26,7 +26,9 @@ from tests.trail import Trail
 
 FHIR_JSON = "application/fhir+json"
 EVERYTHING = ("system/*.cruds",)
-_RECORDING = frozenset({"audit", "audit_index", "writers", "grants"})
+_RECORDING = frozenset(
+    {"audit", "audit_index", "writers", "tiles", "runs", "checkpoints", "leases", "anchors", "grants"}
+)
 
 Mongo: TypeAlias = AsyncMongoClient[Json]
 

@@ -12,7 +12,7 @@ from fhir_server.crypto.keys import KeyId
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
 from fhir_server.store.documents import Documents
-from fhir_server.store.events import writer_key
+from fhir_server.store.lane_keys import Lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +28,7 @@ class Trail:
         wanted = [row for row in rows if _id(row) not in after]
         keys = await self.clinic.keyring.open_keys({KeyId(row["key"]) for row in wanted})
         documents = Documents(self.clinic.settings.database, bytes)
-        return [
-            json.decode(
-                documents.open_bytes(
-                    row["sealed"],
-                    "AuditEvent",
-                    _id(row),
-                    int(row["seq"]),
-                    writer_key(keys[KeyId(row["key"])], row["_id"]["w"]),
-                )
-            )
-            for row in wanted
-        ]
+        return [json.decode(Lane.of(keys[KeyId(row["key"])], row["_id"]["w"]).opened(documents, row)) for row in wanted]
 
     async def known(self) -> frozenset[str]:
         rows = self.mongo[self.clinic.settings.database]["audit"].find({}, {"_id": 1})

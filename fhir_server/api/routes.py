@@ -21,6 +21,7 @@ from fhir_server.api import (
     exports,
     histories,
     instances,
+    log_routes,
     matching,
     searches,
     systems,
@@ -90,6 +91,9 @@ TABLE: Mapping[str, Methods] = {
     "/fhir/Consent/$consent-periods": {"GET": (Interaction.OPERATION, consents.periods)},
     "/fhir/Consent/{id}/$withdraw": {"POST": (Interaction.OPERATION, consents.withdraw_consent)},
     "/fhir/Patient/{id}/$break-glass": {"POST": (Interaction.OPERATION, systems.break_glass)},
+    "/fhir/AuditEvent/$proof": {"GET": (Interaction.OPERATION, log_routes.proof_of_growth)},
+    "/fhir/AuditEvent/{id}/$proof": {"GET": (Interaction.OPERATION, log_routes.proof_of_event)},
+    "/fhir/Patient/{id}/$access-log": {"GET": (Interaction.OPERATION, log_routes.access_log)},
     "/fhir/Binary/{id}": {
         "GET": (Interaction.READ, binaries.read_binary),
         "PUT": (Interaction.UPDATE, instances.update),

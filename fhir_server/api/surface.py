@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fhir_server.api.paging import Paging
+from fhir_server.audit.access_log import AccessLog
+from fhir_server.audit.proofs import Proofs
 from fhir_server.consent.inquiry import Inquiry
 from fhir_server.consent.signing import Signing
 from fhir_server.engine.booking import Booking
@@ -37,6 +39,8 @@ class Surface:
     exports: Exports
     signing: Signing
     inquiry: Inquiry
+    proofs: Proofs
+    access_log: AccessLog
     bearer: Bearer
     paging: Paging
     clock: Clock

@@ -4,6 +4,7 @@ IHE BALP 1.1, R-BALP-003, 004, 012 and 014: the token's id travels in an agent o
 """
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -16,6 +17,23 @@ _ROLE = b',"role":[{"coding":[{"system":"urn:aesthetic-fhir-server:role","code":
 _ADDRESS = re.compile(r"[0-9.]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%\w+)?", re.ASCII)
 _TOKEN_AGENT = members({"type": concept((USER_AGENTS, "UserOauthAgent")), "requestor": True})
 _RECIPIENT = b"{" + members({"type": concept((PARTICIPATION, "IRCP")), "requestor": True}) + b',"who":{"reference":'
+
+
+_PROVIDER = ("http://terminology.hl7.org/CodeSystem/v3-RoleClass", "PROV")
+_ORGANIZATION = b"{" + members({"type": concept(_PROVIDER), "requestor": False}) + b',"who":{'
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """For whom somebody asks, and where the data come from: the clinic. `id` is a URI, empty where it has none."""
+
+    name: str
+    id: str = ""
+
+
+def organization(clinic: Organization) -> bytes:
+    identified = b'"identifier":{"system":"urn:ietf:rfc:3986","value":' + text(clinic.id) + b"}," if clinic.id else b""
+    return _ORGANIZATION + identified + b'"display":' + text(clinic.name) + b"}}"
 
 
 def text(value: str) -> bytes:

@@ -5,6 +5,7 @@ IHE BALP 1.1, R-BALP-005 to 010. Each entity has a type of its own, because BALP
 
 import binascii
 import re
+from collections.abc import Mapping
 
 from fhir_server.audit.agents import text
 from fhir_server.audit.balp import USER_AGENTS, coding, members
@@ -45,8 +46,8 @@ def data(key: ResourceKey, version: int | None) -> bytes:
     return _DATA + text(f"{key.type}/{key.id}{history}") + b"}}"
 
 
-def patient(id: str) -> bytes:
-    return _PATIENT + text(f"Patient/{id}") + b"}}"
+def patient(id: str, details: bytes = b"") -> bytes:
+    return _PATIENT + text(f"Patient/{id}") + b"}" + details + b"}"
 
 
 def query(call: Call, server: str) -> bytes:
@@ -65,6 +66,12 @@ def basis(named: str) -> bytes:
     if named.startswith("Consent/"):
         return _CONSENT + text(named) + b"}}"
     return _OTHER_BASIS + text(named) + b"}}}"
+
+
+def consent(named: str, told: Mapping[str, str]) -> bytes:
+    """The Consent that decided, and what else is to be said beside it."""
+    written = [b'{"type":' + text(name) + b',"valueString":' + text(value) + b"}" for name, value in told.items()]
+    return _CONSENT + text(named) + b'},"detail":[' + b",".join(written) + b"]}"
 
 
 def request_id(id: str) -> bytes:

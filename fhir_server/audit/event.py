@@ -9,27 +9,16 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from fhir_server.audit import agents, entities
-from fhir_server.audit.agents import text
-from fhir_server.audit.balp import CONSENT_PROFILE, DCM, PATTERNS, QUERY, Pattern, coding, concept, members
+from fhir_server.audit.agents import Organization, text
+from fhir_server.audit.balp import PATTERNS, QUERY, Pattern, coding, members
+from fhir_server.audit.decisions import refusal
+from fhir_server.audit.ehds import details
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.identity import ResourceKey
 
 SUCCESS = "0"
 
-_AUTHORIZER = ("http://terminology.hl7.org/CodeSystem/extra-security-role-type", "authserver")
-_PROVIDER = ("http://terminology.hl7.org/CodeSystem/v3-RoleClass", "PROV")
-_DECISION = members(
-    {
-        "meta": {"profile": [CONSENT_PROFILE]},
-        "type": coding(DCM, "110113"),
-        "subtype": [coding("https://profiles.ihe.net/ITI/BALP/CodeSystem/AuthZsubType", "AuthZ-Consent")],
-        "action": "E",
-    }
-)
-_APPLICATION = b"{" + members({"type": concept((DCM, "110150"))}) + b',"who":{"identifier":{"value":'
-_ORGANISATION = b"{" + members({"type": concept(_PROVIDER), "requestor": False}) + b',"who":{"reference":'
-_AUTHORIZES = b"{" + members({"type": concept(_AUTHORIZER), "requestor": False}) + b',"who":'
 _SOURCE_TYPE = members({"type": [coding("http://terminology.hl7.org/CodeSystem/security-source-type", "4")]})
 
 
@@ -39,7 +28,7 @@ class Happening(NamedTuple):
     `outcome` is a code of http://hl7.org/fhir/R4/valueset-audit-event-outcome.html: `0`, or by weight `4`, `8`, `12`.
     `description` and `issue` (an IssueType code) say why it failed and hold nothing of a patient. `key` and `version`
     name the resource, `patient` an id. `basis` is what the access rested on, or the Consent that refused it
-    (`Consent/7/_history/2`). `organization` is the clinic's own reference; a consent decision needs it.
+    (`Consent/7/_history/2`). `organization` is the clinic; a consent decision needs it.
     """
 
     call: Call
@@ -50,7 +39,7 @@ class Happening(NamedTuple):
     patient: str | None
     basis: str | None
     recorded: datetime
-    organization: str | None = None
+    organization: Organization | None = None
     issue: str = ""
 
 
@@ -73,9 +62,9 @@ def audit_event(event_id: str, happening: Happening, *, server: str) -> bytes:
 
 def draft(happening: Happening, *, server: str) -> Draft:
     if _is_consent_refusal(happening):
-        return Draft(_refusal(happening, server))
+        return Draft(_refused(happening, server))
     before, after = _around(happening, server)
-    return Draft(_joined(before, happening.patient, happening.basis, after))
+    return Draft(_joined(before, happening.patient, happening.basis, after, _told(happening)))
 
 
 def page_drafts(happening: Happening, seen: Mapping[str, str | None], *, server: str) -> tuple[Draft, ...]:
@@ -87,12 +76,18 @@ def page_drafts(happening: Happening, seen: Mapping[str, str | None], *, server:
     if not seen:
         return (draft(happening._replace(patient=None, basis=None), server=server),)
     before, after = _around(happening._replace(patient=next(iter(seen))), server)
-    return tuple(Draft(_joined(before, patient, basis, after)) for patient, basis in seen.items())
+    told = _told(happening)
+    return tuple(Draft(_joined(before, patient, basis, after, told)) for patient, basis in seen.items())
 
 
-def _joined(before: bytes, patient: str | None, basis: str | None, after: bytes) -> bytes:
+def _told(happening: Happening) -> bytes:
+    """Of the patient's data: which category, and from where."""
+    return details(happening.key.type if happening.key else happening.call.type, happening.organization)
+
+
+def _joined(before: bytes, patient: str | None, basis: str | None, after: bytes, told: bytes) -> bytes:
     """The entities come last. An entity list is never empty: FHIR has no empty arrays."""
-    listed = [entities.patient(patient)] if patient else []
+    listed = [entities.patient(patient, told)] if patient else []
     if basis:
         listed.append(entities.basis(basis))
     if after:
@@ -111,13 +106,20 @@ def _around(happening: Happening, server: str) -> tuple[bytes, bytes]:
         happening.outcome.encode(),
         b'"',
         b',"outcomeDesc":' + text(happening.description) if happening.description else b"",
-        _took_part(call.interaction, call.principal, call.purpose, call.client_address, server),
+        _took_part(call.interaction, call.principal, call.purpose, call.client_address, server, happening.organization),
     )
     return b"".join(before), _touched(happening, pattern, server)
 
 
 @lru_cache(maxsize=1024)
-def _took_part(interaction: Interaction, principal: Principal, purpose: str, address: str, server: str) -> bytes:
+def _took_part(
+    interaction: Interaction,
+    principal: Principal,
+    purpose: str,
+    address: str,
+    server: str,
+    organization: Organization | None,
+) -> bytes:
     """Who, why and through whom: the same for all that one client does under one token."""
     pattern = PATTERNS[interaction]
     observer = agents.observer(server)
@@ -127,6 +129,8 @@ def _took_part(interaction: Interaction, principal: Principal, purpose: str, add
         took_part.append(agents.user(principal, stated, pattern.user))
     if token := agents.token(principal):
         took_part.append(token)
+    if organization:
+        took_part.append(agents.organization(organization))
     parts = (
         b',"purposeOfEvent":[',
         stated,
@@ -178,24 +182,14 @@ def _is_consent_refusal(happening: Happening) -> bool:
     return bool(happening.patient and happening.organization and happening.call.principal.fhir_user)
 
 
-def _refusal(happening: Happening, server: str) -> bytes:
-    call = happening.call
-    observer = agents.observer(server)
-    stated = agents.purpose(call.purpose)
-    found = [entities.patient(happening.patient or ""), entities.basis(happening.basis or "")]
-    if happening.key is not None:
-        found.append(entities.data(happening.key, happening.version))
-    if call.principal.token_id:
-        found.append(entities.token(call.principal.token_id))
-    parts = (
-        _DECISION,
-        b',"outcome":"8"',
-        b',"outcomeDesc":' + text(happening.description) if happening.description else b"",
-        b',"purposeOfEvent":[' + stated + b'],"agent":[',
-        agents.client(call.principal, call.client_address, _APPLICATION),
-        b"," + agents.user(call.principal, stated),
-        b"," + _ORGANISATION + text(happening.organization or "") + b"}}",
-        b"," + _AUTHORIZES + observer + b'}],"source":{"observer":' + observer + b"," + _SOURCE_TYPE,
-        b'},"entity":[' + _with_request_and_outcome(found, happening) + b"]}",
+def _refused(happening: Happening, server: str) -> bytes:
+    assert happening.organization is not None, "looked at before"
+    return refusal(
+        happening.call,
+        happening.description,
+        happening.patient or "",
+        happening.basis or "",
+        happening.organization,
+        (happening.key, happening.version),
+        server,
     )
-    return b"".join(parts)

@@ -6,8 +6,9 @@ IHE BALP: one AuditEvent per interaction and per patient touched; EHDS Annex II 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
+from fhir_server.audit.agents import Organization
 from fhir_server.audit.event import SUCCESS, Draft, Happening, draft, page_drafts
 from fhir_server.audit.received import marked
 from fhir_server.engine.call import Call, Interaction
@@ -38,11 +39,28 @@ class Entry(NamedTuple):
         return self.draft.event(event_id, recorded)
 
 
-class Recorder(Step):
-    """`log` takes what no write carries: reads, refusals, failures. `server` is the FHIR base of the observer."""
+@runtime_checkable
+class Refusal(Protocol):
+    """A decision against it; it names the Consent that refuses, where one does."""
 
-    def __init__(self, log: AuditLog, server: str) -> None:
-        self._log, self._server = log, server
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def consent(self) -> ResourceKey | None: ...
+
+    @property
+    def version(self) -> int | None: ...
+
+
+class Recorder(Step):
+    """`log` takes what no write carries: reads, refusals, failures. `server` is the FHIR base of the observer.
+
+    `clinic` is for whom people ask here, and from where the data come.
+    """
+
+    def __init__(self, log: AuditLog, server: str, clinic: Organization | None = None) -> None:
+        self._log, self._server, self._clinic = log, server, clinic
 
     async def prepare(self, call: Call, change: Change) -> Change:
         """The events of a write travel in the write itself."""
@@ -67,8 +85,11 @@ class Recorder(Step):
             description=f"{failure.status}: {failure.issues[0].diagnostics}",
             issue=failure.issues[0].code,
         )
-        patients = dict.fromkeys(patient for patient, _ in call.trace.decisions)
-        entries = [self._entry(happening, patient) for patient in patients or (None,)]
+        refusing = {patient: _consent(decided) for (patient, _), decided in call.trace.decisions.items()}
+        about: list[tuple[str | None, str | None]] = list(refusing.items())
+        entries = [
+            self._entry(happening._replace(basis=consent), patient) for patient, consent in about or [(None, None)]
+        ]
         # A refusal tells something too, unless it is that the token is no good: that one relies on no grant.
         return [entry._replace(grant="") for entry in entries] if failure.status == _NO_TOKEN else entries
 
@@ -77,7 +98,9 @@ class Recorder(Step):
         patients = dict.fromkeys(patient for stored in disclosed for patient in stored.subjects)
         bases = {patient: call.trace.bases.get(patient) for patient in patients}
         seen = {patient: str(basis) if basis else None for patient, basis in bases.items()}
-        drafts = page_drafts(_of(_happening(call), *seen), seen, server=self._server)
+        drafts = page_drafts(
+            _of(_happening(call), *seen)._replace(organization=self._clinic), seen, server=self._server
+        )
         held = tuple(basis for basis in bases.values() if basis)
         # The bases of the whole page hang on its first event: they must hold for all of it or none is answered.
         grant = call.principal.grant
@@ -93,7 +116,8 @@ class Recorder(Step):
         ]
 
     def _entry(self, happening: Happening, patient: str | None, basis: LegalBasis | None = None) -> Entry:
-        stated = _of(happening, patient)._replace(patient=patient, basis=str(basis) if basis else happening.basis)
+        named = str(basis) if basis else happening.basis
+        stated = _of(happening, patient)._replace(patient=patient, basis=named, organization=self._clinic)
         return Entry(draft(stated, server=self._server), (basis,) if basis else (), happening.call.principal.grant)
 
 
@@ -106,6 +130,13 @@ def _of(happening: Happening, *patients: str | None) -> Happening:
     if not glass or glass.keys().isdisjoint(patients):
         return happening
     return happening._replace(call=replace(happening.call, purpose=_BROKEN))
+
+
+def _consent(decided: object) -> str | None:
+    """The version of the Consent that refused."""
+    if not isinstance(decided, Refusal) or decided.consent is None:
+        return None
+    return f"{decided.consent}/_history/{decided.version}"
 
 
 def _happening(

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fhir_server.cli import clients, demo, keys, reindex, serve, token, users, work
+from fhir_server.cli import backup, clients, demo, export_log, keys, reindex, serve, token, users, verify, work
 from fhir_server.cli.faults import CommandError
 from fhir_server.crypto.errors import CryptoError
 from fhir_server.kernel.errors import FhirError
@@ -25,6 +25,9 @@ SUBCOMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Cal
     "token": ("Issue an access token; its use is recorded.", token.arguments, token.run),
     "users": ("Add, list, disable, enable and reset those who sign in; let them leave.", users.arguments, users.run),
     "reindex": ("Rebuild the search index while servers go on.", reindex.arguments, reindex.run),
+    "backup": ("Back up data and keys, try a backup out, restore one.", backup.arguments, backup.run),
+    "verify": ("Compare the database with its log; name the first break.", verify.arguments, verify.run),
+    "export-log": ("Write the log with its proofs, to be verified elsewhere.", export_log.arguments, export_log.run),
     "keys": ("Look after the keys.", keys.arguments, keys.run),
 }
 

@@ -13,6 +13,7 @@ import uvicorn
 
 from fhir_server.app import build_app
 from fhir_server.cli.faults import CommandError
+from fhir_server.cli.scheduled import working
 from fhir_server.settings import Settings, Transport, transport
 
 _MOST_HEADER_BYTES = 64 * 1024
@@ -87,12 +88,12 @@ def listen(
             await running
             return
         calm_collector()
-        working = asyncio.create_task(app.state.clinic.worker.run()) if with_worker else None
+        task = asyncio.create_task(working(app.state.clinic)) if with_worker else None
         await when_ready()
         await running
-        if working:
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
+        if task:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     with suppress(KeyboardInterrupt):
         uvicorn_runner(serving)

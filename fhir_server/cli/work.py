@@ -7,6 +7,7 @@ import signal
 
 from fhir_server.app import open_clinic
 from fhir_server.cli.faults import CommandError
+from fhir_server.cli.scheduled import working
 from fhir_server.cli.serve import log_to_stderr
 from fhir_server.settings import Settings
 
@@ -25,9 +26,9 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def _work(settings: Settings) -> None:
     async with open_clinic(settings) as clinic:
-        working = asyncio.create_task(clinic.worker.run())
+        task = asyncio.create_task(working(clinic))
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, working.cancel)
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
         print("ready", flush=True)
         with contextlib.suppress(asyncio.CancelledError):
-            await working
+            await task

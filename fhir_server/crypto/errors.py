@@ -30,3 +30,7 @@ class ProviderError(CryptoError):
 
 class WrapperGoneError(OpeningError):
     """The wrapping key that a row names is not among the rows at hand: read again, or the row is an orphan."""
+
+
+class ArchiveError(CryptoError):
+    """A backup is not what was written, or cannot be taken or restored as asked. The message names the first fault."""

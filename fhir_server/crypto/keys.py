@@ -27,6 +27,7 @@ class KeyClass(StrEnum):
     TOKEN = "token"  # noqa: S105  the name of a class, not a password
     SIGNING = "signing"
     CURSOR = "cursor"
+    BACKUP = "backup"
 
 
 class KeyRequest(NamedTuple):

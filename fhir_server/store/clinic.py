@@ -7,16 +7,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from fhir_server.audit.ended import Ended
+from fhir_server.audit.row_written import RowWritten
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import KeyClass, KeyRequest
 from fhir_server.crypto.providers.port import RootKeyProvider
 from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.kernel.clock import Clock
 from fhir_server.store import collections, keys
+from fhir_server.store.anchor_rows import AnchorSightings
 from fhir_server.store.attachments import Attachments
 from fhir_server.store.audit_log import AuditRows
 from fhir_server.store.chunks import Chunks
 from fhir_server.store.client_rows import ClientRows
+from fhir_server.store.closing import Closing
 from fhir_server.store.collections import Collections
 from fhir_server.store.commit import Committer
 from fhir_server.store.conditions import Conditions
@@ -30,17 +34,22 @@ from fhir_server.store.grant_states import GrantStates
 from fhir_server.store.handles import Handles
 from fhir_server.store.heads import HeadRows
 from fhir_server.store.indexing import Indexing
+from fhir_server.store.lanes import adopt
 from fhir_server.store.layouts import PATIENCE, Layouts
+from fhir_server.store.log_rows import LogRows, log_mark
 from fhir_server.store.opening import Opening
 from fhir_server.store.photos import Photos
+from fhir_server.store.recorded_rows import RecordedRows
 from fhir_server.store.reindexing import Reindexing
 from fhir_server.store.resources import Resources
 from fhir_server.store.rewriting import Rewriting
+from fhir_server.store.sequencer import Sequencer
 from fhir_server.store.signing_key_rows import SigningKeyRows
 from fhir_server.store.synchronous import synchronous
 from fhir_server.store.task_rows import TaskRows
 from fhir_server.store.transaction import Transaction
-from fhir_server.store.writer import Writer
+from fhir_server.store.verification import Verification
+from fhir_server.store.writer import Writer, staying
 
 TOKEN_EPOCH = 1
 
@@ -55,6 +64,10 @@ class ClinicStore:
     photos: Photos
     attachments: Attachments
     audit: AuditRows
+    log: LogRows
+    sequencer: Sequencer
+    sightings: AnchorSightings
+    verification: Verification
     tasks: TaskRows
     events: Events
     doorway: Doorway
@@ -86,8 +99,10 @@ async def open_store(
     try:
         to = Collections(client, database)
         key_store = keys.Keys(client, database)
+        await collections.require_whole(to.database)
         await collections.prepare(to.database, collections.INDEXES)
         await collections.prepare(key_store.database, keys.INDEXES)
+        await adopt(to)
         keyring = Keyring(key_store, provider, new_bytes, clock)
         documents = Documents(database, new_bytes)
         heads = HeadRows(to, documents, keyring)
@@ -99,19 +114,24 @@ async def open_store(
         layouts = Layouts(to, opening, patience)
         await layouts.open()
         conditions = Conditions(to, tokenizer, layouts, opening)
-        writer = Writer(to, documents, keyring, clock)
-        committer = Committer(Transaction(to, documents, keyring, heads, conditions, layouts, writer, clock), grants)
+        writers = [Writer(to, documents, keyring, clock) for _ in range(3)]
+        recorded = RecordedRows(to, writers[2], RowWritten(base))
+        transaction = Transaction(to, documents, keyring, heads, conditions, layouts, writers[0], clock)
+        committer = Committer(transaction, grants)
         events = Events(to, documents, keyring, tokenizer, layouts, base)
         indexing = Indexing(to, tokenizer, layouts, base)
-        doorway = await open_doorway(to, documents, keyring, clock)
-        audit = AuditRows(to, heads, grants, Writer(to, documents, keyring, clock))
+        doorway = await open_doorway(to, documents, keyring, clock, recorded)
+        audit = AuditRows(to, heads, grants, writers[1])
+        log = LogRows(to, documents, keyring)
+        mark = await log_mark(keyring, database)
+        closing = Closing(to, documents, keyring, clock, Ended(base))
         own = KeyRequest((), KeyClass.CLINIC)
         key = (await keyring.data_keys([own]))[own]
         await committer.start()
         await audit.start()
         try:
             async with layouts.kept_fresh():
-                with synchronous(uri, database) as rows:
+                with synchronous(uri, database) as rows, staying(writers):
                     yield ClinicStore(
                         keyring,
                         Resources(to, opening, indexing, attachments, committer, events),
@@ -119,6 +139,10 @@ async def open_store(
                         Photos(to, documents, keyring, chunks, clock, new_bytes),
                         attachments,
                         audit,
+                        log,
+                        Sequencer(to, log.tree, closing, mark, key_store),
+                        AnchorSightings(to),
+                        Verification(to, documents, keyring, mark.key),
                         TaskRows(to, clock),
                         events,
                         doorway,
@@ -134,5 +158,6 @@ async def open_store(
         finally:
             await committer.stop()
             await audit.stop()
+            await recorded.end()
     finally:
         await client.close()

@@ -7,6 +7,7 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import CollectionInvalid, OperationFailure
 
+from fhir_server.kernel.errors import UnavailableError
 from fhir_server.store.connection import Client, Document, seam
 
 INDEXES: dict[str, list[IndexModel]] = {
@@ -22,6 +23,11 @@ INDEXES: dict[str, list[IndexModel]] = {
     "locks": [],
     "audit": [],
     "audit_index": [IndexModel([("tokens", ASCENDING), ("seq", ASCENDING), ("_id", ASCENDING)], name="tokens")],
+    "tiles": [],
+    "runs": [IndexModel([("w", ASCENDING), ("first", ASCENDING)], name="events", unique=True)],
+    "checkpoints": [IndexModel([("size", ASCENDING)], name="size", unique=True)],
+    "leases": [],
+    "anchors": [],
     "writers": [IndexModel([("open", ASCENDING)], name="open")],
     "photos": [
         IndexModel([("subjects", ASCENDING), ("state", ASCENDING)], name="subjects"),
@@ -68,6 +74,10 @@ INDEXES: dict[str, list[IndexModel]] = {
 }
 
 
+RESTORING = "restoring"
+"""Is there while a backup is put back: nobody may work on half of it."""
+
+
 class Collections:
     """The collections of one clinic by name."""
 
@@ -81,6 +91,11 @@ class Collections:
         self.audit = self.database["audit"]
         self.audit_index = self.database["audit_index"]
         self.writers = self.database["writers"]
+        self.tiles = self.database["tiles"]
+        self.runs = self.database["runs"]
+        self.checkpoints = self.database["checkpoints"]
+        self.leases = self.database["leases"]
+        self.anchors = self.database["anchors"]
         self.photos = self.database["photos"]
         self.attachments = self.database["attachments"]
         self.chunks = self.database["chunks"]
@@ -107,6 +122,14 @@ async def prepare(database: AsyncDatabase[Document], indexes: dict[str, list[Ind
                 await _create(database, name)
             if models:
                 await database[name].create_indexes(models)
+
+
+async def require_whole(database: AsyncDatabase[Document]) -> None:
+    """Raises UnavailableError where a restore did not come to its end."""
+    with seam():
+        unfinished = await database[RESTORING].find_one({}, {"_id": 1})
+    if unfinished is not None:
+        raise UnavailableError("A restore into this database did not end: drop it and its keys, and restore again.")
 
 
 async def _create(database: AsyncDatabase[Document], name: str) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 from pymongo import AsyncMongoClient
-from pymongo.errors import DocumentTooLarge, PyMongoError
+from pymongo.errors import BulkWriteError, DocumentTooLarge, PyMongoError
 
 from fhir_server.kernel.errors import FhirError, TooLargeError, UnavailableError
 
@@ -32,6 +32,20 @@ OPTIONS: dict[str, Any] = {
 
 def connect(uri: str) -> Client:
     return AsyncMongoClient(uri, **OPTIONS)
+
+
+_DUPLICATE_KEY = 11000
+
+
+def is_duplicate(error: BulkWriteError) -> bool:
+    """Did a row with the same id, or the same unique value, stand in the way?"""
+    return any(fault.get("code") == _DUPLICATE_KEY for fault in error.details.get("writeErrors", []))
+
+
+def is_only_duplicates(error: BulkWriteError) -> bool:
+    """Did nothing else go wrong, so that all of it is there now?"""
+    faults = error.details.get("writeErrors", [])
+    return not error.details.get("writeConcernErrors") and all(one.get("code") == _DUPLICATE_KEY for one in faults)
 
 
 @contextmanager

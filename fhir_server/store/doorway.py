@@ -12,6 +12,7 @@ from fhir_server.kernel.clock import Clock
 from fhir_server.store.attempts import SpentRows, TallyRows
 from fhir_server.store.collections import Collections
 from fhir_server.store.documents import Documents
+from fhir_server.store.recorded_rows import RecordedRows
 from fhir_server.store.sign_ins import DeviceRows, SignInRows
 from fhir_server.store.users import ResetRequestRows, UserRows
 
@@ -35,11 +36,13 @@ class Doorway:
             await rows.sweep(now)
 
 
-async def open_doorway(collections: Collections, documents: Documents, keyring: Keyring, clock: Clock) -> Doorway:
+async def open_doorway(
+    collections: Collections, documents: Documents, keyring: Keyring, clock: Clock, recorded: RecordedRows
+) -> Doorway:
     """Its tokens are made by a key of their own: names that strangers try share no memory with searches."""
-    tokenizer = Tokenizer(await keyring.named("sign-in", KeyClass.TOKEN), 1, most_words=_MOST_WORDS)
+    tokenizer = await door_tokenizer(keyring)
     return Doorway(
-        UserRows(collections, documents, keyring, tokenizer),
+        UserRows(collections, documents, keyring, tokenizer, recorded),
         SignInRows(collections, documents, keyring),
         DeviceRows(collections),
         TallyRows(collections, tokenizer),
@@ -47,3 +50,7 @@ async def open_doorway(collections: Collections, documents: Documents, keyring: 
         ResetRequestRows(collections, documents, keyring),
         clock,
     )
+
+
+async def door_tokenizer(keyring: Keyring) -> Tokenizer:
+    return Tokenizer(await keyring.named("sign-in", KeyClass.TOKEN), 1, most_words=_MOST_WORDS)

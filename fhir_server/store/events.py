@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import BulkWriteError
 
-from fhir_server.crypto.derivation import derive
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import DataKey, KeyId
 from fhir_server.crypto.tokens import Tokenizer
@@ -20,15 +19,15 @@ from fhir_server.kernel.json import Json
 from fhir_server.search.extract import compartment_keyword, index_keywords
 from fhir_server.search.registry import Registry
 from fhir_server.store.collections import Collections
-from fhir_server.store.connection import Document, seam
+from fhir_server.store.connection import Document, is_duplicate, seam
 from fhir_server.store.documents import Documents, moment
 from fhir_server.store.fetching import fetch
+from fhir_server.store.lane_keys import Lane
+from fhir_server.store.lanes import BEYOND, SETTLE, following
 from fhir_server.store.layouts import Layouts
 from fhir_server.store.query_compiler import Compiled
 
 _AT_ONCE = 500
-_DUPLICATE_KEY = 11000
-_BEYOND = 1 << 62
 
 
 class Events:
@@ -48,7 +47,7 @@ class Events:
         self._layouts = layouts
 
     async def read(self, id: str) -> Stored | None:
-        place = _place(id)
+        place = place_of(id)
         if place is None:
             return None
         with seam():
@@ -61,7 +60,7 @@ class Events:
         await self.index()
         with seam():
             rows = await fetch(self._index, compiled, batch)
-            found = await self._events.find({"_id": {"$in": [_place(row["id"]) for row in rows]}}).to_list(batch)
+            found = await self._events.find({"_id": {"$in": [place_of(row["id"]) for row in rows]}}).to_list(batch)
         events = {event.key.id: event for event in await self._opened(found)}
         return rows, [events[row["id"]] for row in rows if row["id"] in events]
 
@@ -75,9 +74,9 @@ class Events:
     async def _index_writer(self, writer: Document) -> int:
         done, count = int(writer["indexed"]), 0
         while True:
-            range_ = {"$gt": {"w": writer["_id"], "n": done}, "$lt": {"w": writer["_id"], "n": _BEYOND}}
             with seam():
-                found = await self._events.find({"_id": range_}).sort("_id", ASCENDING).to_list(_AT_ONCE)
+                left = self._events.find(following(writer["_id"], done)).sort("_id", ASCENDING)
+                found = await left.to_list(_AT_ONCE)
             rows = [self._row(event, self._layouts.writing) for event in await self._opened(found)]
             await self._insert(rows)
             if found:
@@ -85,12 +84,10 @@ class Events:
             count += len(found)
             if len(found) < _AT_ONCE:
                 break
-        ended = "last" in writer and done >= int(writer["last"])
-        if count or ended:
+        if count or "last" in writer:
             with seam():
-                change: Document = {"$max": {"indexed": done}}
                 await self._writers.update_one(
-                    {"_id": writer["_id"]}, {**change, "$set": {"open": False}} if ended else change
+                    {"_id": writer["_id"]}, [{"$set": {"indexed": {"$max": ["$indexed", done]}}}, *SETTLE]
                 )
         return count
 
@@ -102,12 +99,12 @@ class Events:
                 await self._index.insert_many(rows, ordered=False)
             except BulkWriteError as error:
                 # Another process indexed some of them at the same time.
-                if any(fault["code"] != _DUPLICATE_KEY for fault in error.details.get("writeErrors", [])):
+                if not is_duplicate(error):
                     raise
 
     async def reindex(self, rows: Sequence[str], registry: Registry) -> int:
         """Make these rows of the index anew; how many. An event that is gone is not to be found any more either."""
-        places = [_place(row.removeprefix("AuditEvent/")) for row in rows]
+        places = [place_of(row.removeprefix("AuditEvent/")) for row in rows]
         with seam():
             found = await self._events.find({"_id": {"$in": places}}).to_list(None)
         fresh = {str(event.key): self._row(event, registry) for event in await self._opened(found)}
@@ -136,23 +133,16 @@ class Events:
     def _stored(self, event: Document, keys: Mapping[KeyId, DataKey]) -> Stored:
         writer, number = event["_id"]["w"], int(event["_id"]["n"])
         key = ResourceKey("AuditEvent", f"{writer}-{number}")
-        plain = self._documents.open_bytes(
-            event["sealed"], "AuditEvent", key.id, int(event["seq"]), writer_key(keys[KeyId(event["key"])], writer)
-        )
+        plain = Lane.of(keys[KeyId(event["key"])], writer).opened(self._documents, event)
         resource: Json = json.decode_trusted(plain)
         seq = int(event["seq"])
         access, named = memberships(resource, self._base), subjects(resource, self._base)
         return Stored(key, 1, seq, moment(seq), truth(key, resource), access, named)
 
 
-def writer_key(root: DataKey, writer: str) -> DataKey:
-    """Random nonces under one key for all events of a clinic would wear it out; each lease has its own."""
-    return DataKey(root.id, derive(root.secret, "audit", writer.encode()))
-
-
-def _place(id: str) -> Document | None:
+def place_of(id: str) -> Document | None:
     """`ab12-7` -> the writer and its number. In this order: the database compares them byte by byte."""
     writer, _, number = id.partition("-")
     if not writer or not number.isascii() or not number.isdigit() or str(int(number)) != number:
         return None
-    return {"w": writer, "n": int(number)} if int(number) < _BEYOND else None
+    return {"w": writer, "n": int(number)} if int(number) < BEYOND else None

@@ -5,7 +5,7 @@ which version must be there.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -20,11 +20,19 @@ from fhir_server.kernel.identity import ResourceKey, parse_reference
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import Documents
+from fhir_server.store.row_seals import RowSeal, row_seal
 
 _CLINIC = KeyRequest((), KeyClass.CLINIC)
 _MOST_KNOWN = 200_000
 
 Moves: TypeAlias = Sequence[HeadMove | Unmoved | LegalBasis]
+
+
+class Applied(NamedTuple):
+    """`fresh`: the patients to `remember` once the transaction has committed. `seals`: of the rows that it wrote."""
+
+    fresh: Sequence[str] = ()
+    seals: Sequence[RowSeal] = ()
 
 
 class HeadRows:
@@ -49,28 +57,34 @@ class HeadRows:
         if any(epochs.get(basis.patient) != basis.epoch for basis in bases):
             raise StaleBasisError("What the disclosure rested on has changed.")
 
-    async def apply(self, patients: Iterable[str], moves: Moves, session: AsyncClientSession) -> Sequence[str]:
+    async def apply(self, patients: Iterable[str], moves: Moves, session: AsyncClientSession) -> Applied:
         """Inside a transaction: make head rows for patients first named here, and move those that a change moves.
 
         Raises StaleBasisError when an epoch is not the expected one. A row that a decision relied on is written even
         when it stays as it is: a mere read would not conflict with a withdrawal that commits at the same time.
-        Returns the patients to remember with `remember` once the transaction has committed.
         """
         touched = {move.patient for move in moves}
         fresh = [patient for patient in dict.fromkeys((*patients, *touched)) if patient not in self._known]
         if not fresh and not touched:
-            return ()
+            return Applied()
         key = await self._key()
+        seals: list[RowSeal] = []
         if fresh:
-            await self._rows.bulk_write([self._first(patient, key) for patient in fresh], session=session)
+            first = [self._document(Head(patient, 1, {}), key) for patient in fresh]
+            made = await self._rows.bulk_write(
+                [_first(patient, row) for patient, row in zip(fresh, first, strict=True)], session=session
+            )
+            seals += [_seal(fresh[place], first[place]) for place in made.upserted_ids or ()]
         if touched:
             cursor = self._rows.find({"_id": {"$in": sorted(touched)}}, session=session)
             heads = {found["_id"]: self._opened(found, key) async for found in cursor}
-            updates = [self._moved(heads[patient], moves, key) for patient in sorted(touched)]
+            after = {patient: self._moved(heads[patient], moves, key) for patient in sorted(touched)}
+            updates = [_update(heads[patient], row) for patient, row in after.items()]
             result = await self._rows.bulk_write(updates, session=session)
             if result.matched_count != len(updates):
                 raise StaleBasisError("What the change rested on has changed.")
-        return fresh
+            seals += [_seal(patient, row) for patient, row in after.items() if row]
+        return Applied(fresh, seals)
 
     def remember(self, patients: Iterable[str]) -> None:
         """These rows exist for good."""
@@ -81,25 +95,21 @@ class HeadRows:
     async def _key(self) -> DataKey:
         return (await self._keyring.data_keys([_CLINIC]))[_CLINIC]
 
-    def _first(self, patient: str, key: DataKey) -> UpdateOne:
-        return UpdateOne({"_id": patient}, {"$setOnInsert": self._document(Head(patient, 1, {}), key)}, upsert=True)
-
-    def _moved(self, head: Head, moves: Moves, key: DataKey) -> UpdateOne:
-        """The update of one row, valid only from the epoch that was just read."""
+    def _moved(self, head: Head, moves: Moves, key: DataKey) -> Document | None:
+        """What becomes of one row, valid only from the epoch that was just read; None where it stays as it is."""
         mine = [move for move in moves if move.patient == head.patient]
         expected = {move.epoch for move in mine if not isinstance(move, HeadMove)}
         if expected - {head.epoch}:
             raise StaleBasisError("What the change rested on has changed.")
         changes = [move for move in mine if isinstance(move, HeadMove)]
         if not changes:
-            return UpdateOne({"_id": head.patient, "epoch": head.epoch}, {"$inc": {"relied": 1}})
+            return None
         consents = dict(head.consents)
         for move in changes:
             consents.pop(move.consent, None)
             if move.in_force:
                 consents[move.consent] = move.version
-        document = self._document(Head(head.patient, head.epoch + 1, consents), key)
-        return UpdateOne({"_id": head.patient, "epoch": head.epoch}, {"$set": document})
+        return self._document(Head(head.patient, head.epoch + 1, consents), key)
 
     def _document(self, head: Head, key: DataKey) -> Document:
         plain = json.encode({"consents": {str(consent): version for consent, version in head.consents.items()}})
@@ -112,6 +122,19 @@ class HeadRows:
         return Head(
             found["_id"], int(found["epoch"]), {_key_of(consent): version for consent, version in consents.items()}
         )
+
+
+def _first(patient: str, row: Document) -> UpdateOne:
+    return UpdateOne({"_id": patient}, {"$setOnInsert": row}, upsert=True)
+
+
+def _update(head: Head, row: Document | None) -> UpdateOne:
+    change: Document = {"$set": row} if row else {"$inc": {"relied": 1}}
+    return UpdateOne({"_id": head.patient, "epoch": head.epoch}, change)
+
+
+def _seal(patient: str, row: Document) -> RowSeal:
+    return row_seal(f"Head/{patient}", row["epoch"], row["sealed"])
 
 
 def _key_of(reference: str) -> ResourceKey:

@@ -59,13 +59,13 @@ def received_of(rows: Sequence[Row]) -> Mapping[str, Received]:
     return {row.id: Received(row) for row in rows if row.change.key.type == LOG}
 
 
-def events_of(rows: Sequence[Row], received: Mapping[str, Received]) -> Iterator[Event]:
-    """All that goes into the log, in the order of the rows; each received event before what is recorded of it."""
+def events_of(rows: Sequence[Row], received: Mapping[str, Received]) -> Iterator[tuple[str, Event]]:
+    """All that goes into the log, each with its row, in their order; a received event before what is recorded of it."""
     for row in rows:
         sent = received.get(row.id)
         if sent is None:
-            yield from row.change.audit
+            yield from ((row.id, entry) for entry in row.change.audit)
         else:
-            yield sent
+            yield row.id, sent
             for entry in row.change.audit:
-                yield About(entry, sent)
+                yield row.id, About(entry, sent)

@@ -24,15 +24,15 @@ from fhir_server.kernel.errors import ConflictError, FhirError, StaleVersionErro
 from fhir_server.store.attachments import LIVE, PENDING
 from fhir_server.store.collections import Collections
 from fhir_server.store.conditions import Conditions
-from fhir_server.store.connection import Document, seam
+from fhir_server.store.connection import Document, is_duplicate, seam
 from fhir_server.store.documents import Documents, Row, historic
 from fhir_server.store.heads import HeadRows
 from fhir_server.store.layouts import Layouts
-from fhir_server.store.received import events_of, received_of
+from fhir_server.store.received import Event, events_of, received_of
+from fhir_server.store.row_seals import row_seal, spread
 from fhir_server.store.task_rows import task_document
 from fhir_server.store.writer import Writer
 
-_DUPLICATE_KEY = 11000
 _COMMIT_TRIES = 20
 _COMMIT_PAUSE = 0.25
 
@@ -116,7 +116,7 @@ class Transaction:
             for change in changes
             for move in (*change.heads, *change.unmoved, *((change.basis,) if change.basis else ()))
         ]
-        new_heads = await self._heads.apply(patients, moves, session)
+        heads = await self._heads.apply(patients, moves, session)
         received = received_of(rows)
         stored: dict[str, Stored] = {}
         documents: list[Document] = []
@@ -132,11 +132,24 @@ class Transaction:
         if tasks:
             await self._to.tasks.insert_many(tasks, session=session)
         entries = list(events_of(rows, received))
+        seals = {one["_id"]: row_seal(one["_id"], one["version"], one["sealed"]) for one in documents}
         if entries:
-            events = await self._writer.documents(entries, self._last_seq)
-            await self._to.audit.insert_many(events, ordered=False, session=session)
+            await self._record(entries, spread([row for row, _ in entries], seals, heads.seals), session)
         stored |= {id: event.stored(self._last_seq) for id, event in received.items()}
-        return _Written([stored[row.id] for row in rows], new_heads, len(entries))
+        return _Written([stored[row.id] for row in rows], heads.fresh, len(entries))
+
+    async def _record(
+        self, entries: Sequence[tuple[str, Event]], carried: Sequence[bytes], session: AsyncClientSession
+    ) -> None:
+        events = await self._writer.documents([event for _, event in entries], self._last_seq, carried)
+        try:
+            await self._to.audit.insert_many(events, ordered=False, session=session)
+        except BulkWriteError as error:
+            if not is_duplicate(error):
+                raise
+            # We were thought to be gone, and our lane was closed: go on in another.
+            await self._writer.lease()
+            raise TransientError from None
 
     async def _resources(self, rows: Sequence[Row], documents: list[Document], session: AsyncClientSession) -> None:
         """The current version replaces exactly the one that was read; that one moves into the history."""
@@ -223,9 +236,7 @@ def _explained(error: PyMongoError) -> Exception:
         return OutageError("The database cannot be reached; nothing was written.")
     if error.has_error_label("TransientTransactionError"):
         return TransientError()
-    if isinstance(error, BulkWriteError) and any(
-        fault.get("code") == _DUPLICATE_KEY for fault in error.details.get("writeErrors", [])
-    ):
+    if isinstance(error, BulkWriteError) and is_duplicate(error):
         return StaleVersionError("A resource with this id was created in the meantime.")
     if isinstance(error, FhirError):
         return error

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
 from fhir_server.crypto.keyring import Keyring
@@ -20,14 +21,25 @@ from fhir_server.smart.signin.users import User
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import Documents
+from fhir_server.store.recorded_rows import RecordedRows
+from fhir_server.store.row_seals import RowSeal, row_seal
 
 CLINIC = KeyRequest((), KeyClass.CLINIC)
 _NAME = "User.username"
 
 
 class UserRows:
-    def __init__(self, collections: Collections, documents: Documents, keyring: Keyring, tokenizer: Tokenizer) -> None:
-        self._rows, self._documents = collections.users, documents
+    """What is written here is written by way of `recorded`."""
+
+    def __init__(
+        self,
+        collections: Collections,
+        documents: Documents,
+        keyring: Keyring,
+        tokenizer: Tokenizer,
+        recorded: RecordedRows,
+    ) -> None:
+        self._rows, self._documents, self._recorded = collections.users, documents, recorded
         self._keyring, self._tokenizer = keyring, tokenizer
 
     async def named(self, username: str) -> User | None:
@@ -44,24 +56,41 @@ class UserRows:
 
     async def add(self, user: User) -> bool:
         document = await self._document(user)
+
+        async def write(session: AsyncClientSession) -> bool:
+            await self._rows.insert_one(document, session=session)
+            return True
+
         with seam():
             try:
-                await self._rows.insert_one(document)
+                return await self._recorded.write(_seal(document), write)
             except DuplicateKeyError:
                 return False
-        return True
 
     async def replace(self, user: User) -> User | None:
         after = dataclasses.replace(user, revision=user.revision + 1)
         document = await self._document(after)
+        expected = {"_id": user.id, "revision": user.revision}
+
+        async def write(session: AsyncClientSession) -> bool:
+            return (await self._rows.replace_one(expected, document, session=session)).matched_count == 1
+
         with seam():
-            result = await self._rows.replace_one({"_id": user.id, "revision": user.revision}, document)
-        return after if result.matched_count else None
+            written = await self._recorded.write(_seal(document), write)
+        return after if written else None
 
     async def all(self) -> Sequence[User]:
         with seam():
             found = await self._rows.find({}).to_list(None)
         return sorted([await self._opened(one) for one in found], key=lambda user: user.username)
+
+    async def rebuild(self) -> None:
+        """The token of each row anew, from what is sealed in it: a backup holds none."""
+        with seam():
+            found = await self._rows.find({}).to_list(None)
+            for one in found:
+                token = self._tokenizer.token(_NAME, (await self._sealed(one)).username)
+                await self._rows.update_one({"_id": one["_id"]}, {"$set": {"token": token}})
 
     async def _document(self, user: User) -> Document:
         plain = json.encode(user_record.record(user))
@@ -70,15 +99,22 @@ class UserRows:
         return {"_id": user.id, "token": token, "revision": user.revision, "sealed": sealed}
 
     async def _opened(self, found: Document) -> User:
-        id, revision = found["_id"], int(found["revision"])
-        plain = self._documents.open_bytes(found["sealed"], "User", id, revision, await self._key())
-        user = user_record.user(id, revision, json.decode_trusted(plain))
+        user = await self._sealed(found)
         if found["token"] != self._tokenizer.token(_NAME, user.username):
             raise UnavailableError("A stored user does not open: the row was changed outside this server.")
         return user
 
+    async def _sealed(self, found: Document) -> User:
+        id, revision = found["_id"], int(found["revision"])
+        plain = self._documents.open_bytes(found["sealed"], "User", id, revision, await self._key())
+        return user_record.user(id, revision, json.decode_trusted(plain))
+
     async def _key(self) -> DataKey:
         return (await self._keyring.data_keys([CLINIC]))[CLINIC]
+
+
+def _seal(document: Document) -> RowSeal:
+    return row_seal(f"User/{document['_id']}", document["revision"], document["sealed"])
 
 
 class ResetRequestRows:

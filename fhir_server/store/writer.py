@@ -3,17 +3,24 @@
 sealed-storage section 6. An event's id is the writer's id and its number; there is no secondary index on insert.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from fhir_server.crypto.keyring import Keyring
-from fhir_server.crypto.keys import DataKey, KeyClass, KeyRequest
+from fhir_server.crypto.keys import KeyClass, KeyRequest
 from fhir_server.kernel.clock import Clock, microseconds
+from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import random_id
+from fhir_server.store import lanes
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
-from fhir_server.store.documents import Documents, moment
-from fhir_server.store.events import writer_key
+from fhir_server.store.documents import Documents
+from fhir_server.store.lane_keys import Lane
 from fhir_server.store.received import Event
+
+AUDIT = KeyRequest((), KeyClass.AUDIT)
+_BETWEEN_SIGNS = lanes.LEASE_MILLISECONDS / 4_000
 
 
 class Writer:
@@ -23,22 +30,32 @@ class Writer:
         self._writers, self._documents, self._keyring, self._clock = collections.writers, documents, keyring, clock
         self._id = ""
         self._next = 1
-        self._key: DataKey | None = None
+        self._keys: Lane | None = None
 
     async def lease(self) -> None:
         """A fresh writer id, written down before its first event. Called again when it is unknown what committed."""
         self._id = ""
-        fresh = random_id()[:16]
+        id = random_id()[:16]
         with seam():
-            await self._writers.insert_one({"_id": fresh, "since": self._clock.now(), "indexed": 0, "open": True})
-        self._id, self._next, self._key = fresh, 1, None
+            await self._writers.update_one({"_id": id}, lanes.fresh(id, self._clock.now()), upsert=True)
+        self._id, self._next, self._keys = id, 1, None
 
-    async def documents(self, entries: Sequence[Event], seq: int) -> list[Document]:
-        """The rows of these events, sealed, numbered from the next free number."""
+    async def stay(self) -> None:
+        """A sign of life."""
+        if self._id:
+            with seam():
+                await self._writers.update_one({"_id": self._id, "open": True}, list(lanes.AGAIN))
+
+    async def documents(self, entries: Sequence[Event], seq: int, carried: Sequence[bytes] = ()) -> list[Document]:
+        """The rows of these events, sealed, numbered from the next free number. `carried`: what each carries along."""
         if not self._id:
             await self.lease()
-        key = await self._audit_key()
-        return [self._document(entry, number, seq, key) for number, entry in enumerate(entries, self._next)]
+        lane = await self._lane()
+        along = carried or [b""] * len(entries)
+        return [
+            lane.sealed(self._documents, entry, number, seq, more)
+            for number, (entry, more) in enumerate(zip(entries, along, strict=True), self._next)
+        ]
 
     async def end(self) -> None:
         """Say which number was the last, so that nobody looks for more."""
@@ -51,18 +68,28 @@ class Writer:
         """They are durable: their numbers are taken."""
         self._next += count
 
-    def _document(self, entry: Event, number: int, seq: int, key: DataKey) -> Document:
-        event_id = f"{self._id}-{number}"
-        plain = entry.event(event_id, moment(seq))
-        sealed = self._documents.seal_bytes(plain, "AuditEvent", event_id, seq, key)
-        return {"_id": {"w": self._id, "n": number}, "seq": seq, "key": key.id, "sealed": sealed}
-
-    async def _audit_key(self) -> DataKey:
-        if self._key is None:
-            clinic = KeyRequest((), KeyClass.AUDIT)
-            root = (await self._keyring.data_keys([clinic]))[clinic]
-            self._key = writer_key(root, self._id)
-        return self._key
+    async def _lane(self) -> Lane:
+        if self._keys is None:
+            self._keys = Lane.of((await self._keyring.data_keys([AUDIT]))[AUDIT], self._id)
+        return self._keys
 
     def now(self) -> int:
         return microseconds(self._clock.now())
+
+
+@contextmanager
+def staying(writers: Sequence[Writer]) -> Iterator[None]:
+    """Inside, each of them gives signs of life; else its lane is closed under it."""
+    task = asyncio.create_task(_stay(writers))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _stay(writers: Sequence[Writer]) -> None:
+    while True:
+        await asyncio.sleep(_BETWEEN_SIGNS)
+        for writer in writers:
+            with suppress(FhirError):
+                await writer.stay()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fhir_server.kernel.clock import instant
 from fhir_server.kernel.identity import random_id
 from fhir_server.kernel.json import Json
 from tests.attacks.watch import MARK
@@ -297,6 +298,25 @@ async def test_everything_of_a_patient_is_what_the_role_sees_of_them(scene: Scen
         assert (await staff(scene.clinic, role).get(path.format(own.patient))).status_code == 403
 
 
+async def test_a_match_is_a_search_of_the_role(scene: Scene) -> None:
+    """Nobody finds a patient by it whom they do not find by searching, nor sees more of them."""
+    secret = await scene.clinic.caller().store(
+        patient("Likeness", birthDate="1971-03-04", photo=[{"url": f"urn:{MARK}"}], maritalStatus={"text": MARK})
+    )
+    like = {"resourceType": "Patient", "name": secret["name"], "birthDate": "1971-03-04"}
+    asked = {"resourceType": "Parameters", "parameter": [{"name": "resource", "resource": like}]}
+
+    at_the_desk = await scene.receptionist.post("/fhir/Patient/$match", asked)
+    other = await of_patient(scene.clinic, scene.own.patient).post("/fhir/Patient/$match", asked)
+
+    assert ids(read(at_the_desk)) == {secret["id"]}
+    assert MARK not in at_the_desk.text
+    assert other.status_code == 200
+    assert not ids(read(other))
+    for role in ("marketing", "administrator", "auditor"):
+        assert (await staff(scene.clinic, role).post("/fhir/Patient/$match", asked)).status_code == 403
+
+
 # Conditions, and what a write is answered with.
 
 
@@ -487,6 +507,28 @@ async def test_a_colleagues_appointment_is_no_tie_of_ones_own(scene: Scene) -> N
 
     assert await victim.sees(staff(scene.clinic, "practitioner", person=colleague))
     assert not await victim.sees(scene.practitioner)
+
+
+async def test_nor_one_that_was_booked_by_operation(scene: Scene) -> None:
+    """`$book` writes as whoever asks for it: a Slot of one's own, taken for a patient, is a tie of one's own making."""
+    case = await Case(scene.clinic).begin("Booked")
+    at = case.now + timedelta(days=1)
+    days = await case.desk.store({"resourceType": "Schedule", "actor": [{"reference": scene.foe}]})
+    slot = {"resourceType": "Slot", "schedule": {"reference": f"Schedule/{days['id']}"}, "status": "free"}
+    slot |= {"start": instant(at), "end": instant(at + timedelta(minutes=30))}
+    own_desk = staff(scene.clinic, "receptionist", person=scene.foe)
+
+    statuses = []
+    for who in (scene.practitioner, own_desk, scene.receptionist):
+        free = (await case.desk.store(slot))["id"]
+        given = {"appointment-reference": f"Appointment/{free}", "patient-reference": f"Patient/{case.patient}"}
+        asked = [{"name": name, "valueReference": {"reference": each}} for name, each in given.items()]
+        answer = await who.post("/fhir/Appointment/$book", {"resourceType": "Parameters", "parameter": asked})
+        statuses.append((answer.status_code, await case.sees(scene.practitioner)))
+
+    assert [sees for _, sees in statuses] == [False, False, True]
+    assert [status for status, _ in statuses] == [403, *[answer.status_code] * 2]
+    assert answer.is_success
 
 
 async def test_in_a_clinic_of_one_a_setting_lets_ones_own_count(

@@ -52,7 +52,7 @@ ANY: dict[str, Ask] = {
 
 
 @pytest.mark.parametrize("what", ANY)
-async def test_what_cannot_be_recorded_does_not_happen(
+async def test_r_balp_020_what_cannot_be_recorded_does_not_happen(
     clinic: InProcess, doctor: Caller, person: str, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     before, version = await clinic.counts(), await current(clinic)
@@ -82,7 +82,7 @@ async def test_a_photo_does_not_leave_unrecorded(
     assert b"\xff\xd8" not in answer.content
 
 
-async def test_each_entry_of_a_batch_that_cannot_be_recorded_fails(
+async def test_r_balp_020_each_entry_of_a_batch_that_cannot_be_recorded_fails(
     clinic: InProcess, doctor: Caller, person: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unplug_the_log(clinic, monkeypatch)

@@ -55,10 +55,14 @@ def _of_children(value: Json, parent: str, known: dict[str, Json]) -> Iterator[s
 
 def _of_element(values: list[Any], id: str, element: Json, known: dict[str, Json]) -> Iterator[str]:
     yield from _of_values(values, id, element, known)
-    for slice_id, sliced in known.items():
-        if slice_id.startswith(f"{id}:") and "." not in slice_id[len(id) :]:
-            own = [value for value in values if _in_slice(value, slice_id, known)]
-            yield from _of_values(own, slice_id, sliced, known)
+    slices = [one for one in known if one.startswith(f"{id}:") and "." not in one[len(id) :]]
+    for slice_id in slices:
+        own = [value for value in values if _in_slice(value, slice_id, known)]
+        yield from _of_values(own, slice_id, known[slice_id], known)
+    if element.get("slicing", {}).get("rules") == "closed":
+        for value in values:
+            if not any(_in_slice(value, slice_id, known) for slice_id in slices):
+                yield f"{id}: one is of no slice, and the slices are closed"
 
 
 def _of_values(values: list[Any], id: str, element: Json, known: dict[str, Json]) -> Iterator[str]:

@@ -10,7 +10,9 @@ from fhir.resources.R4B.auditevent import AuditEvent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fhir_server.audit.agents import Organization
 from fhir_server.audit.balp import CONSENT_PROFILE, PROFILES, SHAPES, TOKEN_PROFILE
+from fhir_server.audit.ehds import category
 from fhir_server.audit.event import Happening, audit_event, draft, page_drafts
 from fhir_server.engine.call import ANONYMOUS, Call, Interaction, Principal
 from fhir_server.kernel import json
@@ -36,11 +38,12 @@ PHOTO = ResourceKey("Media", "m1")
 BASIS = "Consent/c7/_history/2"
 QUERIES = {Interaction.SEARCH_TYPE, Interaction.SEARCH_SYSTEM}
 WITH_PROFILE = {kind: shape.profile for kind, shape in SHAPES.items() if shape.profile}
+CLINIC = Organization("Clinique Ü", "urn:oid:1.2.3")
 REFUSAL: dict[str, Any] = {
     "outcome": "4",
     "description": "A consent in force refuses this purpose.",
     "basis": BASIS,
-    "organization": "Organization/clinic",
+    "organization": CLINIC,
 }
 
 
@@ -93,7 +96,7 @@ def test_r_balp_005_the_checker_accepts_the_published_examples_and_rejects_a_wro
 @pytest.mark.parametrize("principal", [SURGEON, BACK_END], ids=["person", "system"])
 @pytest.mark.parametrize("patient", ["7", None])
 @pytest.mark.parametrize("kind", WITH_PROFILE)
-def test_r_balp_001_r_balp_002_a_success_conforms_to_the_profiles_that_it_claims(
+def test_r_balp_001_002_a_success_conforms_to_the_profiles_that_it_claims(
     kind: Interaction, patient: str | None, principal: Principal
 ) -> None:
     written = event(happening(kind, principal, patient=patient, basis=BASIS))
@@ -187,7 +190,7 @@ def test_without_a_person_or_token_the_client_is_the_requestor() -> None:
     assert "name" not in agent(event(happening(principal=replace(SURGEON, name=None))), "IRCP")
 
 
-def test_r_balp_012_r_balp_014_the_token_id_travels_in_an_agent_of_its_own() -> None:
+def test_r_balp_012_014_the_token_id_travels_in_an_agent_of_its_own() -> None:
     used = agent(event(happening()), "UserOauthAgent")
 
     assert used["policy"] == ["urn:ietf:params:oauth:jti:0af7"]
@@ -200,7 +203,7 @@ def test_r_balp_012_r_balp_014_the_token_id_travels_in_an_agent_of_its_own() -> 
     assert unissued["who"] == {"identifier": {"value": "u-1"}}
 
 
-def test_r_balp_006_r_balp_007_resource_and_patient_are_named_the_resource_to_its_version() -> None:
+def test_r_balp_006_007_resource_and_patient_are_named_the_resource_to_its_version() -> None:
     written = event(happening(Interaction.UPDATE))
 
     assert entities(written, "2")[0]["what"] == {"reference": "Media/m1/_history/4"}
@@ -241,6 +244,47 @@ def test_r_balp_008_a_query_never_holds_a_credential() -> None:
     kept = base64.b64decode(query["query"]).decode()
     assert "SECRET" not in kept
     assert kept.splitlines() == ["GET /fhir/Media?&subject=7 HTTP/1.1", "Accept: */*", "", "subject=7&"]
+
+
+def test_r_balp_013_the_agents_of_the_comprehensive_form_are_there() -> None:
+    written = event(happening())
+
+    assert agent(written, "110152")["who"]["identifier"] == {"value": "clinic-app"}
+    token = agent(written, "UserOauthAgent")
+    assert token["who"]["identifier"] == {"system": "https://issuer.example", "value": "u-1"}
+    assert token["policy"] == ["urn:ietf:params:oauth:jti:0af7"]
+    assert agent(written, "IRCP")["name"] == "Dr Zoë"
+
+
+def test_r_balp_001_category_and_origin_of_the_data_are_told_beside_what_the_profile_asks_for() -> None:
+    for kind, profile in WITH_PROFILE.items():
+        written = event(happening(kind, organization=CLINIC))
+
+        assert faults(written, f"{PROFILES}Patient{profile}") == []
+        assert {one["type"]: one["valueString"] for one in entities(written, "1")[0]["detail"]} == {
+            "data-category": "http://hl7.org/fhir/resource-types|Media",
+            "data-origin": "urn:oid:1.2.3",
+        }
+        assert agent(written, "PROV")["who"]["display"] == "Clinique Ü"
+
+
+@pytest.mark.parametrize(
+    ("type", "expected"),
+    [
+        ("MedicationRequest", "http://loinc.org|57833-6"),
+        ("DiagnosticReport", "http://loinc.org|11502-2"),
+        ("Observation", "http://hl7.org/fhir/resource-types|Observation"),
+    ],
+)
+def test_a_priority_category_is_told_by_its_loinc_code(type: str, expected: str) -> None:
+    assert category(type) == expected
+
+
+def test_a_clinic_without_an_id_is_named() -> None:
+    written = event(happening(organization=Organization("Clinic")))
+
+    assert agent(written, "PROV")["who"] == {"display": "Clinic"}
+    assert entities(written, "1")[0]["detail"][1] == {"type": "data-origin", "valueString": "Clinic"}
 
 
 def test_a_query_without_its_request_still_says_what_was_searched() -> None:
@@ -300,10 +344,18 @@ def test_r_balp_016_a_refusal_by_consent_is_an_authzconsent_event() -> None:
     assert written["outcome"] == "8"
     assert written["outcomeDesc"] == REFUSAL["description"]
     assert agent(written, "authserver")["who"] == written["source"]["observer"]
-    assert agent(written, "PROV")["who"] == {"reference": "Organization/clinic"}
+    assert agent(written, "PROV")["who"] == {
+        "identifier": {"system": "urn:ietf:rfc:3986", "value": "urn:oid:1.2.3"},
+        "display": "Clinique Ü",
+    }
     assert entities(written, "Consent")[0]["what"] == {"reference": BASIS}
     assert entities(written, "UserOauthAgent")[0]["what"] == {"identifier": {"value": "0af7"}}
-    assert entities(written, "2")[0]["what"] == {"reference": "Media/m1/_history/4"}
+    assert {one["type"]: one["valueString"] for one in entities(written, "Consent")[0]["detail"]} == {
+        "request-id": "cc6d168e",
+        "interaction": "read",
+        "asked-for": "Media/m1/_history/4",
+    }
+    assert len(written["entity"]) == 3, "BALP closes the list: patient, consent, token"
 
 
 def test_r_balp_016_a_refusal_needs_neither_resource_nor_token_nor_words_to_conform() -> None:
@@ -326,7 +378,7 @@ def test_r_balp_016_a_refusal_that_lacks_a_part_is_a_plain_event(missing: dict[s
 
 
 def test_an_access_that_a_consent_permits_is_no_decision_event() -> None:
-    assert event(happening(basis=BASIS, organization="Organization/clinic"))["type"]["code"] == "rest"
+    assert event(happening(basis=BASIS, organization=CLINIC))["type"]["code"] == "rest"
 
 
 def test_r_balp_009_a_page_has_one_event_for_each_patient_and_the_query_in_each() -> None:
@@ -373,7 +425,7 @@ def test_hostile_text_never_breaks_out_of_its_string(texts: list[str], kind: Int
     a, b, c, d, e, f, g, h, i = texts
     principal = Principal(a, b, c, d, fhir_user=e, name=f, role=g)
     asked = Call(kind, principal, NOW, "Media", "m1", None, g, h, i, f"GET /{a}{b}", operation=c)
-    one = Happening(asked, outcome, a, PHOTO, 4, b, f"Consent/{c}", NOW, d, e)
+    one = Happening(asked, outcome, a, PHOTO, 4, b, f"Consent/{c}", NOW, Organization(d, e), e)
     plain = replace(asked, principal=Principal("a", "b", "c", "d", fhir_user="e", name="f", role="g"))
     other = Happening(replace(plain, purpose="P", request_id="h", client_address="h"), *_same(one))
 
@@ -386,7 +438,7 @@ def test_hostile_text_never_breaks_out_of_its_string(texts: list[str], kind: Int
 
 
 def _same(one: Happening) -> tuple[Any, ...]:
-    return (one.outcome, "a", one.key, one.version, "b", "Consent/c", one.recorded, "d", "e")
+    return (one.outcome, "a", one.key, one.version, "b", "Consent/c", one.recorded, Organization("d", "e"), "e")
 
 
 def _shape(value: Any) -> Any:

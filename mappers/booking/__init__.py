@@ -1,0 +1,1 @@
+"""Booking systems, one folder each: none knows another. Pure."""

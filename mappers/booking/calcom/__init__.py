@@ -1,0 +1,1 @@
+"""Cal.com: signed webhooks (`signature`) about bookings (`bookings`)."""

@@ -1,0 +1,1 @@
+"""Calendly: signed webhooks (`signature`) about invitees (`invitees`)."""

@@ -1,0 +1,1 @@
+"""Cliniko sends nothing, so it is asked (`polling`) about `appointments` and `patients`."""

@@ -1,0 +1,1 @@
+"""iCalendar and iTIP (RFC 5545, 5546), in and out."""

@@ -1,0 +1,1 @@
+"""Around the pure mappers: receive, verify, deduplicate, map, post, retry, dead-letter, replay, report."""

@@ -1,0 +1,139 @@
+"""What an operator types: each command opens the runtime, does one thing, and says what came of it."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from httpx2 import AsyncClient, Timeout
+
+from mappers.mapping.faults import UnusableError
+from mappers.mapping.message import Message
+from mappers.runtime.archive import Archive
+from mappers.runtime.clock import now
+from mappers.runtime.faults import NotNowError, RejectedError, SetupError
+from mappers.runtime.looking_after import LookingAfter
+from mappers.runtime.serving import serve, web_server
+from mappers.runtime.settings import load
+from mappers.runtime.systems import SYSTEMS
+from mappers.runtime.wiring import Runtime, importing_of
+
+_TIMEOUT = Timeout(30.0)
+Command = Callable[[Runtime, argparse.Namespace], Awaitable[None]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = _parser().parse_args(arguments)
+    try:
+        asyncio.run(_run(given))
+    except (SetupError, NotNowError, RejectedError, UnusableError) as error:
+        print(error, file=sys.stderr)  # noqa: T201  printing is a command's job
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m mappers", description="Booking and EHR systems, in FHIR.")
+    parser.add_argument("--config", type=Path, required=True, help="the settings, a JSON file")
+    commands = parser.add_subparsers(required=True, dest="command")
+    one = commands.add_parser("serve", help="take webhooks and HL7 v2, ask those who send nothing")
+    one.add_argument("--host", default="127.0.0.1")
+    one.add_argument("--port", type=int, default=8010)
+    one.set_defaults(run=_serve)
+    one = commands.add_parser("poll", help="ask a source once")
+    one.add_argument("source")
+    one.set_defaults(run=_poll)
+    one = commands.add_parser("deliver", help="take messages from files, such as calendars that came by mail")
+    one.add_argument("source")
+    one.add_argument("files", type=Path, nargs="+")
+    one.set_defaults(run=_deliver)
+    one = commands.add_parser("import", help="take an export: a ZIP file of CSV files and photographs")
+    one.add_argument("source")
+    one.add_argument("archive", type=Path)
+    one.add_argument("--dry-run", action="store_true", help="say what would be taken, and ask nobody")
+    one.set_defaults(run=_import)
+    for name, run, help in (
+        ("report", _report, "what was put aside, and why"),
+        ("replay", _replay, "try again what was put aside"),
+    ):
+        one = commands.add_parser(name, help=help)
+        one.add_argument("source")
+        one.set_defaults(run=run)
+    one = commands.add_parser("expire", help="end raw messages that were kept long enough")
+    one.add_argument("--days", type=int, default=14)
+    one.set_defaults(run=_expire)
+    commands.add_parser("check", help="read the settings and ask the server for a token").set_defaults(run=_check)
+    return parser
+
+
+async def _run(given: argparse.Namespace) -> None:
+    async with AsyncClient(timeout=_TIMEOUT, trust_env=False) as http:
+        run: Command = given.run
+        await run(Runtime(load(given.config), http, now), given)
+
+
+async def _serve(runtime: Runtime, given: argparse.Namespace) -> None:
+    await serve(runtime, web_server(runtime, given.host, given.port))
+
+
+async def _check(runtime: Runtime, given: argparse.Namespace) -> None:
+    runtime.hooks()
+    await runtime.server.read(["Appointment?_count=1"])
+    _say("The settings are good, and the server answers.")
+
+
+async def _poll(runtime: Runtime, given: argparse.Namespace) -> None:
+    pollers = runtime.pollers(runtime.settings.source(given.source))
+    if not pollers:
+        raise SetupError("This source is not asked: it sends by itself.")
+    for poller in pollers:
+        _say(f"{poller.listing.name}: {await poller.poll()} new")
+
+
+async def _deliver(runtime: Runtime, given: argparse.Namespace) -> None:
+    source = runtime.settings.source(given.source)
+    if source.system not in SYSTEMS:
+        raise SetupError("This source has files of its own kind: import them.")
+    delivery = runtime.delivery(source)
+    for place, file in enumerate(given.files, 1):
+        _say(f"{place}: {(await delivery.deliver(Message(file.read_bytes(), runtime.clock()))).value}")
+
+
+async def _import(runtime: Runtime, given: argparse.Namespace) -> None:
+    source = runtime.settings.source(given.source)
+    importing = importing_of(source, runtime.clock)
+    try:
+        with Archive(given.archive) as archive:
+            if given.dry_run:
+                report = importing.dry(archive)
+            else:
+                report = await importing.run(archive, runtime.importing_delivery(source, importing))
+    except UnusableError as error:
+        raise SetupError(str(error)) from None
+    for line in report.lines():
+        _say(line)
+
+
+async def _report(runtime: Runtime, given: argparse.Namespace) -> None:
+    for delivery in runtime.deliveries(runtime.settings.source(given.source)):
+        found = await LookingAfter(runtime.server).report(delivery.source.name)
+        for line, count in sorted(found.items()):
+            _say(f"{count:6} {delivery.source.name}: {line}")
+
+
+async def _replay(runtime: Runtime, given: argparse.Namespace) -> None:
+    for delivery in runtime.deliveries(runtime.settings.source(given.source)):
+        for outcome, count in (await LookingAfter(runtime.server).replay(delivery)).items():
+            _say(f"{count:6} {delivery.source.name}: {outcome.value}")
+
+
+async def _expire(runtime: Runtime, given: argparse.Namespace) -> None:
+    names = [one.source.name for source in runtime.settings.sources for one in runtime.deliveries(source)]
+    ended = await LookingAfter(runtime.server).expire(names, runtime.clock(), timedelta(days=given.days))
+    _say(f"{ended} raw messages ended")
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201  printing is a command's job

@@ -1,0 +1,193 @@
+"""One message, from its arrival to what stands in the server: known already, mapped, written, or put aside.
+
+A message is answered when this is done and not before. What it changes, its raw text, its loss report and its mark as
+seen are one transaction. What cannot be mapped is a dead letter, what comes too early waits; neither stops the next.
+"""
+
+import asyncio
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from mappers.mapping.faults import UnusableError
+from mappers.mapping.json_text import Json
+from mappers.mapping.message import Message, Tables
+from mappers.mapping.provenance import CONNECTOR
+from mappers.mapping.result import Mapping
+from mappers.runtime.clock import Clock
+from mappers.runtime.faults import NotNowError, OvertakenError, RejectedError
+from mappers.runtime.plan import Lack, Plan, claim_ids, current_query, patients_to_know, plan, to_keep
+from mappers.runtime.records import WAITS_FOR, Records, replaced
+from mappers.runtime.server import Server
+
+Read = Callable[[Message, Tables], Mapping]
+Keep = Callable[[bytes], bytes]
+
+_MOST_LOOKS = 8
+_PAUSE = 0.02
+
+
+class Outcome(Enum):
+    WRITTEN = "written"
+    NOTHING_NEW = "nothing new"
+    DUPLICATE = "duplicate"
+    WAITING = "waiting"
+    DEAD = "dead letter"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One connection of the clinic's. `keep`: what of a raw message is kept, with photographs taken out."""
+
+    name: str
+    read: Read
+    tables: Tables
+    type: str = "application/json"
+    keep: Keep = bytes
+
+
+@dataclass(slots=True)
+class Delivery:
+    server: Server
+    source: Source
+    records: Records
+    clock: Clock
+    counts: dict[Outcome, int] = field(default_factory=dict)
+
+    async def deliver(self, message: Message, beside: Sequence[Json] = ()) -> Outcome:
+        """NotNowError where the server cannot be asked. `beside`: entries that belong to the same commit."""
+        outcome = await self._delivered(message, beside)
+        self.counts[outcome] = self.counts.get(outcome, 0) + 1
+        return outcome
+
+    def mapping(self, message: Message) -> Mapping:
+        """A mapper that fails is a message that cannot be mapped: the next one is not to wait behind it."""
+        try:
+            return self.source.read(message, self.source.tables)
+        except UnusableError:
+            raise
+        except Exception as error:
+            raise UnusableError(f"The mapper fails on it ({type(error).__name__}).") from error
+
+    async def again(self, task: Json, raw: Json, message: Message) -> Outcome:
+        """A message that was put aside: written together with the end of its task."""
+        try:
+            mapping = self.mapping(message)
+            ended = replaced({**task, "status": "completed", "statusReason": {"text": "It was taken in the end."}})
+            return await self._written(mapping, message, lambda _: [ended], str(raw["id"]))
+        except (UnusableError, RejectedError):
+            return Outcome.DEAD
+
+    async def _delivered(self, message: Message, beside: Sequence[Json]) -> Outcome:
+        try:
+            mapping = self.mapping(message)
+        except UnusableError as error:
+            return await self._put_aside(message, message.sha256, "dead-letter", str(error), beside)
+        id = self.records.message_id(mapping.key)
+        kept = self.source.keep(message.raw)
+
+        def records(planned: Plan) -> list[Json]:
+            return [
+                self.records.raw(id, message, kept, self.source.type, mapping.losses, planned.about),
+                *beside,
+            ]
+
+        try:
+            return await self._written(mapping, message, records, id)
+        except RejectedError as error:
+            if kept != message.raw:
+                # Its photograph was not taken, and must not lie about: who sent it keeps it.
+                return Outcome.REFUSED
+            return await self._put_aside(message, mapping.key, "dead-letter", str(error), beside)
+        except UnusableError as error:
+            return await self._put_aside(message, mapping.key, "dead-letter", str(error), beside)
+
+    async def _written(
+        self, mapping: Mapping, message: Message, records: Callable[[Plan], list[Json]], id: str
+    ) -> Outcome:
+        kept = to_keep(mapping)
+        claims = [one for entry in kept for one in claim_ids(entry["resource"], self.records)]
+        people = patients_to_know(mapping)
+        asked = [f"Patient?{entry['request']['ifNoneExist']}&_elements=id&_count=2" for entry in people]
+        mark = f"DocumentReference/{id}"
+        for look in range(_MOST_LOOKS):
+            urls = [
+                mark,
+                *asked,
+                *(current_query(one["resource"]) for one in kept),
+                *(f"Basic/{one}" for one in claims),
+            ]
+            seen, *answers = await self.server.read(urls)
+            known = _known(people, [answers.pop(0) for _ in people])
+            entries_of_message = records(Plan())
+            if seen is not None and any(entry["resource"].get("id") == id for entry in entries_of_message):
+                return Outcome.DUPLICATE
+            found = [[one["resource"] for one in (answer or {}).get("entry", ())] for answer in answers[: len(kept)]]
+            there = frozenset(one for one, answer in zip(claims, answers[len(kept) :], strict=True) if answer)
+            planned = plan(mapping, found, there, self.records, known)
+            if planned.lack is not None:
+                return await self._lacking(planned, message, mapping)
+            try:
+                await self.server.write([*planned.entries, *records(planned)])
+            except OvertakenError:
+                await asyncio.sleep(_PAUSE * 2**look)
+                continue
+            await self._go_on(planned.claimed)
+            return Outcome.WRITTEN if planned.entries else Outcome.NOTHING_NEW
+        raise NotNowError("Others kept writing what this message changes.")
+
+    async def _lacking(self, planned: Plan, message: Message, mapping: Mapping) -> Outcome:
+        lack = planned.lack or Lack.NOT_THERE
+        if lack is not Lack.NOT_THERE:
+            raise UnusableError(lack.value)
+        outcome = await self._put_aside(message, mapping.key, "waiting", lack.value, (), planned.waits_for)
+        # It may have come between our look and our note that we wait for it.
+        found = await self.server.read([f"Basic/{id}" for id in planned.waits_for])
+        await self._go_on(id for id, claim in zip(planned.waits_for, found, strict=True) if claim)
+        return outcome
+
+    async def _put_aside(
+        self, message: Message, key: str, code: str, why: str, beside: Sequence[Json], waits_for: Sequence[str] = ()
+    ) -> Outcome:
+        """Kept with the reason; the same message again is known."""
+        id = self.records.message_id(key)
+        kept = self.source.keep(message.raw)
+        status = "on-hold" if code == "waiting" else "failed"
+        raw = self.records.raw(id, message, kept, self.source.type, (), None)
+        task = self.records.task(id, code, status, why, self.clock(), waits_for)
+        try:
+            await self.server.write([raw, task, *beside])
+        except OvertakenError:
+            return Outcome.DUPLICATE
+        return Outcome.WAITING if code == "waiting" else Outcome.DEAD
+
+    async def _go_on(self, claimed: Iterable[str]) -> None:
+        """What waited for something that is there now. Its own failure is not the failure of what was written."""
+        waits = ",".join(f"{WAITS_FOR}%7C{one}" for one in claimed)
+        if not waits:
+            return
+        try:
+            for task in await self.server.search(f"Task?identifier={waits}&status=on-hold"):
+                [raw] = await self.server.read([task["focus"]["reference"]])
+                if raw is not None and is_of(task, self.source.name):
+                    await self.again(task, raw, received(raw))
+        except (NotNowError, RejectedError, OvertakenError):
+            return
+
+
+def _known(people: Sequence[Json], answers: Sequence[Json | None]) -> dict[str, str]:
+    """FullUrl -> the one who has that identifier. Several are for the server to refuse."""
+    found = ((one["fullUrl"], (answer or {}).get("entry", ())) for one, answer in zip(people, answers, strict=True))
+    return {url: f"Patient/{entries[0]['resource']['id']}" for url, entries in found if len(entries) == 1}
+
+
+def is_of(task: Json, source: str) -> bool:
+    return any(one["system"] == CONNECTOR and one["value"] == source for one in task["identifier"])
+
+
+def received(raw: Json) -> Message:
+    """The message as it was kept."""
+    return Message(b64decode(raw["content"][0]["attachment"]["data"]), datetime.fromisoformat(raw["date"]))

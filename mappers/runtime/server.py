@@ -1,0 +1,104 @@
+"""The FHIR server, as the runtime sees it: one batch to read, one transaction to write.
+
+https://hl7.org/fhir/R4/http.html#transaction. What fails for a moment is tried again, each time after a longer pause.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from httpx2 import AsyncClient, HTTPError, Response
+
+from mappers.mapping.faults import UnusableError
+from mappers.mapping.json_text import Json, decode_object, encode
+from mappers.runtime.faults import NotNowError, OvertakenError, RejectedError, SetupError
+
+_FHIR = "application/fhir+json"
+_MOST_ANSWER = 32 * 1024 * 1024
+_OK, _UNAUTHORIZED, _TOO_MANY, _FAULTS = 200, 401, 429, 500
+_OVERTAKEN = frozenset({409, 412})
+
+
+class Tokens(Protocol):
+    async def token(self) -> str: ...
+
+    def forget(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """`pauses`: seconds before each further attempt; after the last one it is told that it cannot be now."""
+
+    http: AsyncClient
+    base: str
+    tokens: Tokens
+    pauses: Sequence[float] = (0.2, 0.5, 1.0, 2.0)
+
+    async def read(self, urls: Sequence[str]) -> list[Json | None]:
+        """Each by its own: the resource or searchset, None where there is none."""
+        if not urls:
+            return []
+        entries = [{"request": {"method": "GET", "url": url}} for url in urls]
+        answer = await self._post({"resourceType": "Bundle", "type": "batch", "entry": entries})
+        return [_found(entry) for entry in answer["entry"]]
+
+    async def write(self, entries: Sequence[Json]) -> None:
+        """All of it or nothing: OvertakenError to look again, RejectedError for good."""
+        await self._post({"resourceType": "Bundle", "type": "transaction", "entry": list(entries)})
+
+    async def search(self, query: str) -> list[Json]:
+        [found] = await self.read([query])
+        return [] if found is None else [entry["resource"] for entry in found.get("entry", ())]
+
+    async def _post(self, bundle: Json) -> Json:
+        body, renewed = encode(bundle), False
+        for pause in (*self.pauses, None):
+            answer = await self._sent(body)
+            if answer is not None and answer.status_code == _UNAUTHORIZED and not renewed:
+                self.tokens.forget()
+                renewed, answer = True, await self._sent(body)
+            if answer is not None and answer.status_code < _FAULTS and answer.status_code != _TOO_MANY:
+                return _told(answer)
+            if pause is not None:
+                await asyncio.sleep(pause)
+        raise NotNowError("The server cannot be reached, or is not able to answer.")
+
+    async def _sent(self, body: bytes) -> Response | None:
+        headers = {"Authorization": f"Bearer {await self.tokens.token()}", "Content-Type": _FHIR, "Accept": _FHIR}
+        try:
+            return await self.http.post(self.base, content=body, headers=headers)
+        except HTTPError:
+            return None
+
+
+def _told(answer: Response) -> Json:
+    try:
+        said = decode_object(answer.content, _MOST_ANSWER)
+    except UnusableError:
+        raise NotNowError("The server does not answer in FHIR.") from None
+    if answer.status_code == _OK:
+        return said
+    if answer.status_code == _UNAUTHORIZED:
+        raise SetupError("The server does not take the token.")
+    if answer.status_code in _OVERTAKEN:
+        raise OvertakenError
+    raise RejectedError(answer.status_code, _code(said))
+
+
+def _code(outcome: Json) -> str:
+    """The issue's code alone: its text may have been written for somebody else."""
+    issues = outcome.get("issue") or [{}]
+    return str(issues[0].get("code", "unknown"))[:40]
+
+
+def _found(entry: Json) -> Json | None:
+    status = int(str(entry["response"]["status"])[:3])
+    if status == _OK:
+        resource: Json = entry["resource"]
+        return resource
+    if status in (404, 410):
+        return None
+    if status >= _FAULTS or status == _TOO_MANY:
+        raise NotNowError("The server is not able to answer.")
+    raise RejectedError(status, _code(entry["response"].get("outcome", {})))

@@ -1,0 +1,151 @@
+"""Puts the parts of the runtime together as the settings say: deliveries, hooks, pollers, listeners."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from urllib.parse import urlsplit
+
+from httpx2 import AsyncClient
+
+from mappers.booking.cliniko import patients as cliniko_patients
+from mappers.booking.cliniko import polling as cliniko
+from mappers.booking.nextmotion import webhooks as nextmotion
+from mappers.booking.pabau import clients as pabau_clients
+from mappers.csv_files.layout import layout
+from mappers.mapping.faults import UnusableError
+from mappers.mapping.json_text import decode_object
+from mappers.mapping.message import Message
+from mappers.runtime.backend_services import BackendServices
+from mappers.runtime.clock import Clock
+from mappers.runtime.delivery import Delivery, Source
+from mappers.runtime.faults import SetupError
+from mappers.runtime.fetching import Fetcher
+from mappers.runtime.importing import Importing, without_data
+from mappers.runtime.listings import cliniko_listing, pabau_listing
+from mappers.runtime.polling import Poller
+from mappers.runtime.records import Records
+from mappers.runtime.server import Server
+from mappers.runtime.settings import Settings, SourceSettings
+from mappers.runtime.systems import SYSTEMS
+from mappers.runtime.web import Hook
+
+_HINTS_PER_MINUTE = 30
+_BEGINNING = "2000-01-01T00:00:00Z"
+
+
+@dataclass(slots=True)
+class Runtime:
+    settings: Settings
+    http: AsyncClient
+    clock: Clock
+    server: Server = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        _refuse_open(settings.server)
+        tokens = BackendServices(
+            self.http, settings.server, settings.client_id, settings.scope, settings.key, self.clock
+        )
+        self.server = Server(self.http, settings.server, tokens)
+
+    def delivery(self, source: SourceSettings) -> Delivery:
+        system = SYSTEMS[source.system]
+        made = Source(source.name, system.read, source.tables, system.type, system.keep)
+        return Delivery(self.server, made, Records(source.name, self.settings.state_key), self.clock)
+
+    def deliveries(self, source: SourceSettings) -> list[Delivery]:
+        """Of all that this source sends, by name."""
+        if source.system == "csv":
+            return [self.importing_delivery(source, importing_of(source, self.clock))]
+        own = [self.delivery(source)]
+        found = {one.source.name: one for one in (*own, *(poller.delivery for poller in self.pollers(source)))}
+        return list(found.values())
+
+    def importing_delivery(self, source: SourceSettings, importing: Importing) -> Delivery:
+        made = Source(source.name, importing.reader, source.tables, keep=without_data)
+        return Delivery(self.server, made, Records(source.name, self.settings.state_key), self.clock)
+
+    def hooks(self) -> list[Hook]:
+        return [self._hook(source) for source in self.settings.sources if "path" in source.given]
+
+    def pollers(self, source: SourceSettings) -> list[Poller]:
+        if source.system == "cliniko":
+            return self._of_cliniko(source)
+        return self._of_pabau(source) if source.system == "pabau" else []
+
+    def _hook(self, source: SourceSettings) -> Hook:
+        """Who does not sign is not believed: the hint makes us ask."""
+        system = SYSTEMS[source.system]
+        if system.verify is None:
+            raise SetupError(f"{source.name} sends no webhooks.")
+        verify, secret = system.verify, source.secret("secret_file")
+
+        def proven(headers: Mapping[str, str], raw: bytes, now: datetime) -> None:
+            verify(headers, raw, secret, now)
+
+        take: Callable[[Message], Awaitable[object]] = self.delivery(source).deliver
+        if source.system == "nextmotion":
+            take = partial(self._asked_nextmotion, source, self.delivery(source))
+        if source.system == "pabau":
+            take = partial(self._asked, self.pollers(source))
+        return Hook(source.text("path"), proven, take, 600 if system.signs else _HINTS_PER_MINUTE)
+
+    async def _asked_nextmotion(self, source: SourceSettings, delivery: Delivery, hint: Message) -> None:
+        url = nextmotion.appointment_url(hint.raw, source.text("id_at"))
+        fetcher = Fetcher(self.http, SYSTEMS[source.system].hosts)
+        raw = await fetcher.get(url, nextmotion.headers(source.secret("api_key_file")))
+        if raw is not None:
+            await delivery.deliver(Message(raw, hint.received))
+
+    async def _asked(self, pollers: list[Poller], hint: Message) -> None:
+        for poller in pollers:
+            await poller.poll()
+
+    def _of_cliniko(self, source: SourceSettings) -> list[Poller]:
+        key = source.secret("api_key_file")
+        headers = cliniko.headers(key, source.text("app"), source.text("email"))
+        fetcher = Fetcher(self.http, frozenset({urlsplit(cliniko.base(key)).netloc}))
+        return [
+            Poller(fetcher, headers, self._reading(source, listed), cliniko_listing(key, listed), _beginning(source))
+            for listed in cliniko.LISTS
+        ]
+
+    def _of_pabau(self, source: SourceSettings) -> list[Poller]:
+        key = source.secret("api_key_file")
+        fetcher = Fetcher(self.http, SYSTEMS["pabau"].hosts)
+        return [
+            Poller(fetcher, {}, self._reading(source, listed), pabau_listing(key, listed), _beginning(source))
+            for listed in ("clients", "appointments")
+        ]
+
+    def _reading(self, source: SourceSettings, listed: str) -> Delivery:
+        """Patients have a reader of their own."""
+        read = {"patients": cliniko_patients.read, "clients": pabau_clients.read}.get(listed)
+        if read is None:
+            return self.delivery(source)
+        made = Source(f"{source.name}/{listed}", read, source.tables)
+        return Delivery(self.server, made, Records(made.name, self.settings.state_key), self.clock)
+
+
+def importing_of(source: SourceSettings, clock: Clock) -> Importing:
+    """As the clinic's column mapping says."""
+    try:
+        return Importing(
+            layout(decode_object((source.folder / source.text("columns")).read_bytes())), source.tables, clock
+        )
+    except OSError:
+        raise SetupError(f"{source.name}: the column mapping cannot be read.") from None
+    except UnusableError as error:
+        raise SetupError(f"{source.name}: {error}") from None
+
+
+def _beginning(source: SourceSettings) -> str:
+    return source.text("beginning") if "beginning" in source.given else _BEGINNING
+
+
+def _refuse_open(url: str) -> None:
+    """Patients' data and tokens go over TLS, but on this machine."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise SetupError("The server is reached over https.")

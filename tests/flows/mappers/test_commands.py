@@ -1,0 +1,106 @@
+"""`python -m mappers`, command by command, on the clinic's settings and the real server."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from httpx2 import AsyncClient
+
+from fhir_server.kernel import json
+from mappers.runtime import commands
+from mappers.runtime.faults import SetupError
+from mappers.runtime.serving import serve, web_server
+from mappers.runtime.wiring import Runtime
+from tests.flows.mappers.test_runtime import PATHS, Vendors, runtime, vendors
+from tests.mappers.exports import export
+from tests.mappers.golden import named
+
+pytestmark = pytest.mark.anyio
+
+__all__ = ["runtime", "vendors"]
+
+
+async def said(runtime: Runtime, capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    given = commands._parser().parse_args(["--config", "settings.json", *words])
+    await given.run(runtime, given)
+    return capsys.readouterr().out.splitlines()
+
+
+async def test_the_settings_are_checked_against_the_server(
+    runtime: Runtime, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await said(runtime, capsys, "check") == ["The settings are good, and the server answers."]
+
+
+async def test_files_are_delivered_reported_and_tried_again(
+    runtime: Runtime, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    good, bad = tmp_path / "a.ics", tmp_path / "b.ics"
+    good.write_bytes(named("icalendar/request").message.raw.replace(b"visit-1@", b"by-command@"))
+    bad.write_bytes(b"no calendar, by command")
+
+    assert await said(runtime, capsys, "deliver", "icalendar", str(good), str(bad)) == ["1: written", "2: dead letter"]
+    [line] = [line for line in await said(runtime, capsys, "report", "icalendar") if "cannot be read" in line]
+    assert line.split()[1:3] == ["icalendar:", "dead-letter:"]
+    assert "dead letter" in (await said(runtime, capsys, "replay", "icalendar"))[0]
+    assert (await said(runtime, capsys, "expire", "--days", "0"))[0].endswith("raw messages ended")
+
+
+async def test_a_source_is_asked_once(runtime: Runtime, vendors: Vendors, capsys: pytest.CaptureFixture[str]) -> None:
+    vendors.pages["patients?"] = {"patients": [json.decode(named("cliniko/patient").message.raw)], "links": {}}
+
+    lines = await said(runtime, capsys, "poll", "cliniko")
+
+    assert lines[0] == "individual_appointments: 0 new"
+    assert lines[-1] == "patients: 1 new"
+
+
+@pytest.mark.parametrize("words", [("poll", "calcom"), ("deliver", "nobody", "x"), ("import", "calcom", "x")])
+async def test_what_a_source_does_not_do_is_said(
+    runtime: Runtime, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    with pytest.raises(SetupError):
+        await said(runtime, capsys, *words)
+
+
+async def test_an_export_is_tried_dry_and_then_taken(
+    runtime: Runtime, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = str(export(tmp_path / "export.zip", "cmd-"))
+
+    dry = await said(runtime, capsys, "import", "old-system", path, "--dry-run")
+    taken = await said(runtime, capsys, "import", "old-system", path)
+
+    assert "       1 patients.csv: would be taken" in dry
+    assert "       1 lost: rendez-vous.csv: Prix" in dry
+    assert "       1 patients.csv: written" in taken
+    assert "       1 photos.csv: refused" in taken
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    for _ in range(2_000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("It never came.")
+
+
+async def test_everything_is_served_in_one_process(
+    runtime: Runtime, vendors: Vendors, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    web = web_server(runtime, "127.0.0.1", port)
+    serving = asyncio.create_task(serve(runtime, web))
+    async with AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+        await until(lambda: web.started)
+
+        answers = [await http.get("/health"), await http.post(f"/hooks/{PATHS['calendly']}", content=b"{}")]
+        await until(lambda: len(vendors.asked) > 1)
+        web.should_exit = True
+        await serving
+
+    assert [answer.status_code for answer in answers] == [200, 401]

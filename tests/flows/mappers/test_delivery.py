@@ -1,0 +1,327 @@
+"""Bookings from each system, through the runtime, into the real server: made, changed, cancelled, one Appointment each.
+
+M13, S115, T42. Nothing was received from a vendor: the messages are the golden fixtures.
+"""
+
+import asyncio
+from dataclasses import replace
+from itertools import permutations
+from typing import Any
+
+import pytest
+from httpx2 import AsyncBaseTransport, AsyncClient, Request, Response
+
+from fhir_server.kernel import json
+from mappers.hl7v2.documents import without_photos
+from mappers.hl7v2.parsing import parsed
+from mappers.mapping.message import Message, Tables
+from mappers.mapping.result import Mapping
+from mappers.runtime.delivery import Outcome, received
+from mappers.runtime.faults import NotNowError
+from mappers.runtime.server import Server
+from tests.clinics import InProcess
+from tests.flows.mappers.conftest import RECEIVED, Deliveries
+from tests.mappers.golden import Case, named
+
+pytestmark = pytest.mark.anyio
+
+JOURNEYS = {
+    "calcom": ("booking-created", "booking-rescheduled", "booking-cancelled"),
+    "calendly": ("invitee-created", "rescheduled-old", "rescheduled-new", "invitee-canceled"),
+    "cliniko": ("appointment", "appointment-arrived", "appointment-cancelled"),
+    "nextmotion": ("appointment-confirmed", "appointment-waiting-room", "appointment-last-minute"),
+    "pabau": ("appointment-waiting", "appointment-cancelled"),
+    "icalendar": ("request", "request-moved", "cancel"),
+    "hl7v2": ("siu-s12", "siu-s13", "siu-s15"),
+}
+LATER = {"nextmotion": "2026-06-10T15:00:00Z", "cliniko": "2026-05-04T15:00:00Z"}
+
+
+UIDS = (b"bFJeNb2uX8ANpT3JL5EfXw", b"kQ2rescheduled0000000a")
+
+
+def own(name: str, mark: str) -> Message:
+    """A Cal.com fixture about a booking of this test's own."""
+    raw = named(f"calcom/{name}").message.raw
+    for place, uid in enumerate(UIDS):
+        raw = raw.replace(uid, f"{mark}-{place}".encode())
+    return Message(raw, RECEIVED)
+
+
+async def appointments(clinic: InProcess, system: str, value: str) -> list[Any]:
+    answer = await clinic.caller().get(f"/fhir/Appointment?identifier={system}|{value}")
+    found = json.decode(answer.content)
+    return [entry["resource"] for entry in found.get("entry", ())]
+
+
+def first_identifier(case: Case) -> tuple[str, str]:
+    entries = case.mapped().bundle["entry"]
+    [found] = [entry["resource"] for entry in entries if entry["resource"]["resourceType"] == "Appointment"]
+    return found["identifier"][0]["system"], found["identifier"][0]["value"]
+
+
+def with_time(case: Case, system: str, *, later: bool) -> Case:
+    """The cancellation of these two fixtures was written before the arrival: here it comes after it."""
+    if not later or system not in LATER:
+        return case
+    body = json.decode(case.message.raw)
+    body |= {"updated_at" if system == "cliniko" else "modified_time": LATER[system]}
+    return replace(case, message=replace(case.message, raw=json.encode(body)))
+
+
+@pytest.mark.parametrize("system", JOURNEYS)
+async def test_m13_a_visit_is_booked_changed_and_cancelled_and_stays_one_appointment(
+    clinic: InProcess, deliveries: Deliveries, system: str
+) -> None:
+    names = JOURNEYS[system]
+    cases = [with_time(named(f"{system}/{name}"), system, later=name == names[-1]) for name in names]
+    delivery = deliveries(cases[0].reader)
+    identifier = first_identifier(cases[0])
+
+    outcomes = [await delivery.deliver(case.message) for case in cases]
+    [found] = await appointments(clinic, *identifier)
+
+    assert set(outcomes) <= {Outcome.WRITTEN, Outcome.NOTHING_NEW}
+    assert outcomes[0] is outcomes[-1] is Outcome.WRITTEN
+    assert found["status"] == "cancelled"
+    assert [await delivery.deliver(case.message) for case in cases] == [Outcome.DUPLICATE] * len(cases)
+    assert len(await appointments(clinic, *identifier)) == 1
+
+
+CALCOM = "booking.calcom.bookings"
+STORY = ("booking-created", "booking-rescheduled", "booking-no-show")
+
+
+async def told(clinic: InProcess, mark: str) -> Any:
+    """All that came of a story, without what differs from run to run."""
+    found = {str(one["id"]): one for place in (0, 1) for one in await calcom(clinic, f"{mark}-{place}")}
+    assert len(found) == 1
+    [visit] = found.values()
+    kept = {name: visit[name] for name in ("status", "start", "end", "description")}
+    identifiers = {one["value"].replace(mark, "") for one in visit["identifier"]}
+    return kept, identifiers, len(visit["participant"])
+
+
+async def calcom(clinic: InProcess, uid: str) -> list[Any]:
+    return await appointments(clinic, "https://cal.com/booking-uid", uid)
+
+
+@pytest.mark.parametrize("order", list(permutations(STORY)), ids=" ".join)
+async def test_the_order_of_arrival_does_not_matter(
+    clinic: InProcess, deliveries: Deliveries, order: tuple[str, ...]
+) -> None:
+    mark, usual = f"order-{STORY.index(order[0])}{STORY.index(order[1])}", "usual-order"
+    delivery = deliveries(CALCOM)
+
+    for name in order:
+        await delivery.deliver(own(name, mark))
+    for name in STORY:
+        await delivery.deliver(own(name, usual))
+
+    assert await told(clinic, mark) == await told(clinic, usual)
+    assert (await told(clinic, mark))[0]["status"] == "noshow"
+
+
+async def test_the_same_messages_ten_times_at_once_are_one_appointment(
+    clinic: InProcess, deliveries: Deliveries
+) -> None:
+    deliveries_of_two = deliveries(CALCOM), deliveries(CALCOM)
+    messages = [own(name, "burst") for name in STORY[:2] for _ in range(5)]
+
+    outcomes = await asyncio.gather(
+        *(deliveries_of_two[place % 2].deliver(message) for place, message in enumerate(messages))
+    )
+
+    assert outcomes.count(Outcome.DUPLICATE) == 8
+    assert (await told(clinic, "burst"))[0]["start"] == "2026-03-17T13:00:00Z"
+
+
+async def test_what_comes_too_early_waits_and_is_taken_with_what_it_waited_for(
+    clinic: InProcess, deliveries: Deliveries
+) -> None:
+    delivery = deliveries(CALCOM)
+
+    early = await delivery.deliver(own("booking-no-show", "early"))
+    await delivery.deliver(own("booking-rescheduled", "early"))
+
+    assert early is Outcome.WAITING
+    [visit] = await calcom(clinic, "early-1")
+    assert visit["status"] == "noshow"
+    tasks = await search(clinic, f"Task?identifier={delivery.source.name}&status=on-hold")
+    assert not tasks
+
+
+async def test_what_a_person_corrected_and_added_stays(clinic: InProcess, deliveries: Deliveries) -> None:
+    """The patient whom a nurse pointed to, and the assistant whom she added."""
+    delivery, caller = deliveries(CALCOM), clinic.caller()
+    await delivery.deliver(own("booking-created", "nurse"))
+    [visit] = await calcom(clinic, "nurse-0")
+    known = await caller.store({"resourceType": "Patient", "active": True})
+    visit["participant"][0]["actor"]["reference"] = f"Patient/{known['id']}"
+    visit["participant"].append({"actor": {"reference": "Practitioner/assistant"}, "status": "accepted"})
+    visit["patientInstruction"] = "No make-up, please."
+    await caller.put(f"/fhir/Appointment/{visit['id']}", visit)
+
+    await delivery.deliver(own("booking-rescheduled", "nurse"))
+
+    [moved] = await calcom(clinic, "nurse-1")
+    actors = [one["actor"].get("reference") for one in moved["participant"]]
+    assert moved["start"] == "2026-03-17T13:00:00Z"
+    assert f"Patient/{known['id']}" in actors
+    assert "Practitioner/assistant" in actors
+    assert moved["patientInstruction"] == "No make-up, please."
+
+
+async def test_the_message_its_losses_and_its_origin_lie_beside_what_came_of_it(
+    clinic: InProcess, deliveries: Deliveries
+) -> None:
+    message = own("booking-created", "origin")
+    delivery = deliveries(CALCOM)
+
+    await delivery.deliver(message)
+
+    [raw] = await search(clinic, f"DocumentReference?identifier={delivery.source.name}")
+    assert received(raw).raw == message.raw
+    assert raw["masterIdentifier"]["value"] == message.sha256
+    assert raw["contained"][0]["resourceType"] == "OperationOutcome"
+    assert raw["subject"]["reference"].startswith("Patient/")
+    [visit] = await calcom(clinic, "origin-0")
+    [origin] = await search(clinic, f"Provenance?target=Appointment/{visit['id']}")
+    assert message.sha256 in str(origin["entity"])
+
+
+async def test_a_doubtful_patient_is_a_question_for_a_person(clinic: InProcess, deliveries: Deliveries) -> None:
+    await deliveries(CALCOM).deliver(own("booking-created", "doubt"))
+
+    [patient] = await search(clinic, "Patient?identifier=https://cal.com/booking-attendee|doubt-0")
+    [task] = await search(clinic, f"Task?patient=Patient/{patient['id']}")
+    assert task["code"]["coding"][0]["code"] == "match-patient"
+    assert "lea.martin" not in json.encode(task).decode()
+
+
+async def test_a_poison_message_is_put_aside_and_does_not_stop_the_next(
+    clinic: InProcess, deliveries: Deliveries
+) -> None:
+    delivery = deliveries(CALCOM)
+
+    outcomes = [
+        await delivery.deliver(message)
+        for message in (Message(b"{", RECEIVED), own("booking-created", "poison"), Message(b"{", RECEIVED))
+    ]
+
+    assert outcomes == [Outcome.DEAD, Outcome.WRITTEN, Outcome.DUPLICATE]
+    [task] = await search(clinic, f"Task?identifier={delivery.source.name}&status=failed")
+    assert task["statusReason"]["text"] == "The message is not JSON."
+
+
+async def test_a_mapper_that_fails_does_not_stop_the_next(clinic: InProcess, deliveries: Deliveries) -> None:
+    def failing(message: Message, tables: Tables) -> Mapping:
+        raise KeyError("Léa Martin")
+
+    delivery = deliveries(CALCOM)
+
+    outcome = await replace(delivery, source=replace(delivery.source, read=failing)).deliver(Message(b"{}", RECEIVED))
+
+    assert outcome is Outcome.DEAD
+    [task] = await search(clinic, f"Task?identifier={delivery.source.name}&status=failed")
+    assert task["statusReason"]["text"] == "The mapper fails on it (KeyError)."
+
+
+async def test_a_photograph_without_consent_is_refused_and_lies_nowhere(
+    clinic: InProcess, deliveries: Deliveries
+) -> None:
+    delivery = deliveries("hl7v2.messages")
+    source = replace(delivery.source, keep=lambda raw: without_photos(raw, parsed(raw)))
+    message = named("hl7v2/oru-r01-photo").message
+
+    outcome = await replace(delivery, source=source).deliver(message)
+
+    assert outcome is Outcome.REFUSED
+    assert not await search(clinic, f"DocumentReference?identifier={delivery.source.name}")
+    assert not await search(clinic, f"Task?identifier={delivery.source.name}")
+
+
+async def test_nothing_is_half_written_while_the_server_cannot_be_asked(
+    clinic: InProcess, deliveries: Deliveries, server: Server
+) -> None:
+    class Refusing(AsyncBaseTransport):
+        async def handle_async_request(self, request: Request) -> Response:
+            return Response(503)
+
+    delivery = deliveries(CALCOM)
+    async with AsyncClient(transport=Refusing()) as http:
+        broken = replace(delivery, server=replace(server, http=http))
+        with pytest.raises(NotNowError):
+            await broken.deliver(own("booking-created", "down"))
+
+    assert await delivery.deliver(own("booking-created", "down")) is Outcome.WRITTEN
+
+
+async def test_what_the_clinic_deleted_is_not_made_again(clinic: InProcess, deliveries: Deliveries) -> None:
+    delivery = deliveries(CALCOM)
+    await delivery.deliver(own("booking-created", "gone"))
+    [visit] = await calcom(clinic, "gone-0")
+    await clinic.caller().delete(f"/fhir/Appointment/{visit['id']}")
+
+    late = own("booking-created", "gone").raw.replace(b"2026-03-01T10:00", b"2026-03-01T12:00")
+    outcome = await delivery.deliver(Message(late, RECEIVED))
+
+    assert outcome is Outcome.DEAD
+    assert not await calcom(clinic, "gone-0")
+
+
+async def test_a_block_may_bear_the_number_of_a_visit(clinic: InProcess, deliveries: Deliveries) -> None:
+    delivery = deliveries("hl7v2.messages")
+    raws = (named(f"hl7v2/{name}").message.raw.replace(b"-100", b"-both") for name in ("siu-s12", "siu-s23"))
+
+    outcomes = [await delivery.deliver(Message(raw, RECEIVED)) for raw in raws]
+
+    assert outcomes == [Outcome.WRITTEN, Outcome.WRITTEN]
+
+
+async def test_records_are_merged_and_the_one_that_is_left_keeps_its_visits(
+    clinic: InProcess, deliveries: Deliveries
+) -> None:
+    delivery = deliveries("hl7v2.messages")
+
+    def message(name: str, mrn: bytes, id: bytes) -> Message:
+        raw = named(f"hl7v2/{name}").message.raw.replace(b"4470^", b"mrn-old^").replace(b"4471^", mrn + b"^")
+        return Message(raw.replace(b"|MSG", b"|" + id), RECEIVED)
+
+    outcomes = [
+        await delivery.deliver(message("adt-a40", b"mrn-new", b"1")),
+        await delivery.deliver(message("adt-a28", b"mrn-old", b"2")),
+    ]
+
+    [old], [new] = [await search(clinic, f"Patient?identifier=mrn-{which}") for which in ("old", "new")]
+    assert outcomes == [Outcome.WAITING, Outcome.WRITTEN]
+    assert old["active"] is False
+    assert old["link"][0] == {"other": {"reference": f"Patient/{new['id']}"}, "type": "replaced-by"}
+    assert not await search(clinic, f"Task?identifier={delivery.source.name}&status=on-hold")
+
+
+async def test_an_answer_by_calendar_reaches_the_visit(clinic: InProcess, deliveries: Deliveries) -> None:
+    delivery = deliveries("booking.icalendar.events")
+
+    for name in ("reply", "request"):
+        raw = named(f"icalendar/{name}").message.raw.replace(b"visit-1@", b"answered@")
+        await delivery.deliver(Message(raw, RECEIVED))
+
+    [visit] = await appointments(clinic, "urn:ietf:rfc:5545:uid", "answered@example.org")
+    assert visit["participant"][0]["status"] == "accepted"
+
+
+async def test_a_cancelled_series_cancels_each_of_its_visits(clinic: InProcess, deliveries: Deliveries) -> None:
+    delivery = deliveries("booking.icalendar.events")
+
+    for name in ("weekly", "cancel-one-of-series", "cancel-series"):
+        raw = named(f"icalendar/{name}").message.raw.replace(b"series-1@", b"all@")
+        assert await delivery.deliver(Message(raw, RECEIVED)) is Outcome.WRITTEN
+
+    found = await search(clinic, "Appointment?identifier=urn:aesthetic-fhir-server:mappers:ical-series|all@example.org")
+    assert [visit["status"] for visit in found] == ["cancelled"] * 3
+
+
+async def search(clinic: InProcess, query: str) -> list[Any]:
+    answer = await clinic.caller().get(f"/fhir/{query}")
+    return [entry["resource"] for entry in json.decode(answer.content).get("entry", ())]
