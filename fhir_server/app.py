@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -30,6 +30,11 @@ from fhir_server.audit.proofs import Proofs
 from fhir_server.audit.recorder import Recorder
 from fhir_server.chosen import anchors, clinic_of, glass_policy, limits, organization, scribe
 from fhir_server.consent.gate import Gate
+from fhir_server.consent.inquiry import Inquiry
+from fhir_server.consent.law import law_of
+from fhir_server.consent.lifecycle import Lifecycle
+from fhir_server.consent.signing import Signing
+from fhir_server.consent.standing import Standing
 from fhir_server.crypto.jws import public_jwk
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import KeyClass
@@ -51,7 +56,7 @@ from fhir_server.engine.pipeline import Pipeline
 from fhir_server.engine.records import Records
 from fhir_server.engine.transaction import Transactions
 from fhir_server.engine.validation import Validation
-from fhir_server.entrance import Inside, open_entrance
+from fhir_server.entrance import Inside, office_of, open_entrance
 from fhir_server.export.exports import Exports
 from fhir_server.export.job import RUN_EXPORT
 from fhir_server.export.running import Running
@@ -63,6 +68,8 @@ from fhir_server.kernel.identity import random_id
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
 from fhir_server.media.security_context import SecurityContext
+from fhir_server.privacy.desk import Desk
+from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.filing import Filing
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
@@ -77,7 +84,7 @@ from fhir_server.smart.oidc.signing_keys import SigningKeys
 from fhir_server.smart.signin.door import Door
 from fhir_server.smart.ties import RecordedTies, TiePolicy
 from fhir_server.smart.token import Tokens
-from fhir_server.spoken import saying, speaking, warn_of_old_rows
+from fhir_server.spoken import saying, speaking, warn_of_old_rows, zone_of
 from fhir_server.store.clinic import ClinicStore, open_store
 from fhir_server.ui.pages import PATHS, Pages
 from fhir_server.ui.static_files import FILES, static
@@ -130,10 +137,13 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             open_store(settings.mongo_uri, settings.database, base, provider, clock, RandomBytes())
         )
         keyring = store.keyring
+        speech = speaking(base, settings, store.layouts)
+        law = law_of(settings.jurisdiction, settings.implicit_policy)
+        standing = Standing(store.resources, store.heads, law, zone_of(settings) or UTC)
         ties = RecordedTies(
             store.resources, TiePolicy(timedelta(days=settings.tie_days), settings.self_made_ties), base
         )
-        access, gate = Access(base, ties), Gate(store.resources, store.heads, base)
+        access, gate = Access(base, ties), Gate(standing, store.resources, base)
         steps = Pipeline(
             (
                 access,  # who may try, in which role, and whom it reaches
@@ -141,6 +151,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                     store.resources, base, may_name, THE_SERVER, refuse_missing=settings.refuse_missing_references
                 ),
                 gate,  # on what legal basis
+                Lifecycle(store.resources, standing),  # a newer signature takes the place of the older
                 SecurityContext(store.resources, Pipeline((access, gate)), base),  # a Binary as what it belongs to
                 GlassReviews(),  # a broken glass is reviewed, and not by oneself
                 Masks(),  # what the role does not see is taken out
@@ -152,7 +163,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             )
         )
         drafts = Drafts(store.resources, steps, random_id, base)
-        engine = Engine(store.resources, steps, drafts, speaking(base, settings, store.layouts), limits(settings))
+        engine = Engine(store.resources, steps, drafts, speech, limits(settings))
         anchoring = Anchoring(store.log, anchors(settings), store.sightings, clock)
         signing_keys = await stack.enter_async_context(SigningKeys(store.signing_keys, clock).kept_fresh())
         tokens = Tokens(signing_keys, settings.base_url, base, random_id, organization(settings))
@@ -175,6 +186,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             conditional=conditional,
             histories=histories,
             validation=Validation(engine),
+            signing=Signing(engine, THE_SERVER, random_id, RandomBytes(), office_of(settings, law)),
+            inquiry=Inquiry(engine, law),
             glass=Glass(engine, random_id, glass_policy(settings)),
             delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),
             exports=Exports(engine, store.exports, clock, random_id, base, may_export),
@@ -190,14 +203,24 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         receipt_key = await keyring.named("receipts", KeyClass.SIGNING)
         public = Signer(receipt_key).public
         signed_by = await scribe(keyring, settings.database, receipt_key, public)
-        reconsider = Reconsider(engine, store.resources, store.heads, store.photos, signed_by, clock, THE_SERVER)
+        reconsider = Reconsider(
+            engine, store.resources, store.heads, standing, store.photos, signed_by, clock, THE_SERVER
+        )
         worker = Worker(
             store.tasks,
             {RECONSIDER_PHOTOS: reconsider, RUN_EXPORT: Running(engine, store.exports, clock, random_id)},
-            (store.events.index, anchoring.publish, store.photos.sweep, store.attachments.sweep, store.doorway.sweep),
+            (
+                store.events.index,
+                anchoring.publish,
+                store.photos.sweep,
+                store.attachments.sweep,
+                store.doorway.sweep,
+                Expiry(engine, THE_SERVER, clock, zone_of(settings) or UTC),
+            ),
             settings.worker_interval,
         )
-        inside = Inside(store, engine, tokens, signing_keys, bearer, THE_SERVER, clock)
+        desk = Desk(engine, surface.signing, THE_SERVER, clock)
+        inside = Inside(store, engine, tokens, signing_keys, bearer, THE_SERVER, clock, desk)
         entrance = await open_entrance(stack, settings, inside)
         receipts = public_jwk(public, "receipts")
         yield Clinic(

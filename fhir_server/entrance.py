@@ -11,6 +11,8 @@ from fhir_server.api.cors import Cors
 from fhir_server.api.gateway import Gateway
 from fhir_server.audit.authorization import Authorizations
 from fhir_server.audit.sign_ins import SignInLog
+from fhir_server.consent.law import Law
+from fhir_server.consent.signing import Office
 from fhir_server.crypto.keys import KeyClass
 from fhir_server.crypto.randomness import RandomBytes
 from fhir_server.engine.call import Principal
@@ -19,6 +21,7 @@ from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.identity import random_id
 from fhir_server.outbound.egress import Egress
 from fhir_server.outbound.jwks import RemoteKeySets
+from fhir_server.privacy.desk import Desk
 from fhir_server.settings import Settings
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.oauth.threads import Threads
@@ -47,6 +50,7 @@ class Inside:
     bearer: Bearer
     server: Principal
     clock: Clock
+    desk: Desk
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ async def open_entrance(stack: AsyncExitStack, settings: Settings, inside: Insid
     )
     cors = Cors(Origins(store.clients, clock))
     gateway = Gateway(authorization, inside.bearer, store.grant_states, inside.signing_keys, cors, clock, url)
-    pages = Pages(Surface(people, engine, authorization, clock, url, base, settings.clinic_name))
+    pages = Pages(Surface(people, engine, authorization, clock, url, base, settings.clinic_name, inside.desk))
     return Entrance(people, pages, gateway)
 
 
@@ -103,3 +107,10 @@ def _policy(settings: Settings) -> Policy:
         Limits(timedelta(seconds=settings.sign_in_idle), timedelta(seconds=settings.sign_in_lifetime)),
         settings.patients_by_password,
     )
+
+
+def office_of(settings: Settings, law: Law) -> Office:
+    """In whose name consent is asked for."""
+    identifier = {"identifier": {"value": settings.organization_id}} if settings.organization_id else {}
+    name = settings.organization_name or settings.clinic_name
+    return Office(name, {"display": name, **identifier}, settings.base_url, law.pack)

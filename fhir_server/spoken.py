@@ -29,10 +29,7 @@ _ENDPOINTS = {"authorize": "authorize", "token": "token", "introspect": "introsp
 
 def speaking(base: str, settings: Settings, layouts: Layouts) -> Callable[[], Language]:
     """How searches are understood. Raises SettingsError for a time zone that this machine does not know."""
-    try:
-        zone = None if settings.time_zone == "UTC" else ZoneInfo(settings.time_zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise SettingsError(f"{PREFIX}TIME_ZONE names no time zone that is known here.") from None
+    zone = zone_of(settings)
 
     @lru_cache(maxsize=1)
     def by(registry: Registry) -> Language:
@@ -83,3 +80,11 @@ def saying(base: str, clock: Clock, layouts: Layouts, *, delete_several: bool) -
         return statements(offer)
 
     return lambda: said(layouts.active)
+
+
+def zone_of(settings: Settings) -> ZoneInfo | None:
+    """None for UTC. Raises SettingsError for a time zone that this machine does not know."""
+    try:
+        return None if settings.time_zone == "UTC" else ZoneInfo(settings.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise SettingsError(f"{PREFIX}TIME_ZONE names no time zone that is known here.") from None

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fhir_server.consent.purposes import SYSTEM
+from fhir_server.consent.terms import CHANNEL, USE
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
 from tests.unit.media import pictures
@@ -38,6 +39,13 @@ def consent(patient_id: str, code: str = "care-photography", kind: str = "permit
         "provision": provision,
         **more,
     }
+
+
+def published(*channels: str, **more: Any) -> dict[str, Any]:
+    """What a permission for marketing says beside its purpose: where, how, and what was signed."""
+    where = [{"url": CHANNEL, "valueCode": channel} for channel in channels or ("website",)]
+    use = {"url": USE, "valueString": "Before and after"}
+    return {"extension": [*where, use], "sourceAttachment": {"title": "Signed form"}, **more}
 
 
 def media(patient_id: str, data: bytes, **more: Any) -> Json:

@@ -74,8 +74,8 @@ def _done(says: str) -> Json:
     return operation_outcome([Issue("informational", says, severity="information")])
 
 
-def json_answer(value: Json) -> Response:
-    return Response(json.encode(value), _OK, media_type=FHIR_JSON)
+def json_answer(value: Json, status: int = _OK) -> Response:
+    return Response(json.encode(value), status, media_type=FHIR_JSON)
 
 
 def searchset(page: Page, base: str, self_link: str, next_link: str | None, ignored: Sequence[str] = ()) -> Response:

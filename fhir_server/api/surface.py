@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from fhir_server.api.paging import Paging
 from fhir_server.audit.access_log import AccessLog
 from fhir_server.audit.proofs import Proofs
+from fhir_server.consent.inquiry import Inquiry
+from fhir_server.consent.signing import Signing
 from fhir_server.engine.booking import Booking
 from fhir_server.engine.bundles import Bundles
 from fhir_server.engine.conditional import Conditional
@@ -35,6 +37,8 @@ class Surface:
     delivery: Delivery
     glass: Glass
     exports: Exports
+    signing: Signing
+    inquiry: Inquiry
     proofs: Proofs
     access_log: AccessLog
     bearer: Bearer

@@ -1,4 +1,4 @@
-"""What is asked of the server as a whole, and operations of ours: bundles, the CapabilityStatement, $withdraw.
+"""What is asked of the server as a whole: bundles, the CapabilityStatement.
 
 https://hl7.org/fhir/R4/http.html#transaction, #capabilities, https://hl7.org/fhir/R4/operations.html
 """
@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_server.api import outgoing
-from fhir_server.api.body import json_body, optional_json_body
+from fhir_server.api.body import json_body
 from fhir_server.api.preconditions import refuse_conditions
 from fhir_server.api.preferences import preferences_of
 from fhir_server.api.searches import links
@@ -19,7 +19,6 @@ from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call, Interaction
 from fhir_server.kernel import json
 from fhir_server.kernel.errors import InvalidRequestError
-from fhir_server.privacy.withdrawal import withdraw
 from fhir_server.smart.access import may_read
 from fhir_server.smart.break_glass import parameters
 
@@ -75,20 +74,5 @@ async def break_glass(surface: Surface, request: Request, call: Call) -> Do:
     async def do() -> Response:
         broken = await surface.glass.broken(call, body)
         return Response(json.encode(parameters(broken)), media_type=outgoing.FHIR_JSON)
-
-    return do
-
-
-async def withdraw_consent(surface: Surface, request: Request, call: Call) -> Do:
-    """`POST Consent/[id]/$withdraw`, with an empty body or Parameters that nothing is read from."""
-    refuse_conditions(request)
-    view = preferences_of(request).view
-    await optional_json_body(request, _MOST_OPERATION_BYTES)
-
-    async def do() -> Response:
-        stored = await withdraw(surface.engine, call)
-        if may_read(call, stored):
-            return outgoing.resource(stored.seen_through(view))
-        return Response(status_code=204)
 
     return do

@@ -1,99 +1,132 @@
-"""Step: no photo comes in or goes out without a consent that says so, at that instant.
+"""Step: nothing of a patient is used without a legal basis, at that instant; photos need one that says so.
 
-GDPR Art. 6, 7 and 9(2)(a); architecture section 9.
+GDPR Art. 6, 7 and 9; architecture section 9; IHE PCF 1.1.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fhir_server.consent.clinics_own import require_clinics_own
-from fhir_server.consent.decision import Ask, Deny, Permit, decide, in_force
-from fhir_server.consent.purposes import photo_purpose
-from fhir_server.engine.call import Call
-from fhir_server.engine.change import Change, ConsentBasis, HeadMove
+from fhir_server.consent.facts import facts_of
+from fhir_server.consent.matter import PROOF_TYPES, is_photo, is_proof, rendition_of
+from fhir_server.consent.purposes import CARE_PHOTOGRAPHY, of_call, of_photos
+from fhir_server.consent.question import Ask, Matter, Permit, Reason
+from fhir_server.consent.standing import Standing
+from fhir_server.engine.call import Call, Trace
+from fhir_server.engine.change import CareBasis, Change, LegalBasis
 from fhir_server.engine.pictured import is_of_a_patient
 from fhir_server.engine.pipeline import Step
-from fhir_server.engine.ports import Head, Heads, ResourceStore
+from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import NoLegalBasisError, UnprocessableError
+from fhir_server.kernel.errors import ConflictError, NoLegalBasisError, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey, parse_reference
-from fhir_server.kernel.json import Json
+
+_PATIENT = "Patient/"
 
 
 class Gate(Step):
-    """Decides on every Media and keeps the head rows of consents in step with the Consents.
+    """Decides on whatever lies in a patient's compartment. `base` is the server's own FHIR base."""
 
-    `base` is the server's own FHIR base.
-    """
-
-    def __init__(self, store: ResourceStore, heads: Heads, base: str) -> None:
-        self._store, self._heads, self._base = store, heads, base
+    def __init__(self, standing: Standing, store: ResourceStore, base: str) -> None:
+        self._standing, self._store, self._base = standing, store, base
 
     async def prepare(self, call: Call, change: Change) -> Change:
-        if change.key.type == "Consent":
-            return _moving_head(change)
-        if change.key.type == "Media" and change.resource is not None and _has_bytes(change.resource):
-            if is_of_a_patient(change.resource):
-                return change.relying_on(await self._basis(call, _patient(change.resource), change.key))
+        """A photo comes in on a basis that the commit holds to."""
+        if change.resource is None or not is_photo(change.resource):
+            return change
+        if not is_of_a_patient(change.resource):
             await require_clinics_own(self._store, self._base, call, change)
-        return change
+            return change
+        ask = replace(
+            _ask(call, _patient(change.resource), change.key),
+            purpose=CARE_PHOTOGRAPHY,
+            facts=facts_of(change.resource),
+            rendition=rendition_of(change.resource),
+            taking=not _had_photo(change),
+        )
+        return change.relying_on(await self._photo_basis(call, ask))
 
     async def disclose(self, call: Call, stored: Stored) -> Stored | None:
-        """An unreadable status makes bytes unreachable, never free: `entered-in-error` is decided like any other."""
-        if stored.key.type != "Media" or stored.deleted or not _has_bytes(stored.resource):
+        """What is refused does not exist for the caller (R-PCF-012); a photo may be known of, and is refused by name.
+
+        An unreadable status makes bytes unreachable, never free: `entered-in-error` is decided like any other.
+        """
+        if stored.deleted or stored.key.type in PROOF_TYPES:
             return stored
+        if stored.key.type == "Media" and is_photo(stored.resource):
+            return await self._photo(call, stored)
+        for compartment in stored.access:
+            if compartment.startswith(_PATIENT) and not await self._may(
+                call, stored, compartment.removeprefix(_PATIENT)
+            ):
+                return None
+        return stored
+
+    async def _photo(self, call: Call, stored: Stored) -> Stored:
         if stored.resource.get("status") == "entered-in-error":
             raise NoLegalBasisError("The photo was entered in error; its bytes are not shown.")
         if not is_of_a_patient(stored.resource):
             return stored
-        patient = _patient(stored.resource)
-        call.trace.bases[patient] = await self._basis(call, patient, stored.key)
+        asked = _ask(call, _patient(stored.resource), stored.key)
+        ask = replace(
+            asked,
+            purpose=of_photos(asked.purpose),
+            facts=facts_of(stored.resource),
+            rendition=rendition_of(stored.resource),
+        )
+        _rely(call.trace, await self._photo_basis(call, ask))
         return stored
 
-    async def _basis(self, call: Call, patient: str, resource: ResourceKey) -> ConsentBasis:
-        """The consent that permits, decided once per call and resource. Raises NoLegalBasisError with the reason."""
-        actor = parse_reference(call.principal.fhir_user) if call.principal.fhir_user else None
-        decided = call.trace.decisions.get((patient, resource))
-        if decided is None:
-            ask = Ask(patient, photo_purpose(call.purpose), call.instant, resource, actor)
-            decided = await consented(self._store, self._heads, ask)
-            call.trace.decisions[patient, resource] = decided
+    async def _photo_basis(self, call: Call, ask: Ask) -> LegalBasis:
+        """Raises NoLegalBasisError with the reason."""
+        decided = await self._standing.decide(ask, call.trace)
+        assert ask.resource is not None
+        call.trace.decisions[ask.patient, ask.resource] = decided
         if isinstance(decided, Permit):
             return decided.basis
-        why = decided.text if isinstance(decided, Deny) else "Nothing was decided."
-        raise NoLegalBasisError(f"There is no legal basis for this photo. {why}")
+        if decided.reason is Reason.TAKEN_BEFORE:
+            raise ConflictError(decided.text, expression="Media.created")
+        raise NoLegalBasisError(f"There is no legal basis for this photo. {decided.text}")
+
+    async def _may(self, call: Call, stored: Stored, patient: str) -> bool:
+        ask = replace(_ask(call, patient, stored.key), matter=Matter.RECORD)
+        if self._standing.has_consents(patient, call.trace):
+            ask = replace(ask, facts=facts_of(stored.resource))
+        decided = await self._standing.decide(ask, call.trace)
+        if isinstance(decided, Permit):
+            _rely(call.trace, decided.basis)
+            return True
+        if is_proof(stored.resource):
+            return True
+        call.trace.decisions[patient, stored.key] = decided
+        return False
 
 
-async def consented(store: ResourceStore, heads: Heads, ask: Ask) -> Permit | Deny:
-    """Fetch what the head row says is in force, and decide on exactly that."""
-    head = await heads.head(ask.patient) or Head(ask.patient, 0, {})
-    found = await store.read_many(list(head.consents)) if head.consents else {}
-    return decide(ask, [stored.resource for stored in found.values() if not stored.deleted], head)
+def _had_photo(change: Change) -> bool:
+    return change.previous is not None and not change.previous.deleted and is_photo(change.previous.resource)
 
 
-def _moving_head(change: Change) -> Change:
-    """Each version of a Consent enters or leaves its patient's head row; a Consent does not change its patient."""
-    old = change.previous.resource if change.previous and not change.previous.deleted else None
-    patient = _patient(change.content, "patient")
-    if old is not None and _patient(old, "patient") != patient:
-        raise UnprocessableError("A Consent does not change its patient.", expression="Consent.patient")
-    standing = change.resource is not None and in_force(change.resource)
-    return change.moving_head(HeadMove(patient, change.key, change.version, standing))
+def _ask(call: Call, patient: str, resource: ResourceKey) -> Ask:
+    principal = call.principal
+    actor = parse_reference(principal.fhir_user) if principal.fhir_user else None
+    purpose = of_call(call.purpose)
+    return Ask(patient, purpose, call.instant, resource, actor, profession=principal.role)
 
 
-def _has_bytes(media: Json) -> bool:
-    """Here, that is: a link to what another server keeps, under its own rules, is no photograph of ours."""
-    content = media.get("content", {})
-    return "data" in content or str(content.get("url", "")).startswith("Binary/")
+def _rely(trace: Trace, basis: LegalBasis) -> None:
+    """One basis per patient is checked and recorded: that of the oldest epoch, and rather a consent than the rule."""
+    known = trace.bases.get(basis.patient)
+    if known is None or (known.epoch == basis.epoch and isinstance(known, CareBasis) and known.silent):
+        trace.bases[basis.patient] = basis
 
 
-def _patient(resource: Mapping[str, Any], element: str = "subject") -> str:
-    """The id of the patient that it is about; 422 where it names none here."""
-    reference = resource.get(element, {}).get("reference")
+def _patient(resource: Mapping[str, Any]) -> str:
+    """The id of the patient that a photo is of; 422 where it names none here."""
+    reference = resource.get("subject", {}).get("reference")
     key = parse_reference(reference) if isinstance(reference, str) else None
     if key is None or key.type != "Patient":
         raise UnprocessableError(
-            f"{resource.get('resourceType')}.{element} must be a reference to a Patient of this server.",
-            expression=f"{resource.get('resourceType')}.{element}",
+            "Media.subject must be a reference to a Patient of this server.", expression="Media.subject"
         )
     return key.id

@@ -26,15 +26,13 @@ def covers(period: object, instant: datetime) -> Match:
         return Match.YES
     if not isinstance(period, dict) or not period.keys() <= _ENDS or instant.tzinfo is None:
         return Match.UNSURE
-    moment = instant.astimezone(UTC)
-    begin = _span(period.get("start", "0001"), instant.tzinfo)
-    end = _span(period.get("end", "9999"), instant.tzinfo)
-    if begin is None or end is None:
+    bounds = _bounds(period, instant.tzinfo)
+    if bounds is None:
         return Match.UNSURE
-    return Match.YES if begin[0] <= moment < end[1] else Match.NO
+    return Match.YES if bounds[0] <= instant.astimezone(UTC) < bounds[1] else Match.NO
 
 
-def _span(text: object, zone: tzinfo) -> tuple[datetime, datetime] | None:
+def span(text: object, zone: tzinfo) -> tuple[datetime, datetime] | None:
     """The first instant of a date or dateTime, and the first one after it, in UTC; None when it is neither."""
     found = _DATE_TIME.fullmatch(text) if isinstance(text, str) else None
     if found is None:
@@ -74,3 +72,31 @@ def _utc(year: int, month: int, day: int, zone: tzinfo) -> datetime:
         return datetime(year, month, day, tzinfo=zone).astimezone(UTC)
     except OverflowError:
         return _EARLIEST if year == MINYEAR else _LATEST
+
+
+def within(period: object, times: tuple[object, ...], zone: tzinfo | None) -> Match:
+    """Did it happen in the period? YES wholly, NO not at all; UNSURE in part, or where it is not known when."""
+    outer = _bounds(period, zone)
+    inner = [_bounds(time if isinstance(time, dict) else {"start": time, "end": time}, zone) for time in times]
+    if outer is None or not inner or None in inner:
+        return Match.UNSURE
+    bounds = [one for one in inner if one is not None]
+    if all(outer[0] <= begin and end <= outer[1] for begin, end in bounds):
+        return Match.YES
+    if all(end <= outer[0] or outer[1] <= begin for begin, end in bounds):
+        return Match.NO
+    return Match.UNSURE
+
+
+def is_over(period: object, instant: datetime) -> bool:
+    """Has its end surely passed?"""
+    end = period.get("end") if isinstance(period, dict) else None
+    last = span(end, instant.tzinfo) if instant.tzinfo else None
+    return last is not None and last[1] <= instant.astimezone(UTC)
+
+
+def _bounds(period: object, zone: tzinfo | None) -> tuple[datetime, datetime] | None:
+    if zone is None or not isinstance(period, dict) or not period.keys() <= _ENDS:
+        return None
+    begin, end = span(period.get("start", "0001"), zone), span(period.get("end", "9999"), zone)
+    return (begin[0], end[1]) if begin and end else None

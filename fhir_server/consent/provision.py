@@ -1,14 +1,16 @@
 """Whether one rule of a Consent speaks of what is asked, restriction by restriction.
 
-https://hl7.org/fhir/R4/consent-definitions.html#Consent.provision, IHE PCF 1.1 (basic and intermediate consents).
+https://hl7.org/fhir/R4/consent-definitions.html#Consent.provision, IHE PCF 1.1 (basic, intermediate and advanced).
 """
 
+from fhir_server.consent.facts import Facts
 from fhir_server.consent.match import Match
 from fhir_server.consent.purposes import canonical
 from fhir_server.kernel.identity import ResourceKey, parse_reference
 from fhir_server.kernel.json import Json
 
-_EVALUATED = frozenset({"id", "type", "purpose", "period", "data", "actor"})
+RESTRICTIONS = frozenset({"purpose", "period", "data", "dataPeriod", "actor", "securityLabel"})
+_EVALUATED = RESTRICTIONS | {"id", "type"}
 _RECIPIENT = ("http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "IRCP")
 _INDIVIDUALS = frozenset({"Practitioner", "Patient", "RelatedPerson", "Device"})
 
@@ -26,20 +28,30 @@ def of_purpose(rule: Json, asked: str) -> Match:
     return Match.UNSURE if None in named else Match.NO
 
 
-def of_data(rule: Json, asked: ResourceKey | None) -> Match:
+def of_data(rule: Json, asked: ResourceKey | None, facts: Facts | None = None) -> Match:
     """A rule without data speaks of all data; one with data, of the instances that it lists.
 
-    `related`, `dependents` and `authoredby` need more than the resource's name, so they stay unsure.
+    Or of what names them (`related`), or of what they wrote (`authoredby`). `dependents`, and whatever needs facts that
+    are not there, stays unsure.
     """
     if "data" not in rule:
         return Match.YES
-    return max((_one_datum(datum, asked) for datum in several(rule["data"])), default=Match.UNSURE)
+    return max((_one_datum(datum, asked, facts) for datum in several(rule["data"])), default=Match.UNSURE)
 
 
-def _one_datum(datum: object, asked: ResourceKey | None) -> Match:
-    if not isinstance(datum, dict) or datum.get("meaning") != "instance":
+def _one_datum(datum: object, asked: ResourceKey | None, facts: Facts | None) -> Match:
+    if not isinstance(datum, dict):
         return Match.UNSURE
-    return names(datum.get("reference"), asked)
+    meaning, reference = datum.get("meaning"), datum.get("reference")
+    if meaning == "instance":
+        return names(reference, asked)
+    if facts is None or meaning not in {"related", "authoredby"}:
+        return Match.UNSURE
+    if meaning == "related":
+        return max([names(reference, one) for one in (asked, *facts.related)])
+    if facts.authors is None:
+        return Match.UNSURE
+    return max([names(reference, one) for one in facts.authors], default=Match.NO)
 
 
 def of_actor(rule: Json, asked: ResourceKey | None) -> Match:
@@ -65,7 +77,7 @@ def _surely_others(reference: str, asked: ResourceKey | None) -> bool:
 
 
 def of_the_rest(rule: Json, *, nested: bool) -> Match:
-    """Unsure with any element that this server does not evaluate: securityLabel, dataPeriod, class, code, extension.
+    """Unsure with any element that this server does not evaluate: class, code, action, extension.
 
     PCF knows rules and their exceptions and no third level.
     """

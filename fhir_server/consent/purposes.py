@@ -4,41 +4,58 @@ Requirements S36, S39 to S42, S69 to S71: one Consent per purpose, and no purpos
 https://hl7.org/fhir/R4/consent-definitions.html#Consent.provision.purpose
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 SYSTEM = "urn:aesthetic-fhir-server:purpose"
 ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+TREATMENT = "treatment"
 CARE_PHOTOGRAPHY = "care-photography"
+COMMUNICATIONS = "communications"
+BREAK_GLASS = f"{ACT_REASON}|BTG"
 
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """`act_reason` is the v3-ActReason code that means exactly the same; most have none."""
+    """`act_reason` is the v3-ActReason code that means exactly the same; most have none.
+
+    `named`: what a permission for it must name beside the purpose (S76 to S78, T83, T84).
+    """
 
     code: str
     display: str
     act_reason: str | None = None
+    named: frozenset[str] = frozenset()
 
+
+CHANNEL, USE, END, ANONYMISATION = "channel", "use", "end", "anonymisation"
+_PUBLISHED = frozenset({CHANNEL, USE, END, ANONYMISATION})
 
 PURPOSES = (
-    Purpose("treatment", "Treatment", "TREAT"),
+    Purpose(TREATMENT, "Treatment", "TREAT"),
     Purpose(CARE_PHOTOGRAPHY, "Photographs as part of care"),
     Purpose("photo-followup", "Photographs that follow up a treatment"),
-    Purpose("photo-marketing", "Photographs in the clinic's own marketing"),
-    Purpose("photo-social", "Photographs on social media"),
-    Purpose("communications", "Messages from the clinic"),
+    Purpose("photo-marketing", "Photographs in the clinic's own marketing", named=frozenset({CHANNEL, USE})),
+    Purpose("photo-social", "Photographs on social media", named=_PUBLISHED),
+    Purpose(COMMUNICATIONS, "Messages from the clinic", named=frozenset({CHANNEL})),
     Purpose("training", "Training of staff and colleagues", "TRAIN"),
     Purpose("research", "Research", "HRESCH"),
-    Purpose("publication-journal", "Publication in a professional journal"),
+    Purpose("publication-journal", "Publication in a professional journal", named=_PUBLISHED),
     Purpose("marketing", "Marketing", "HMARKT"),
 )
+BY_CODE = {purpose.code: purpose for purpose in PURPOSES}
 
-_PHOTOS_FOR = {"HMARKT": "photo-marketing"}
-"""What a photo is shown for where it is not shown for care, by the purpose of the call."""
+MARKETING = frozenset({"photo-marketing", "photo-social", "marketing", "publication-journal"})
+"""Refused by default where the patient is a minor."""
 
-_OWN = frozenset(purpose.code for purpose in PURPOSES)
+CARE = frozenset({TREATMENT, f"{ACT_REASON}|HPAYMT", f"{ACT_REASON}|HOPERAT"})
+"""Treatment with the billing and the running of the clinic that it needs: IHE PCF's basic consents name them together,
+and together they are one purpose."""
+
+_OWN = frozenset(BY_CODE)
 _SAME = {purpose.act_reason: purpose.code for purpose in PURPOSES if purpose.act_reason}
 _EVERYTHING = frozenset({"*", "PurposeOfUse"})
+_EMERGENCIES = frozenset({BREAK_GLASS, f"{ACT_REASON}|ETREAT"})
 
 
 def canonical(coding: object) -> str | None:
@@ -58,11 +75,41 @@ def canonical(coding: object) -> str | None:
     return f"{system}|{code}"
 
 
-def photo_purpose(code: str) -> str:
-    """The consent that a photo needs when it is asked for with this v3-ActReason code."""
-    return _PHOTOS_FOR.get(code, CARE_PHOTOGRAPHY)
+def coded(code: str) -> dict[str, str]:
+    """A purpose of ours as a Coding: as v3-ActReason where that says the same, so that others understand it."""
+    purpose = BY_CODE[code]
+    if purpose.act_reason:
+        return {"system": ACT_REASON, "code": purpose.act_reason, "display": purpose.display}
+    return {"system": SYSTEM, "code": code, "display": purpose.display}
 
 
 def from_act_reason(code: str) -> str:
     """The one name of the purpose that a call states as a v3-ActReason code."""
     return _SAME.get(code, f"{ACT_REASON}|{code}")
+
+
+def of_photos(purpose: str) -> str:
+    """What a purpose means where the data is a photo: whoever does not ask for one of ours asks for care."""
+    if purpose == "marketing":
+        return "photo-marketing"
+    return purpose if purpose in _OWN and purpose != TREATMENT else CARE_PHOTOGRAPHY
+
+
+def of_call(code: str) -> str:
+    """The purpose of a call by its v3-ActReason code. To administer a patient's care is part of treating them."""
+    return TREATMENT if code == "PATADMIN" else from_act_reason(code)
+
+
+def needs_consent(purpose: str) -> bool:
+    """Is it one that only a consent allows? Law, one's own request and running the clinic do not."""
+    return purpose != TREATMENT and (purpose in _OWN or not purpose.startswith(f"{ACT_REASON}|"))
+
+
+def is_care(purpose: str) -> bool:
+    """Treatment, and what an emergency makes of it."""
+    return purpose == TREATMENT or purpose in _EMERGENCIES
+
+
+def is_one(named: Collection[str | None]) -> bool:
+    """Do these name exactly one purpose?"""
+    return None not in named and (len(set(named)) == 1 or (TREATMENT in named and CARE.issuperset(named)))

@@ -56,6 +56,7 @@ async def concluded(steps: Step, call: Call, result: Result) -> None:
 async def disclosing(steps: Step, call: Call, once: Callable[[Attempt], Awaitable[T]]) -> T:
     """An interaction that only shows: decided again from the start while a basis goes stale under it."""
     stale: StaleBasisError | None = None
+    call.trace.remembering = True
     for _ in range(_MOST_TRIES):
         try:
             async with attempted(steps, call) as attempt:

@@ -66,6 +66,8 @@ class Trace:
 
     `bases`: patient id -> the legal basis on which something of that patient was disclosed. `decisions`: patient id and
     resource -> what was decided, permitted or refused; a refusal is recorded with the patients that it was about.
+    `stands`: what was looked up of a patient for this call. `remembering`: what was looked up for an earlier one may
+    permit, because how the call is concluded looks at the epochs again.
     `ties`: patient id -> what ties the caller to that patient (`Encounter/9`), None where nothing does; the entries of
     a Bundle share it. `glass`: patient id -> the Task by which the caller broke the glass, where that is what ties.
     `listed`: whether all to whom something ties were looked up; `tied` are these, None where they are too many.
@@ -74,6 +76,8 @@ class Trace:
 
     bases: dict[str, LegalBasis] = field(default_factory=dict)
     decisions: dict[tuple[str, ResourceKey], object] = field(default_factory=dict)
+    stands: dict[str, object] = field(default_factory=dict)
+    remembering: bool = False
     ties: dict[str, str | None] = field(default_factory=dict)
     glass: dict[str, str] = field(default_factory=dict)
     listed: bool = False
@@ -81,9 +85,11 @@ class Trace:
     within: frozenset[str] | None = None
 
     def forget(self) -> None:
-        """Something changed: decide again."""
+        """Something changed: decide again, on nothing that was remembered from before."""
         self.bases.clear()
         self.decisions.clear()
+        self.stands.clear()
+        self.remembering = False
         self.ties.clear()
         self.glass.clear()
         self.listed, self.tied, self.within = False, None, None

@@ -3,10 +3,10 @@
 GDPR Art. 7(3), 9(2): what a photo rests on is part of the write that stores it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from fhir_server.engine.stored import Stored
 from fhir_server.engine.tasks import Task
@@ -31,7 +31,35 @@ class ConsentBasis:
         return f"{self.consent}/_history/{self.version}"
 
 
-LegalBasis = ConsentBasis
+@dataclass(frozen=True, slots=True)
+class CareBasis:
+    """Care under professional secrecy (GDPR Art. 9(2)(h) with 9(3)), by a rule of the clinic's jurisdiction.
+
+    `silent`: the rule for whatever is no photo; the log does not repeat it with every access.
+    """
+
+    rule: str
+    patient: str
+    epoch: int
+    silent: bool = False
+
+    def __str__(self) -> str:
+        return f"care:{self.rule}"
+
+
+@dataclass(frozen=True, slots=True)
+class LegalObligation:
+    """A duty of the controller, such as to let people see their own file (GDPR Art. 15)."""
+
+    rule: str
+    patient: str
+    epoch: int
+
+    def __str__(self) -> str:
+        return f"obligation:{self.rule}"
+
+
+LegalBasis: TypeAlias = ConsentBasis | CareBasis | LegalObligation
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +119,8 @@ class Change(NamedTuple):
 
     `resource` is None for a deletion. `previous` is what was read; the commit fails unless it is still current.
     `subjects`: ids of the patients that the resource itself names. `method`: the HTTP verb by which its history tells
-    of it. `author`: who writes it; sealed with the version.
+    of it. `along`: what this change makes of other resources, in the same commit. `author`: who writes it; sealed with
+    the version.
     """
 
     key: ResourceKey
@@ -106,6 +135,7 @@ class Change(NamedTuple):
     blobs: tuple[BlobMove, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
     tasks: tuple[Task, ...] = ()
+    along: "tuple[Change, ...]" = ()
     author: str = ""
 
     @property
@@ -144,5 +174,15 @@ class Change(NamedTuple):
     def recording(self, *entries: AuditEntry) -> "Change":
         return self._replace(audit=(*self.audit, *entries))
 
+    def bringing(self, *along: "Change") -> "Change":
+        return self._replace(along=(*self.along, *along))
+
     def queueing(self, task: Task) -> "Change":
         return self._replace(tasks=(*self.tasks, task))
+
+
+def spread(changes: Sequence[Change]) -> tuple[Change, ...]:
+    """The changes in their order, then what they bring along. What is asked for itself wins over what comes along."""
+    found = {change.key: change for each in reversed(changes) for change in each.along}
+    asked = {change.key for change in changes}
+    return (*changes, *(change for key, change in found.items() if key not in asked))

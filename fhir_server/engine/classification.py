@@ -39,10 +39,13 @@ RECEIPT_SYSTEM, RECEIPT = "urn:aesthetic-fhir-server:document-type", "erasure-re
 DRILL = "backup-drill"
 """Type, in the same system, of the DocumentReference that says how a backup did when it was tried out."""
 
+SIGNED_FORM = "signed-consent-form"
+_CONSENT_FORM = "urn:aesthetic-fhir-server:form:"
+
 
 def key_class(resource: Mapping[str, Any]) -> KeyClass:
     """The class whose key seals this resource of a patient, so that erasure can be partial."""
-    if is_receipt(resource):
+    if is_receipt(resource) or _is_signed_form(resource) or _answers_consent(resource):
         return KeyClass.PROOF
     if resource["resourceType"] in _MESSAGES and _is_marketing(resource):
         return KeyClass.MARKETING
@@ -62,6 +65,18 @@ def _is_document(resource: Mapping[str, Any], code: str) -> bool:
         return False
     codings = resource.get("type", {}).get("coding", [])
     return any((coding.get("system"), coding.get("code")) == (RECEIPT_SYSTEM, code) for coding in codings)
+
+
+def _is_signed_form(resource: Mapping[str, Any]) -> bool:
+    if resource["resourceType"] != "DocumentReference":
+        return False
+    codings = resource.get("type", {}).get("coding", [])
+    return any((coding.get("system"), coding.get("code")) == (RECEIPT_SYSTEM, SIGNED_FORM) for coding in codings)
+
+
+def _answers_consent(resource: Mapping[str, Any]) -> bool:
+    found = str(resource.get("questionnaire", ""))
+    return resource["resourceType"] == "QuestionnaireResponse" and found.startswith(_CONSENT_FORM)
 
 
 def _is_marketing(message: Mapping[str, Any]) -> bool:

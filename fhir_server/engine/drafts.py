@@ -3,6 +3,8 @@
 https://hl7.org/fhir/R4/http.html#create, #update, #delete
 """
 
+from dataclasses import replace
+
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change
 from fhir_server.engine.integrity import (
@@ -101,7 +103,13 @@ class Drafts:
     async def _prepared(self, call: Call, change: Change) -> Change:
         if change.resource is not None:
             refuse_telling_subjects(change.resource, change.subjects)
-        return await self._steps.prepare(call, change)
+        prepared = await self._steps.prepare(call, change)
+        if not prepared.along:
+            return prepared
+        along = [
+            await self._steps.prepare(replace(call, type=one.key.type, id=one.key.id), one) for one in prepared.along
+        ]
+        return prepared._replace(along=tuple(along))
 
 
 def require_version(if_match: int | None, current: int | None) -> None:

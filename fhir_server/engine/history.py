@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/http.html#history; R-SMART-066: a past version is shown 
 as it is now.
 """
 
+from fhir_server.engine.attempts import Attempt, disclosing
 from fhir_server.engine.call import Call
 from fhir_server.engine.integrity import LOG
 from fhir_server.engine.interactions import Engine
@@ -24,10 +25,13 @@ class Histories:
 
     async def page(self, call: Call, asked: Asked, before: Position | None = None) -> Page:
         """Versions newest first, deletions among them. Of an instance that the caller may not know of: 404."""
-        async with self._engine.attempt(call) as attempt:
+
+        async def once(attempt: Attempt) -> Page:
             page = await self.found(call, asked, before)
             attempt.disclosed.extend(page.matches)
             return page
+
+        return await disclosing(self._engine.steps, call, once)
 
     async def found(self, call: Call, asked: Asked, before: Position | None = None) -> Page:
         """The same, not recorded: for whoever calls it to record, or to forget."""

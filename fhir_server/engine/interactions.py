@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 
 from fhir_server.engine.attempts import Attempt, attempted, concluded, disclosing, writing
 from fhir_server.engine.call import Call
-from fhir_server.engine.change import Change
+from fhir_server.engine.change import Change, spread
 from fhir_server.engine.courtesy import Courtesy
 from fhir_server.engine.drafts import Drafts, require_version
 from fhir_server.engine.integrity import refuse_log_change
@@ -154,7 +154,7 @@ class Engine:
 
     async def commit_one(self, attempt: Attempt, change: Change) -> Stored:
         """Commit inside an attempt, which then knows that the write recorded itself."""
-        [stored] = await self.store.commit([change])
+        stored, *_ = await self.store.commit(spread([change]))
         attempt.committed = True
         return stored
 

@@ -15,7 +15,7 @@ from fhir_server.engine.bundle_plan import Planned, Planning
 from fhir_server.engine.bundle_reads import BundleReads
 from fhir_server.engine.bundle_urls import READS
 from fhir_server.engine.call import Beside, Call
-from fhir_server.engine.change import Change
+from fhir_server.engine.change import Change, spread
 from fhir_server.engine.courtesy import OVERTAKEN
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.patch.bodies import edit_of
@@ -68,10 +68,10 @@ class Transactions:
         flat = [(index, change) for index, (drafts, _) in drawn.items() for change in drafts]
         changes = [change for _, change in flat]
         await self._reads.require_answers(call, found, changes)
-        stored = await self._engine.store.commit(changes)
+        stored = await self._engine.store.commit(spread(changes))
         # A transaction without writes is recorded as itself; otherwise each of them is recorded.
         attempt.committed = bool(planned)
-        done = {index: version for (index, _), version in zip(flat, stored, strict=True)}
+        done = {index: version for (index, _), version in zip(flat, stored, strict=False)}
         return {
             one.entry.index: Answer(
                 one.entry.method,

@@ -3,15 +3,18 @@
 GDPR Art. 17(1)(b), 5(2); architecture section 9: a photo is not bound to one Consent, so each is decided anew.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from fhir_server.consent.decision import Ask, Permit
-from fhir_server.consent.gate import consented
+from fhir_server.consent.facts import facts_of
+from fhir_server.consent.matter import rendition_of
 from fhir_server.consent.purposes import CARE_PHOTOGRAPHY
+from fhir_server.consent.question import Ask, Permit
+from fhir_server.consent.standing import Standing
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.engine.change import BlobMove, Unmoved
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.ports import Head, Heads, ResourceStore
+from fhir_server.engine.stored import Stored
 from fhir_server.engine.tasks import Task
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import ConflictError, StaleBasisError, UnavailableError, VersionConflictError
@@ -24,7 +27,7 @@ _MOST_TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A photo that stays, and the consent that covers it."""
+    """A photo that stays, and the consent, or the rule, that covers it."""
 
     photo: Photo
     because: str
@@ -38,13 +41,14 @@ class Reconsider:
         engine: Engine,
         store: ResourceStore,
         heads: Heads,
+        standing: Standing,
         vault: PhotoVault,
         scribe: Scribe,
         clock: Clock,
         server: Principal,
     ) -> None:
-        self._engine, self._store, self._heads, self._vault = engine, store, heads, vault
-        self._scribe, self._clock, self._server = scribe, clock, server
+        self._engine, self._store, self._heads, self._standing = engine, store, heads, standing
+        self._vault, self._scribe, self._clock, self._server = vault, scribe, clock, server
 
     async def __call__(self, task: Task) -> None:
         kept = [
@@ -61,12 +65,10 @@ class Reconsider:
         """Kept, or condemned together with its Media in one commit, which fails if a consent comes in between."""
         for _ in range(_MOST_TRIES):
             head = await self._heads.head(patient) or Head(patient, 0, {})
-            decision = await consented(
-                self._store, self._heads, Ask(patient, CARE_PHOTOGRAPHY, self._clock.now(), photo.owner)
-            )
-            if isinstance(decision, Permit):
-                return Kept(photo, f"{decision.consent}/_history/{decision.version}")
             media = await self._store.read(photo.owner)
+            decision = await self._standing.decide(self._ask(photo, patient, media))
+            if isinstance(decision, Permit):
+                return Kept(photo, str(decision.basis))
             if media is None or media.deleted:
                 await self._vault.condemn(photo)
                 return None
@@ -78,6 +80,14 @@ class Reconsider:
                 continue
             return None
         raise UnavailableError("The patient's consents kept changing; the task runs again.")
+
+    def _ask(self, photo: Photo, patient: str, media: Stored | None) -> Ask:
+        """Could anybody bound to secrecy still use it for care?"""
+        ask = Ask(patient, CARE_PHOTOGRAPHY, self._clock.now(), photo.owner)
+        ask = replace(ask, profession=min(self._standing.law.pack.professions, default=None))
+        if media is None or media.deleted:
+            return ask
+        return replace(ask, facts=facts_of(media.resource), rendition=rendition_of(media.resource))
 
     async def _file(self, receipt: Receipt) -> None:
         """One receipt per cause, under an id that follows from it; filed already means done."""

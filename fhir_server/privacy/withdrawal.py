@@ -3,7 +3,7 @@
 GDPR Art. 7(3), 17(1)(b); as easy as giving: one call, no reason asked.
 """
 
-from fhir_server.consent.decision import in_force
+from fhir_server.consent.terms import WITHDRAWN_AT, WITHDRAWN_BY, adding, in_force
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change
 from fhir_server.engine.interactions import Engine
@@ -16,7 +16,9 @@ from fhir_server.kernel.identity import parse_reference
 from fhir_server.kernel.json import Json
 
 RECONSIDER_PHOTOS = "reconsider-photos"
-WITHDRAWN_AT = "urn:aesthetic-fhir-server:withdrawn-at"
+
+BY = frozenset({"patient", "in-person", "phone", "letter", "email", "sms", "link"})
+"""How the patient's word came in."""
 
 
 class Withdrawal(Step):
@@ -37,17 +39,20 @@ def _stays(old: Json, new: Json | None) -> bool:
     return new is not None and in_force(new) and new.get("provision") == old.get("provision")
 
 
-async def withdraw(engine: Engine, call: Call) -> Stored:
-    """`Consent/[id]/$withdraw`: the consent, inactive. A second call changes nothing and is answered alike."""
-    return await engine.amend(call, lambda consent: _withdrawn(consent, instant(call.instant)))
+async def withdraw(engine: Engine, call: Call, channel: str | None = None) -> Stored:
+    """`Consent/[id]/$withdraw`: the consent, inactive. A second call changes nothing and is answered alike.
+
+    `channel`: how the patient's word came in, where somebody else passes it on.
+    """
+    return await engine.amend(call, lambda consent: _withdrawn(consent, instant(call.instant), channel))
 
 
-def _withdrawn(consent: Json, now: str) -> Json | None:
+def _withdrawn(consent: Json, now: str, channel: str | None) -> Json | None:
     if consent.get("status") == "inactive":
         return None
     if not in_force(consent):
         raise UnprocessableError("Only a consent in force can be withdrawn.", expression="Consent.status")
     if consent.get("provision", {}).get("type") == "deny":
         raise UnprocessableError("A refusal is not withdrawn; give a consent instead.", expression="Consent.provision")
-    extensions = [*consent.get("extension", []), {"url": WITHDRAWN_AT, "valueInstant": now}]
-    return {**consent, "status": "inactive", "extension": extensions}
+    how = [{"url": WITHDRAWN_BY, "valueCode": channel}] if channel else []
+    return adding({**consent, "status": "inactive"}, {"url": WITHDRAWN_AT, "valueInstant": now}, *how)

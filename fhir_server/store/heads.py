@@ -12,7 +12,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import DataKey, KeyClass, KeyRequest
-from fhir_server.engine.change import ConsentBasis, HeadMove, LegalBasis, Unmoved
+from fhir_server.engine.change import HeadMove, LegalBasis, Unmoved
 from fhir_server.engine.ports import Head
 from fhir_server.kernel import json
 from fhir_server.kernel.errors import StaleBasisError
@@ -98,7 +98,7 @@ class HeadRows:
     def _moved(self, head: Head, moves: Moves, key: DataKey) -> Document | None:
         """What becomes of one row, valid only from the epoch that was just read; None where it stays as it is."""
         mine = [move for move in moves if move.patient == head.patient]
-        expected = {move.epoch for move in mine if isinstance(move, Unmoved | ConsentBasis)}
+        expected = {move.epoch for move in mine if not isinstance(move, HeadMove)}
         if expected - {head.epoch}:
             raise StaleBasisError("What the change rested on has changed.")
         changes = [move for move in mine if isinstance(move, HeadMove)]

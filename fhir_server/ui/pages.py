@@ -15,8 +15,11 @@ from fhir_server.ui import (
     context_pages,
     cookies,
     factor_pages,
+    notice_page,
     own_factor_pages,
     sign_in_page,
+    signing_page,
+    withdrawal_page,
 )
 from fhir_server.ui.answers import Answer, Go, Show
 from fhir_server.ui.cookies import Cookies
@@ -37,6 +40,9 @@ TABLE: Mapping[str, Mapping[str, Handler]] = {
     "role": {"GET": context_pages.get_role, "POST": context_pages.post_role},
     "patient": {"GET": context_pages.get_patient, "POST": context_pages.post_patient},
     "consent": {"GET": consent_page.get, "POST": consent_page.post},
+    "sign": {"GET": signing_page.get, "POST": signing_page.post},
+    "withdraw": {"GET": withdrawal_page.get, "POST": withdrawal_page.post},
+    "notice": {"GET": notice_page.get},
     "cancel": {"POST": consent_page.cancel},
     "account": {"GET": account_pages.get, "POST": account_pages.post},
     "sign-out": {"POST": account_pages.sign_out},
@@ -84,6 +90,7 @@ class Pages:
             "fault_field": show.field,
             "wait": show.wait,
             "path": seen.path,
+            "kept": seen.kept,
         }
         response = self._renderer.page(
             show.template, seen.words, values, status=show.status, answers_client=seen.pending is not None
@@ -109,6 +116,7 @@ class Pages:
             "fault_field": None,
             "wait": None,
             "path": request.url.path,
+            "kept": "",
             "again": False,
         }
         response = self._renderer.page("fault", words, values, status=failure.status)

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from fhir_server.engine.interactions import Engine
 from fhir_server.kernel.clock import Clock
+from fhir_server.privacy.desk import Desk
 from fhir_server.smart.approval import Authorizations
 from fhir_server.smart.signin.door import Door
 
@@ -13,7 +14,8 @@ from fhir_server.smart.signin.door import Door
 class Surface:
     """`authorizations` is None where no client can ask for anything; people still have pages of their own.
 
-    `base` is the external FHIR base, `root` the path under which clients know the server (empty at a host's top).
+    `desk` is None where nobody signs or withdraws by a page. `base` is the external FHIR base, `root` the path under
+    which clients know the server (empty at a host's top).
     """
 
     door: Door
@@ -23,6 +25,7 @@ class Surface:
     base_url: str
     base: str
     clinic_name: str
+    desk: Desk | None = None
     root: str = field(init=False)
     origin: str = field(init=False)
 

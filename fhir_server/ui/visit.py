@@ -1,6 +1,7 @@
 """One request to a page: which browser, who is signed in there or half, what a client waits for, in which language."""
 
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from starlette.requests import Request
 
@@ -45,6 +46,15 @@ class Visit:
     begun: Signed | None
     form: Form
     path: str
+    link: str = field(default="", repr=False)
+    wanted_form: str = ""
+    wanted_version: str = ""
+
+    @property
+    def kept(self) -> str:
+        """What the same page in another language is asked for with."""
+        given = {"link": self.link, "form": self.wanted_form, "version": self.wanted_version}
+        return "".join(f"&{name}={quote(value, safe='')}" for name, value in given.items() if value)
 
 
 async def visit(surface: Surface, request: Request) -> Visit:
@@ -86,7 +96,14 @@ async def visit(surface: Surface, request: Request) -> Visit:
         begun=half,
         form=form,
         path=request.url.path,
+        link=_asked_for(request, form, "link"),
+        wanted_form=_asked_for(request, form, "form"),
+        wanted_version=_asked_for(request, form, "version"),
     )
+
+
+def _asked_for(request: Request, form: Form, name: str) -> str:
+    return (form.get(name) or request.query_params.get(name, ""))[:_MOST_REQUEST_ID]
 
 
 async def _signed(surface: Surface, secret: str | None, *, complete: bool) -> Signed | None:

@@ -11,7 +11,7 @@ from tests.architecture.files import ROOT
 CLAIMS: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "conformance/claims.toml").read_text())
 REQUIREMENTS = ROOT.parent / "shared/requirements/conformance.md"
 LINE = re.compile(r"^- (R-[A-Z]+-\d{3}) \[(\w+)(?:, \w+)?\]", re.MULTILINE)
-FAMILIES = {"R-FHIR", "R-SMART", "R-IUA", "R-BULK", "R-BALP"}
+FAMILIES = {"R-FHIR", "R-SMART", "R-IUA", "R-BULK", "R-PCF", "R-BALP"}
 TEST = re.compile(r"^(?:async )?def (test_\w+)\(", re.MULTILINE)
 
 
@@ -23,7 +23,7 @@ def names_in(file: str) -> list[str]:
 def proves(name: str, line: str) -> bool:
     """Does the name bear the line's number? `test_r_fhir_055_056_…` bears two, `test_t43_r_smart_088_…` one."""
     family, _, number = line.lower().replace("-", "_").rpartition("_")
-    return any(number in found.split("_") for found in re.findall(rf"_{family}((?:_\d{{3}})+)_", name))
+    return any(number in found.split("_") for found in re.findall(rf"_{family}((?:_\d{{3}})+)(?=_)", name))
 
 
 @pytest.mark.parametrize("line", CLAIMS)

@@ -10,7 +10,7 @@ from fhir_server.kernel.json import Json
 from tests.attacks.watch import MARK
 from tests.clinics import Caller, InProcess, read
 from tests.people import Case, appointment, staff
-from tests.samples import consent, jpeg, media, patient
+from tests.samples import consent, jpeg, media, patient, published
 
 pytestmark = pytest.mark.anyio
 
@@ -137,7 +137,7 @@ async def released(clinic: InProcess, case: Case) -> str:
     desk = clinic.caller()
     person = (await desk.store(patient(MARK)))["id"]
     await desk.store(consent(person))
-    await desk.store(consent(person, "photo-marketing"))
+    await desk.store(consent(person, "photo-marketing", **published()))
     operator = {"reference": f"Practitioner/{random_id()}", "display": MARK}
     shown = media(
         person,

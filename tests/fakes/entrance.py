@@ -12,8 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from fhir_server.consent.law import law_of
+from fhir_server.consent.signing import Office, Signing
+from fhir_server.crypto.randomness import RandomBytes
 from fhir_server.engine.call import Call, Interaction
+from fhir_server.kernel.identity import random_id
 from fhir_server.kernel.json import Json
+from fhir_server.privacy.desk import Desk
 from fhir_server.smart.access import Access
 from fhir_server.smart.signin.users import User
 from fhir_server.ui.pages import PATHS, Pages
@@ -64,7 +69,10 @@ def entrance(
     door = FakeDoor(base_url=base_url, patients_by_password=patients_by_password)
     engine = running(Access(BASE))
     authorizations = FakeAuthorizations(door.clock, callback)
-    pages = Pages(Surface(door.open, engine.engine, authorizations, door.clock, base_url, BASE, "Clinic Ü"))
+    office = Office("Clinic Ü", {"display": "Clinic Ü"}, base_url, law_of("eu").pack)
+    signing = Signing(engine.engine, SYSTEM, random_id, RandomBytes(), office)
+    desk = Desk(engine.engine, signing, SYSTEM, door.clock)
+    pages = Pages(Surface(door.open, engine.engine, authorizations, door.clock, base_url, BASE, "Clinic Ü", desk))
 
     async def page(request: Request) -> Response:
         return await pages.answer(request)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 
-from fhir_server.engine.change import ConsentBasis, HeadMove, LegalBasis, Unmoved
+from fhir_server.engine.change import HeadMove, LegalBasis, Unmoved
 from fhir_server.engine.ports import Head
 from fhir_server.kernel.errors import StaleBasisError
 from tests.fakes.memory import Memory
@@ -23,7 +23,7 @@ class FakeHeads:
 
 
 def moved(
-    heads: dict[str, Head], patients: Iterable[str], moves: Iterable[HeadMove | Unmoved | ConsentBasis]
+    heads: dict[str, Head], patients: Iterable[str], moves: Iterable[HeadMove | Unmoved | LegalBasis]
 ) -> dict[str, Head]:
     """The head rows after a commit. A patient's epoch rises once, however many consents move."""
     after = {patient: Head(patient, 1, {}) for patient in patients} | heads

@@ -2,6 +2,7 @@
 
 import pytest
 
+from fhir_server.kernel.clock import instant
 from tests.clinics import Caller, InProcess, read
 from tests.flows.withdrawals import Case, statement, until_done
 from tests.samples import consent, jpeg, media, patient
@@ -129,7 +130,7 @@ async def test_a_consent_given_before_the_worker_comes_saves_the_photo(clinic: I
     await case.withdraw()
     assert (await case.statuses())[2] == 403
 
-    await doctor.store(consent(case.patient))
+    await doctor.store(consent(case.patient, dateTime=instant(clinic.clinic.surface.clock.now())))
     await until_done(clinic)
 
     assert set(await case.statuses()) <= {200, 206}
@@ -140,7 +141,7 @@ async def test_what_was_destroyed_does_not_come_back_with_a_new_consent(clinic: 
     await case.withdraw()
     await until_done(clinic)
 
-    await doctor.store(consent(case.patient))
+    await doctor.store(consent(case.patient, dateTime=instant(clinic.clinic.surface.clock.now())))
 
     assert [(await doctor.get(path)).status_code for path in case.paths()] == [410, 410]
     again = await doctor.store(media(case.patient, jpeg()))

@@ -132,7 +132,7 @@ async def test_the_bytes_say_what_a_photo_is_not_its_sender(doctor: Caller, pers
     "why",
     [
         None,
-        {"code": "photo-marketing"},
+        {"code": "photo-followup"},
         {"status": "draft"},
         {"status": "inactive"},
         {"kind": "deny"},

@@ -64,12 +64,13 @@ async def sent(clinic: InProcess, named: Mapping[str, Json]) -> Mapping[str, Sen
     for each in needed(named.values()):
         await caller.store(each)
     found = {}
-    for name, resource in named.items():
+    # Some of the consents refuse that the rest is shown, and that is what then happens.
+    for name, resource in sorted(named.items(), key=lambda each: each[1]["resourceType"] == "Consent"):
         answer = await send(caller, resource)
         place = answer.headers.get("location", "").removeprefix(clinic.clinic.settings.base_url)
         kept = await caller.get(place) if answer.is_success else None
         found[name] = Sent(resource, answer, kept, said[resource["resourceType"]])
-    return found
+    return {name: found[name] for name in named}
 
 
 def needed(given: Iterable[Json]) -> Iterator[Json]:

@@ -8,7 +8,7 @@ import pytest
 from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read
 from tests.people import TASK, Case, appointment, care_team, complaint, of_patient, staff
-from tests.samples import consent, jpeg, media, patient
+from tests.samples import consent, jpeg, media, patient, published
 
 pytestmark = pytest.mark.anyio
 
@@ -210,7 +210,7 @@ async def released(clinic: InProcess, person: Json) -> Json:
     """A photo that was released, under a consent for care and one for marketing; and one that was not."""
     boss = clinic.caller()
     await boss.store(consent(person["id"]))
-    await boss.store(consent(person["id"], "photo-marketing"))
+    await boss.store(consent(person["id"], "photo-marketing", **published()))
     await boss.store(media(person["id"], jpeg()))
     return await boss.store(
         media(person["id"], jpeg(), meta={"tag": [RELEASED]}, note=[{"text": "n"}], bodySite={"text": "lips"})

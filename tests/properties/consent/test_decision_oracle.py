@@ -12,7 +12,9 @@ from typing import Any
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fhir_server.consent.decision import Permit, decide
+from fhir_server.consent.decision import decide
+from fhir_server.consent.question import Permit
+from fhir_server.engine.change import ConsentBasis
 from fhir_server.engine.ports import Head
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
@@ -118,29 +120,51 @@ GIVEN = st.builds(
 )
 
 
-def worlds(facts: list[list[str]]) -> list[list[bool]]:
+def worlds(facts: list[list[str]]) -> list[list[list[bool]]]:
     """Every way the open facts may fall, as: does each rule speak?"""
     open_facts = sum(fact == OPEN for rule in facts for fact in rule)
     assume(open_facts <= 8)
     return [_fallen(facts, iter(falls)) for falls in product([True, False], repeat=open_facts)]
 
 
-def _fallen(facts: list[list[str]], falls: Iterator[bool]) -> list[bool]:
-    settled = [[next(falls) if fact == OPEN else fact == TRUE for fact in rule] for rule in facts]
-    return [all(rule) for rule in settled]
+def _fallen(facts: list[list[str]], falls: Iterator[bool]) -> list[list[bool]]:
+    return [[next(falls) if fact == OPEN else fact == TRUE for fact in rule] for rule in facts]
 
 
-def outcome(rule: Rule, speaks: list[bool]) -> str:
+def outcome(rule: Rule, fallen: list[list[bool]]) -> str:
     """What one consent says in one world."""
-    if not speaks[0]:
-        return "silent"
-    inner = list(zip(rule.exceptions, speaks[1:], strict=True))
-    refused = any(speaking and exception.kind != "permit" for exception, speaking in inner)
-    opened = any(speaking and exception.kind == "permit" and exception.specific for exception, speaking in inner)
+    patient, *root = fallen[0]
+    over = rule.kind == "permit" and rule.period == "outside"
+    if over:
+        root[1] = True
+    inner = list(zip(rule.exceptions, fallen[1:], strict=True))
     if rule.kind == "permit":
-        narrowed = any(exception.kind == "permit" for exception, _ in inner)
-        return "refuses" if refused else "permits" if rule.specific and not narrowed else "silent"
+        speaks = [inherited(exception, own, root) for exception, own in inner]
+    else:
+        speaks = [all(own) for _, own in inner]
+    refused = any(
+        speaking and exception.kind != "permit" for (exception, _), speaking in zip(inner, speaks, strict=True)
+    )
+    if rule.kind == "permit":
+        if not patient:
+            return "silent"
+        # A nested permission without labels of its own may narrow as well as widen.
+        narrowed = any(exception.kind == "permit" and exception.rest == "none" for exception, _ in inner)
+        permits = all(root) and rule.specific and not narrowed and not over
+        return "refuses" if refused else "permits" if permits else "silent"
+    if not patient or not all(root):
+        return "silent"
+    opened = any(
+        speaking and exception.kind == "permit" and exception.specific
+        for (exception, _), speaking in zip(inner, speaks, strict=True)
+    )
     return "permits" if rule.kind == "deny" and opened and not refused else "refuses"
+
+
+def inherited(exception: Rule, own: list[bool], root: list[bool]) -> bool:
+    """Where an exception restricts nothing itself, the restriction of its rule holds for it."""
+    chosen = (exception.purpose, exception.period, exception.data, exception.actor, exception.rest)
+    return all(outer if choice == "none" else mine for choice, mine, outer in zip(chosen, own, root, strict=True))
 
 
 def expected(consents: list[Given]) -> bool:
@@ -172,8 +196,9 @@ def test_the_decision_agrees_with_every_world(consents: list[Given], order: Any)
 
     assert isinstance(decision, Permit) == expected(consents)
     if isinstance(decision, Permit):
-        assert head(listed).consents[decision.consent] == decision.version
-        assert (decision.patient, decision.epoch) == ("7", EPOCH)
+        assert isinstance(decision.basis, ConsentBasis)
+        assert head(listed).consents[decision.basis.consent] == decision.basis.version
+        assert (decision.basis.patient, decision.basis.epoch) == ("7", EPOCH)
 
 
 PERMITS = rules(exceptions=False).map(

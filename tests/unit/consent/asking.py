@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from fhir_server.consent.decision import Ask
 from fhir_server.consent.purposes import SYSTEM
+from fhir_server.consent.question import Ask
 from fhir_server.engine.ports import Head
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json

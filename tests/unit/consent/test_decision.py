@@ -4,15 +4,17 @@ from typing import Any
 
 import pytest
 
-from fhir_server.consent.decision import Deny, Permit, Reason, decide, in_force
+from fhir_server.consent.decision import decide
 from fhir_server.consent.purposes import ACT_REASON
+from fhir_server.consent.question import Deny, Permit, Reason
+from fhir_server.consent.terms import in_force
 from fhir_server.engine.change import ConsentBasis
 from fhir_server.engine.ports import Head
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from tests.unit.consent.asking import EPOCH, PHOTO, PHOTOGRAPHY, SURGEON, ask, consent, head, purpose, rule
 
-PERMIT = Permit(ResourceKey("Consent", "c1"), 2, "7", EPOCH)
+PERMIT = Permit(ConsentBasis(ResourceKey("Consent", "c1"), 2, "7", EPOCH))
 REFUSED = Deny(Reason.REFUSED, ResourceKey("Consent", "c1"), 2)
 RECIPIENT = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]}
 
@@ -51,10 +53,15 @@ def test_the_codes_of_the_reasons_are_what_logs_and_answers_say() -> None:
         "no-consent",
         "other-purpose",
         "outside-period",
+        "withdrawn",
+        "other-channel",
         "not-covered",
+        "not-anonymised",
+        "taken-before",
         "not-understood",
         "not-specific",
         "refused",
+        "treatment-ended",
         "not-current",
     ]
 
@@ -324,7 +331,7 @@ def test_an_exception_speaks_only_where_its_permit_does() -> None:
     marketing = rule("permit", "photo-marketing", provision=[rule("deny")])
 
     assert verdict(consent(PHOTOGRAPHY, id="c2"), consent(marketing)) == Permit(
-        ResourceKey("Consent", "c2"), 2, "7", EPOCH
+        ConsentBasis(ResourceKey("Consent", "c2"), 2, "7", EPOCH)
     )
 
 

@@ -12,8 +12,9 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 from fhir.resources.R4B.bundle import Bundle
 
-from fhir_server.consent.decision import Ask, Permit, Reason, decide
+from fhir_server.consent.decision import decide
 from fhir_server.consent.purposes import PURPOSES, canonical
+from fhir_server.consent.question import Ask, Permit, Reason
 from fhir_server.engine.ports import Head
 from fhir_server.kernel import json
 from fhir_server.kernel.identity import ResourceKey, is_id
@@ -105,14 +106,14 @@ def test_r_pcf_001_each_consent_is_a_basic_one_with_its_text_and_one_purpose(con
     assert consent["sourceAttachment"]["size"] == len(text)
 
 
-def answer(patient: str, purpose: str) -> Reason | None:
+def answer(patient: str, purpose: str, channel: str | None = None) -> Reason | None:
     given = [
         {**consent, "meta": {"versionId": "1"}}
         for consent in CONSENTS
         if consent["patient"]["reference"] == f"Patient/{patient}"
     ]
     head = Head(patient, 1, {ResourceKey("Consent", consent["id"]): 1 for consent in given})
-    decision = decide(Ask(patient, purpose, NOW), given, head)
+    decision = decide(Ask(patient, purpose, NOW, channel=channel, rendition=1), given, head)
     return None if isinstance(decision, Permit) else decision.reason
 
 
@@ -125,7 +126,16 @@ def test_most_patients_permit_photographs_for_care_one_refuses_and_one_was_never
 
 
 def test_one_patient_permits_marketing_too() -> None:
-    assert [answer(patient, "photo-marketing") for patient in PATIENTS].count(None) == 1
+    assert [answer(patient, "photo-marketing", "website") for patient in PATIENTS].count(None) == 1
+    assert [answer(patient, "photo-marketing", "tiktok") for patient in PATIENTS].count(None) == 0
+
+
+def test_the_demo_has_consents_of_each_state() -> None:
+    """Given, refused, withdrawn, run out, taken over from elsewhere without evidence."""
+    answers = {answer(patient, purpose.code, "instagram") for patient in PATIENTS for purpose in PURPOSES}
+
+    assert {consent["status"] for consent in CONSENTS} == {"active", "inactive", "proposed"}
+    assert {None, Reason.REFUSED, Reason.WITHDRAWN, Reason.OUTSIDE_PERIOD} <= answers
 
 
 def test_no_id_tells_who_it_is() -> None:

@@ -7,7 +7,10 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from fhir_server.consent.gate import Gate
+from fhir_server.consent.law import law_of
+from fhir_server.consent.lifecycle import Lifecycle
 from fhir_server.consent.purposes import CARE_PHOTOGRAPHY, SYSTEM
+from fhir_server.consent.standing import Standing
 from fhir_server.crypto.keys import KeyClass
 from fhir_server.engine.call import Interaction, Principal
 from fhir_server.engine.change import BlobMove, Change
@@ -37,13 +40,26 @@ class LateGate(Gate):
         """Nothing yet: `attach` follows."""
 
     def _attach(self, clinic: FakeClinic) -> None:
-        super().__init__(clinic.resources, clinic.heads, BASE)
+        super().__init__(standing(clinic), clinic.resources, BASE)
+
+
+class LateLifecycle(Lifecycle):
+    def __init__(self) -> None:
+        """Nothing yet: `attach` follows."""
+
+    def _attach(self, clinic: FakeClinic) -> None:
+        super().__init__(clinic.resources, standing(clinic))
+
+
+def standing(clinic: FakeClinic) -> Standing:
+    return Standing(clinic.resources, clinic.heads, law_of("eu"))
 
 
 def opened() -> Running:
-    gate = LateGate()
-    at = running(gate, Withdrawal())
+    gate, lifecycle = LateGate(), LateLifecycle()
+    at = running(gate, lifecycle, Withdrawal())
     gate._attach(at.clinic)
+    lifecycle._attach(at.clinic)
     return at
 
 
@@ -57,6 +73,7 @@ def consent(id: str = "c1", *, purpose: str = CARE_PHOTOGRAPHY, type: str = "per
         },
         "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}],
         "patient": {"reference": "Patient/ann"},
+        "dateTime": "2026-01-05",
         "policy": [{"uri": "https://clinic.example/consent"}],
         "provision": {"type": type, "purpose": [{"system": SYSTEM, "code": purpose}]},
     }
@@ -96,7 +113,9 @@ def handler(at: Running) -> Callable[[Task], Awaitable[None]]:
         "After the next rotation.",
     )
     clinic = at.clinic
-    return Reconsider(at.engine, clinic.resources, clinic.heads, clinic.photos, scribe, clinic.clock, SERVER)
+    return Reconsider(
+        at.engine, clinic.resources, clinic.heads, standing(clinic), clinic.photos, scribe, clinic.clock, SERVER
+    )
 
 
 def receipts(at: Running) -> list[Json]:
@@ -117,7 +136,7 @@ async def test_withdrawing_ends_the_force_at_once_and_queues_one_task() -> None:
 
     head = await at.clinic.heads.head("ann")
     assert head is not None
-    assert head.consents == {}
+    assert head.consents == {ResourceKey("Consent", "c1"): 2}  # it goes on to be respected
     assert task == Task(RECONSIDER_PHOTOS, "ann", "Consent/c1/_history/2")
 
 

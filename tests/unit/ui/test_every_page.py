@@ -44,7 +44,10 @@ def test_every_word_that_a_page_wants_is_there() -> None:
 def test_no_word_is_there_for_nothing() -> None:
     readers = (*HERE.rglob("*.html"), *HERE.rglob("*.py"), *HERE.parent.glob("smart/signin/*.py"))
     used = "".join(path.read_text() for path in readers)
-    made = ("role-", "scope-", "type-", "category-", "letter-", "notice-", "password-", "read-", "write-")
+    made = (
+        *("role-", "scope-", "type-", "category-", "letter-", "notice-", "password-", "read-", "write-"),
+        *("purpose-", "channel-"),
+    )
 
     assert not [key for key in texts("en") if key not in used and not key.startswith(made)]
 
@@ -141,6 +144,30 @@ async def seen(at: Entrance, language: str) -> AsyncIterator[Page]:
         yield await browser.submit(account, "/sign-out")
         fresh = await browser.get("/auth/sign-in")
         yield await browser.submit(fresh, "/sign-in", username="new", password=PASSWORD)
+    async for page in of_consents(at, language):
+        yield page
+
+
+async def of_consents(at: Entrance, language: str) -> AsyncIterator[Page]:
+    ana = await at.door.person("ana", "patient", fhir_user="Patient/p1")
+    async with at.browser() as browser:
+        yield await browser.get(f"/auth/notice?form=marketing&lang={language}")
+        yield await browser.get("/auth/notice?form=nothing")
+        yield await browser.get("/auth/withdraw?link=wrong")
+        await at.sign_in(browser, ana)
+        yield await browser.get("/auth/sign")
+        for form in ("marketing", "communications"):
+            yield await browser.get(f"/auth/sign?form={form}")
+        care = await browser.get("/auth/sign?form=care")
+        yield care
+        yield await browser.submit(care, "/sign", name=" ")
+        yield await browser.submit(care, "/sign", name="Ana")
+        answers = {"treatment": "yes", "care-photography": "yes", "understood": "yes"}
+        yield await browser.submit(care, "/sign", name="Ana", **answers)
+        given = await browser.get("/auth/withdraw")
+        yield given
+        yield await browser.submit(given, "/withdraw", consent="nothing")
+        yield await browser.submit(given, "/withdraw")
 
 
 @pytest.mark.anyio

@@ -1,0 +1,1 @@
+"""Rules of jurisdictions as data, one file each."""

@@ -1,0 +1,82 @@
+"""What stands for a patient: the head row and the consents that it lists, remembered while the epoch is the same.
+
+Architecture section 6: caches only save work. What is remembered may permit, since the epoch is looked at again before
+the answer leaves; nothing is refused on it.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
+
+from fhir_server.consent.decision import decide
+from fhir_server.consent.law import Law
+from fhir_server.consent.purposes import MARKETING
+from fhir_server.consent.question import Ask, Deny, Permit, Reason
+from fhir_server.consent.terms import channels
+from fhir_server.engine.call import Trace
+from fhir_server.engine.ports import Head, Heads, ResourceStore
+from fhir_server.kernel.json import Json
+
+MOST_REMEMBERED = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    head: Head
+    consents: tuple[Json, ...]
+
+
+class Standing:
+    """`zone`: where a date without a time is meant."""
+
+    def __init__(
+        self, store: ResourceStore, heads: Heads, law: Law, zone: tzinfo = UTC, most: int = MOST_REMEMBERED
+    ) -> None:
+        self._store, self._heads, self.law, self._zone, self._most = store, heads, law, zone, most
+        self._remembered: OrderedDict[str, Stand] = OrderedDict()
+
+    async def decide(self, ask: Ask, trace: Trace | None = None) -> Permit | Deny:
+        """Looked up once for a call, as its trace knows; without one, now."""
+        ask = replace(ask, instant=ask.instant.astimezone(self._zone))
+        trace = trace or Trace()
+        stand = trace.stands.get(ask.patient)
+        if stand is None and trace.remembering and (known := self._remembered.get(ask.patient)) is not None:
+            decided = self._decided(ask, known)
+            if isinstance(decided, Permit):
+                return decided
+        if stand is None:
+            stand = trace.stands[ask.patient] = await self.of(ask.patient) or Deny(Reason.NOT_CURRENT)
+        return self._decided(ask, stand) if isinstance(stand, Stand) else Deny(Reason.NOT_CURRENT)
+
+    def _decided(self, ask: Ask, stand: Stand) -> Permit | Deny:
+        """Who picks a photo for a publication names no channel yet: then one must permit it. Where it goes is asked
+        when it goes there.
+        """
+        decided = decide(ask, stand.consents, stand.head, self.law)
+        if isinstance(decided, Permit) or ask.channel is not None or ask.purpose not in MARKETING:
+            return decided
+        for channel in sorted({str(one) for consent in stand.consents for one in channels(consent)}):
+            allowed = decide(replace(ask, channel=channel), stand.consents, stand.head, self.law)
+            if isinstance(allowed, Permit):
+                return allowed
+        return decided
+
+    def has_consents(self, patient: str, trace: Trace) -> bool:
+        """Could a consent of theirs look at what a resource says?"""
+        stand = trace.stands.get(patient)
+        known = stand if isinstance(stand, Stand) else self._remembered.get(patient) if trace.remembering else None
+        return known is None or bool(known.consents)
+
+    async def of(self, patient: str) -> Stand | None:
+        """As the database has it now. None for somebody whom no resource names."""
+        head = await self._heads.head(patient)
+        if head is None:
+            self._remembered.pop(patient, None)
+            return None
+        found = await self._store.read_many(list(head.consents)) if head.consents else {}
+        stand = Stand(head, tuple(stored.resource for stored in found.values() if not stored.deleted))
+        self._remembered[patient] = stand
+        self._remembered.move_to_end(patient)
+        if len(self._remembered) > self._most:
+            self._remembered.popitem(last=False)
+        return stand

@@ -1,0 +1,191 @@
+"""The gate on an engine in memory: what it remembers, what it asks again, what it lets be known."""
+
+import pytest
+
+from fhir_server.consent.gate import Gate
+from fhir_server.consent.law import law_of
+from fhir_server.consent.question import Ask, Deny, Permit, Reason
+from fhir_server.consent.standing import Standing
+from fhir_server.engine.call import Interaction, Trace
+from fhir_server.engine.change import CareBasis, Change, ConsentBasis, HeadMove
+from fhir_server.engine.classification import RECEIPT_SYSTEM, SIGNED_FORM
+from fhir_server.engine.ports import Head
+from fhir_server.engine.stored import Stored
+from fhir_server.kernel.errors import NoLegalBasisError, UnprocessableError
+from fhir_server.kernel.identity import ResourceKey
+from fhir_server.kernel.json import Json
+from tests.fakes.clinic import BASE, FakeClinic
+from tests.fakes.clock import NOW
+from tests.samples import consent
+from tests.unit.engine.calls import call
+
+pytestmark = pytest.mark.anyio
+
+CONSENT = ResourceKey("Consent", "c1")
+OBSERVATION = ResourceKey("Observation", "o")
+MEDIA = ResourceKey("Media", "m")
+
+
+class Counted:
+    """How often the database is asked."""
+
+    def __init__(self, clinic: FakeClinic) -> None:
+        self._clinic, self.looks = clinic, 0
+
+    async def head(self, patient: str) -> Head | None:
+        self.looks += 1
+        return await self._clinic.heads.head(patient)
+
+
+async def commit(clinic: FakeClinic, key: ResourceKey, resource: Json, *moves: HeadMove) -> Stored:
+    previous = clinic.memory.current.get(key)
+    change = Change(key, {**resource, "id": key.id}, previous, ("ann",))._replace(heads=moves)
+    [stored] = await clinic.resources.commit([change])
+    return stored
+
+
+async def give(clinic: FakeClinic, **how: str) -> None:
+    version = 1 + (clinic.memory.current[CONSENT].version if CONSENT in clinic.memory.current else 0)
+    move = HeadMove("ann", CONSENT, version, in_force=True)
+    await commit(clinic, CONSENT, consent("ann", **how), move)
+
+
+def observation() -> Json:
+    return {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"text": "Weight"},
+        "subject": {"reference": "Patient/ann"},
+    }
+
+
+def media(**more: object) -> Json:
+    content = {"contentType": "image/jpeg", "url": "Binary/1"}
+    return {
+        "resourceType": "Media",
+        "status": "completed",
+        "subject": {"reference": "Patient/ann"},
+        "content": content,
+        **more,
+    }
+
+
+def standing(clinic: FakeClinic, most: int = 10) -> tuple[Standing, Counted]:
+    counted = Counted(clinic)
+    return Standing(clinic.resources, counted, law_of("eu"), most=most), counted
+
+
+async def test_what_is_remembered_permits_and_never_refuses() -> None:
+    clinic = FakeClinic()
+    await commit(clinic, OBSERVATION, observation())
+    stands, counted = standing(clinic)
+    ask = Ask("ann", "research", NOW)
+
+    assert isinstance(await stands.decide(ask, Trace(remembering=True)), Deny)
+    await give(clinic, code="research")
+    assert isinstance(await stands.decide(ask, Trace(remembering=True)), Permit)
+    looked = counted.looks
+    assert isinstance(await stands.decide(ask, Trace(remembering=True)), Permit)
+    assert counted.looks == looked
+    assert isinstance(await stands.decide(ask, Trace()), Permit)
+    assert counted.looks == looked + 1
+
+
+async def test_within_one_call_a_patient_is_looked_up_once() -> None:
+    clinic = FakeClinic()
+    await commit(clinic, OBSERVATION, observation())
+    stands, counted = standing(clinic)
+    trace = Trace()
+
+    for _ in range(3):
+        assert isinstance(await stands.decide(Ask("ann", "research", NOW), trace), Deny)
+
+    assert counted.looks == 1
+
+
+async def test_only_so_many_are_remembered() -> None:
+    clinic = FakeClinic()
+    for name in ("ann", "ben"):
+        await commit(clinic, ResourceKey("Patient", name), {"resourceType": "Patient"})
+        clinic.memory.heads.setdefault(name, clinic.memory.heads["ann"])
+    stands, counted = standing(clinic, most=1)
+    for name in ("ann", "ben", "ann"):
+        await stands.of(name)
+    assert counted.looks == 3
+    assert await stands.of("nobody") is None
+
+
+async def test_whom_no_head_knows_nothing_is_shown_of() -> None:
+    clinic = FakeClinic()
+    stored = await commit(clinic, OBSERVATION, observation())
+    clinic.memory.heads.clear()
+    gate = Gate(standing(clinic)[0], clinic.resources, BASE)
+    asked = call(Interaction.READ, "Observation", "o")
+
+    assert await gate.disclose(asked, stored) is None
+    assert asked.trace.decisions == {("ann", OBSERVATION): Deny(Reason.NOT_CURRENT)}
+
+
+async def test_proof_is_shown_whatever_was_refused() -> None:
+    clinic = FakeClinic()
+    await give(clinic, code="treatment", kind="deny")
+    paper: Json = {
+        "resourceType": "DocumentReference",
+        "status": "current",
+        "type": {"coding": [{"system": RECEIPT_SYSTEM, "code": SIGNED_FORM}]},
+        "subject": {"reference": "Patient/ann"},
+        "content": [{"attachment": {"title": "Signed"}}],
+    }
+    report = {**paper, "type": {"coding": [{"code": "report"}]}}
+    signed = await commit(clinic, ResourceKey("DocumentReference", "signed"), paper)
+    other = await commit(clinic, ResourceKey("DocumentReference", "other"), report)
+    gate = Gate(standing(clinic)[0], clinic.resources, BASE)
+
+    assert await gate.disclose(call(Interaction.READ, "DocumentReference", "signed"), signed) is signed
+    assert await gate.disclose(call(Interaction.READ, "DocumentReference", "other"), other) is None
+
+
+async def test_the_oldest_epoch_is_the_one_that_has_to_hold() -> None:
+    """What was seen before something changed must not leave because what came after was seen on the new state."""
+    clinic = FakeClinic()
+    stored = await commit(clinic, OBSERVATION, observation())
+    gate = Gate(standing(clinic)[0], clinic.resources, BASE)
+    asked = call(Interaction.READ, "Observation", "o")
+    await gate.disclose(asked, stored)
+    assert asked.trace.bases["ann"] == CareBasis("all-normal", "ann", 1, silent=True)
+
+    await give(clinic)
+    asked.trace.stands.clear()
+    await gate.disclose(asked, stored)
+
+    assert asked.trace.bases["ann"].epoch == 1
+
+
+async def test_a_consent_is_recorded_rather_than_the_rule() -> None:
+    clinic = FakeClinic()
+    await give(clinic)
+    seen = [await commit(clinic, OBSERVATION, observation()), await commit(clinic, MEDIA, media())]
+    for order in (seen, seen[::-1]):
+        gate = Gate(standing(clinic)[0], clinic.resources, BASE)
+        asked = call(Interaction.SEARCH_TYPE, "Observation")
+        for stored in order:
+            await gate.disclose(asked, stored)
+        assert asked.trace.bases["ann"] == ConsentBasis(CONSENT, 1, "ann", 2)
+
+
+async def test_a_photo_entered_in_error_is_out_of_reach() -> None:
+    clinic = FakeClinic()
+    await give(clinic)
+    stored = await commit(clinic, MEDIA, media(status="entered-in-error"))
+
+    with pytest.raises(NoLegalBasisError, match="entered in error"):
+        await Gate(standing(clinic)[0], clinic.resources, BASE).disclose(call(Interaction.READ, "Media", "m"), stored)
+
+
+@pytest.mark.parametrize("subject", [{"display": "Ann"}, {"reference": "Person/p"}])
+async def test_a_photo_of_somebody_who_is_no_patient_here_is_refused(subject: Json) -> None:
+    resource, clinic = media(subject=subject), FakeClinic()
+    with pytest.raises(UnprocessableError, match=r"Media\.subject"):
+        await Gate(standing(clinic)[0], clinic.resources, BASE).prepare(
+            call(Interaction.UPDATE, "Media", "m"), Change(MEDIA, {**resource, "id": "m"})
+        )
