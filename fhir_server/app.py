@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -62,7 +62,10 @@ from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import random_id
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
+from fhir_server.media.photographs import Stores, photographs
+from fhir_server.media.reassigning import FINISH_REASSIGNMENT
 from fhir_server.media.security_context import SecurityContext
+from fhir_server.media.taking import Taking
 from fhir_server.privacy.filing import Filing
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
@@ -134,6 +137,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             store.resources, TiePolicy(timedelta(days=settings.tie_days), settings.self_made_ties), base
         )
         access, gate = Access(base, ties), Gate(store.resources, store.heads, base)
+        language = speaking(base, settings, store.layouts)
+        taking = Taking(store.photos, language().zone or UTC)
         steps = Pipeline(
             (
                 access,  # who may try, in which role, and whom it reaches
@@ -144,7 +149,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 SecurityContext(store.resources, Pipeline((access, gate)), base),  # a Binary as what it belongs to
                 GlassReviews(),  # a broken glass is reviewed, and not by oneself
                 Masks(),  # what the role does not see is taken out
-                Intake(store.photos),  # photos leave the JSON, sealed
+                Intake(taking),  # photos leave the JSON, sealed
                 Filing(THE_SERVER),  # receipts are the server's own, and stay
                 Withdrawal(),  # a withdrawn consent queues a new decision on the photos
                 Records(),  # a patient's records are labelled, and can be read
@@ -152,7 +157,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             )
         )
         drafts = Drafts(store.resources, steps, random_id, base)
-        engine = Engine(store.resources, steps, drafts, speaking(base, settings, store.layouts), limits(settings))
+        engine = Engine(store.resources, steps, drafts, language, limits(settings))
         anchoring = Anchoring(store.log, anchors(settings), store.sightings, clock)
         signing_keys = await stack.enter_async_context(SigningKeys(store.signing_keys, clock).kept_fresh())
         tokens = Tokens(signing_keys, settings.base_url, base, random_id, organization(settings))
@@ -168,6 +173,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             Transactions(engine, reads, planning, settings.most_entries),
             Batches(engine, reads, conditional, settings.most_entries),
         )
+        stores = Stores(store.photos, store.uploads, store.resources, store.events.index)
+        photos = photographs(engine, taking, stores, THE_SERVER, random_id)
         surface = Surface(
             engine=engine,
             bundles=bundles,
@@ -180,6 +187,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             exports=Exports(engine, store.exports, clock, random_id, base, may_export),
             access_log=AccessLog(engine),
             proofs=Proofs(engine, store.log, store.sequencer.key, anchoring.assurance),
+            photos=photos,
             bearer=bearer,
             paging=paging,
             clock=clock,
@@ -193,7 +201,11 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         reconsider = Reconsider(engine, store.resources, store.heads, store.photos, signed_by, clock, THE_SERVER)
         worker = Worker(
             store.tasks,
-            {RECONSIDER_PHOTOS: reconsider, RUN_EXPORT: Running(engine, store.exports, clock, random_id)},
+            {
+                RECONSIDER_PHOTOS: reconsider,
+                RUN_EXPORT: Running(engine, store.exports, clock, random_id),
+                FINISH_REASSIGNMENT: photos.reassigning.finish,
+            },
             (store.events.index, anchoring.publish, store.photos.sweep, store.attachments.sweep, store.doorway.sweep),
             settings.worker_interval,
         )

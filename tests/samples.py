@@ -12,6 +12,7 @@ import pytest
 from fhir_server.consent.purposes import SYSTEM
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
+from fhir_server.media.formats import recognise
 from tests.unit.media import pictures
 
 SYNTHEA = Path(__file__).parents[1].parent / "shared/data/synthea"
@@ -41,11 +42,13 @@ def consent(patient_id: str, code: str = "care-photography", kind: str = "permit
 
 
 def media(patient_id: str, data: bytes, **more: Any) -> Json:
+    found = recognise(data)
+    media_type = found.media_type if found and found.is_photo else "image/jpeg"
     return {
         "resourceType": "Media",
         "status": "completed",
         "subject": {"reference": f"Patient/{patient_id}"},
-        "content": {"contentType": "image/jpeg", "data": base64.b64encode(data).decode()},
+        "content": {"contentType": media_type, "data": base64.b64encode(data).decode()},
         **more,
     }
 
