@@ -146,7 +146,7 @@ class Uploads:
         return upload
 
     async def _allowed(self, call: Call) -> tuple[Stored, tuple[str, ...]]:
-        """The Media as it waits, and whose key will seal the photo. What the commit is asked is asked before, of a promise."""
+        """The Media as it waits, and whose key will seal. What the commit is asked is asked before, of a promise."""
         await self._engine.steps.admit(call)
         media = await self._engine.look(call)
         if not _waits(media):

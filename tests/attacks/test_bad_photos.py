@@ -90,7 +90,8 @@ async def test_t33_exif_in_every_segment_goes(clinic: InProcess, person: str) ->
 
 
 async def test_t8_a_photo_without_a_patient_is_refused(clinic: InProcess) -> None:
-    doctor = clinic.caller()
+    """A back end may bring a picture of no patient; nobody else may."""
+    doctor = clinic.caller("user/*.cruds", role="practitioner", fhir_user="Practitioner/1")
     alone = {name: value for name, value in media("nobody", jpeg()).items() if name != "subject"}
     device = {**alone, "subject": {"reference": "Device/1"}}
     before = await clinic.counts()
