@@ -67,7 +67,10 @@ from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import random_id
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
+from fhir_server.media.photographs import Stores, photographs
+from fhir_server.media.reassigning import FINISH_REASSIGNMENT
 from fhir_server.media.security_context import SecurityContext
+from fhir_server.media.taking import Taking
 from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.filing import Filing
@@ -144,6 +147,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             store.resources, TiePolicy(timedelta(days=settings.tie_days), settings.self_made_ties), base
         )
         access, gate = Access(base, ties), Gate(standing, store.resources, base)
+        taking = Taking(store.photos, speech().zone or UTC)
         steps = Pipeline(
             (
                 access,  # who may try, in which role, and whom it reaches
@@ -155,7 +159,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 SecurityContext(store.resources, Pipeline((access, gate)), base),  # a Binary as what it belongs to
                 GlassReviews(),  # a broken glass is reviewed, and not by oneself
                 Masks(),  # what the role does not see is taken out
-                Intake(store.photos),  # photos leave the JSON, sealed
+                Intake(taking),  # photos leave the JSON, sealed
                 Filing(THE_SERVER),  # receipts are the server's own, and stay
                 Withdrawal(),  # a withdrawn consent queues a new decision on the photos
                 Records(),  # a patient's records are labelled, and can be read
@@ -179,6 +183,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             Transactions(engine, reads, planning, settings.most_entries),
             Batches(engine, reads, conditional, settings.most_entries),
         )
+        stores = Stores(store.photos, store.uploads, store.resources, store.events.index)
+        photos = photographs(engine, taking, stores, THE_SERVER, random_id)
         surface = Surface(
             engine=engine,
             bundles=bundles,
@@ -193,6 +199,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             exports=Exports(engine, store.exports, clock, random_id, base, may_export),
             access_log=AccessLog(engine),
             proofs=Proofs(engine, store.log, store.sequencer.key, anchoring.assurance),
+            photos=photos,
             bearer=bearer,
             paging=paging,
             clock=clock,
@@ -208,7 +215,11 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         )
         worker = Worker(
             store.tasks,
-            {RECONSIDER_PHOTOS: reconsider, RUN_EXPORT: Running(engine, store.exports, clock, random_id)},
+            {
+                RECONSIDER_PHOTOS: reconsider,
+                RUN_EXPORT: Running(engine, store.exports, clock, random_id),
+                FINISH_REASSIGNMENT: photos.reassigning.finish,
+            },
             (
                 store.events.index,
                 anchoring.publish,

@@ -13,6 +13,7 @@ from fhir_server.consent.purposes import SYSTEM
 from fhir_server.consent.terms import CHANNEL, USE
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
+from fhir_server.media.formats import recognise
 from tests.unit.media import pictures
 
 SYNTHEA = Path(__file__).parents[1].parent / "shared/data/synthea"
@@ -49,11 +50,13 @@ def published(*channels: str, **more: Any) -> dict[str, Any]:
 
 
 def media(patient_id: str, data: bytes, **more: Any) -> Json:
+    found = recognise(data)
+    media_type = found.media_type if found and found.is_photo else "image/jpeg"
     return {
         "resourceType": "Media",
         "status": "completed",
         "subject": {"reference": f"Patient/{patient_id}"},
-        "content": {"contentType": "image/jpeg", "data": base64.b64encode(data).decode()},
+        "content": {"contentType": media_type, "data": base64.b64encode(data).decode()},
         **more,
     }
 

@@ -30,7 +30,11 @@ _ASKED = (
     "If-Modified-Since",
     "Prefer",
     "Range",
+    "Upload-Complete",
+    "Upload-Length",
+    "Upload-Offset",
     "X-Request-Id",
+    "X-Security-Context",
 )
 _TOLD = (
     "ETag",
@@ -43,6 +47,10 @@ _TOLD = (
     "WWW-Authenticate",
     "Content-Range",
     "Accept-Ranges",
+    "Upload-Complete",
+    "Upload-Length",
+    "Upload-Limit",
+    "Upload-Offset",
 )
 _ALLOWED: Headers = [
     (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),

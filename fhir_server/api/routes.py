@@ -23,8 +23,10 @@ from fhir_server.api import (
     instances,
     log_routes,
     matching,
+    photo_operations,
     searches,
     systems,
+    uploads,
     validate,
 )
 from fhir_server.api.assembled import Streamed
@@ -94,6 +96,23 @@ TABLE: Mapping[str, Methods] = {
     "/fhir/AuditEvent/$proof": {"GET": (Interaction.OPERATION, log_routes.proof_of_growth)},
     "/fhir/AuditEvent/{id}/$proof": {"GET": (Interaction.OPERATION, log_routes.proof_of_event)},
     "/fhir/Patient/{id}/$access-log": {"GET": (Interaction.OPERATION, log_routes.access_log)},
+    "/fhir/Media/$timeline": {"GET": (Interaction.OPERATION, photo_operations.in_order)},
+    "/fhir/Media/{id}/$rendition": {"POST": (Interaction.OPERATION, photo_operations.rendition)},
+    "/fhir/Media/{id}/$compare": {"POST": (Interaction.OPERATION, photo_operations.compare)},
+    "/fhir/Media/{id}/$reassign": {"POST": (Interaction.OPERATION, photo_operations.reassign)},
+    "/fhir/Media/{id}/$upload": {
+        "GET": (Interaction.OPERATION, uploads.state),
+        "POST": (Interaction.OPERATION, uploads.begin),
+        "PATCH": (Interaction.OPERATION, uploads.append),
+        "DELETE": (Interaction.OPERATION, uploads.cancel),
+    },
+    "/fhir/Binary": {
+        "GET": (Interaction.SEARCH_TYPE, searches.search),
+        "POST": (Interaction.CREATE, uploads.create_binary),
+        "PUT": (Interaction.UPDATE, conditions.update),
+        "PATCH": (Interaction.PATCH, conditions.patch),
+        "DELETE": (Interaction.DELETE, conditions.delete),
+    },
     "/fhir/Binary/{id}": {
         "GET": (Interaction.READ, binaries.read_binary),
         "PUT": (Interaction.UPDATE, instances.update),

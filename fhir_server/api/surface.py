@@ -17,6 +17,7 @@ from fhir_server.engine.validation import Validation
 from fhir_server.export.exports import Exports
 from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
+from fhir_server.media.photographs import Photographs
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.break_glass import Glass
 
@@ -41,6 +42,7 @@ class Surface:
     inquiry: Inquiry
     proofs: Proofs
     access_log: AccessLog
+    photos: Photographs
     bearer: Bearer
     paging: Paging
     clock: Clock

@@ -16,6 +16,7 @@ from types import FrameType
 from fhir_server.app import Clinic, open_clinic
 from fhir_server.cli import demo_people, place
 from fhir_server.cli.demo_clients import demo_clients
+from fhir_server.cli.demo_series import series
 from fhir_server.cli.serve import listen, listening_socket
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.kernel import json
@@ -94,15 +95,22 @@ async def _load(settings: Settings) -> list[Json]:
         # between is finished by the next, unless somebody withdrew the consent meanwhile.
         with contextlib.suppress(NoLegalBasisError):
             await _load_photo(clinic)
+        with contextlib.suppress(NoLegalBasisError):
+            for media in series():
+                await _load_once(clinic, media)
         await demo_people.load(clinic, LOADER)
         return demo_clients(clinic.store.clients, (place.told(settings) or {}).get("clients", []))
 
 
 async def _load_photo(clinic: Clinic) -> None:
     media = json.decode(_file("demo_media.json"))
+    media["content"]["data"] = base64.b64encode(_file("demo_photo.jpg")).decode()
+    await _load_once(clinic, media)
+
+
+async def _load_once(clinic: Clinic, media: Json) -> None:
     if await clinic.store.resources.read(ResourceKey("Media", media["id"])) is not None:
         return
-    media["content"]["data"] = base64.b64encode(_file("demo_photo.jpg")).decode()
     call = Call(Interaction.UPDATE, LOADER, clinic.surface.clock.now(), "Media", media["id"])
     await clinic.engine.update(call, media)
 

@@ -49,9 +49,7 @@ class Standing:
         return self._decided(ask, stand) if isinstance(stand, Stand) else Deny(Reason.NOT_CURRENT)
 
     def _decided(self, ask: Ask, stand: Stand) -> Permit | Deny:
-        """Who picks a photo for a publication names no channel yet: then one must permit it. Where it goes is asked
-        when it goes there.
-        """
+        """Who picks a photo for a publication names no channel yet: one must permit it; which, is asked as it goes."""
         decided = decide(ask, stand.consents, stand.head, self.law)
         if isinstance(decided, Permit) or ask.channel is not None or ask.purpose not in MARKETING:
             return decided

@@ -12,12 +12,12 @@ from fhir_server.media.orientation import UPRIGHT, minimal_exif, orientation
 
 MOST_SEGMENTS = 10_000
 _SOI, _EOI, _SOS = b"\xff\xd8", 0xD9, 0xDA
-_APP0, _APP1, _APP2, _APP14, _APP15, _COM = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
-_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
+_APP0, EXIF_MARKER, _APP2, _APP14, _APP15, _COM = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF, 0xFE
+FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
 _TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF, _SOS})
 _AFTER_CODED_DATA = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _FILL = re.compile(rb"\xff+")
-_JFIF, _ADOBE, _ICC, _EXIF = b"JFIF\x00", b"Adobe", b"ICC_PROFILE\x00", b"Exif\x00\x00"
+_JFIF, _ADOBE, _ICC, EXIF = b"JFIF\x00", b"Adobe", b"ICC_PROFILE\x00", b"Exif\x00\x00"
 _JFIF_FIXED, _ADOBE_LENGTH = 12, 12
 
 
@@ -33,10 +33,10 @@ def clean_jpeg(data: bytes) -> bytes:
     kept: list[bytes] = []
     turned = None
     frames = scans = 0
-    for marker, payload, coded in _segments(data):
-        if marker == _APP1 and turned is None and payload.startswith(_EXIF):
+    for marker, payload, coded in segments(data):
+        if marker == EXIF_MARKER and turned is None and payload.startswith(EXIF):
             turned = orientation(payload)
-        frames += marker in _FRAMES
+        frames += marker in FRAMES
         scans += marker == _SOS
         wanted = _wanted(marker, payload)
         if wanted is not None:
@@ -44,11 +44,11 @@ def clean_jpeg(data: bytes) -> bytes:
             target += (_segment(marker, wanted), coded)
     if not frames or not scans:
         raise UnprocessableError("The JPEG holds no picture.")
-    exif = [_segment(_APP1, _EXIF + minimal_exif(turned))] if turned is not None and turned != UPRIGHT else []
+    exif = [_segment(EXIF_MARKER, EXIF + minimal_exif(turned))] if turned is not None and turned != UPRIGHT else []
     return b"".join((_SOI, *first, *exif, *kept, b"\xff\xd9"))
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+def segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     """Each segment up to the end marker: marker, payload, and the coded data that follows a start of scan."""
     at = len(_SOI)
     for _ in range(MOST_SEGMENTS):
@@ -85,7 +85,7 @@ def _end_of_coded_data(data: bytes, at: int) -> int:
 
 def _wanted(marker: int, payload: bytes) -> bytes | None:
     """What stays of a segment; None when all of it goes."""
-    if marker in _FRAMES or marker in _TABLES:
+    if marker in FRAMES or marker in _TABLES:
         return payload
     if marker == _APP0 and payload.startswith(_JFIF) and len(payload) >= _JFIF_FIXED:
         return payload[:_JFIF_FIXED] + b"\x00\x00"

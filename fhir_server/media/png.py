@@ -32,7 +32,7 @@ def clean_png(data: bytes) -> bytes:
     kept = [_SIGNATURE]
     turned = UPRIGHT
     pictures = 0
-    for name, chunk in _chunks(data):
+    for name, chunk in chunks(data):
         if (len(kept) == 1) != (name == b"IHDR"):
             raise UnprocessableError("The PNG does not have its header in the first place, once.")
         if name == b"eXIf":
@@ -49,7 +49,7 @@ def clean_png(data: bytes) -> bytes:
     return b"".join(kept)
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Each chunk up to and with IEND: its name and all of its bytes, the check value verified."""
     at = len(_SIGNATURE)
     for _ in range(MOST_CHUNKS):

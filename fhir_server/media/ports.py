@@ -6,8 +6,11 @@ from datetime import datetime
 from typing import Protocol
 
 from fhir_server.kernel.identity import ResourceKey
+from fhir_server.media.source import Source
 
 PENDING, LIVE, CONDEMNED, DESTROYED = "pending", "live", "condemned", "destroyed"
+INCOMING = "incoming"
+"""Of bytes that are still on their way and were not looked at: they never become live themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,27 @@ class Photo:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Bytes on their way. `photo.length` is what was announced, `photo.media_type` what they are said to be."""
+
+    photo: Photo
+    received: int
+
+    @property
+    def is_whole(self) -> bool:
+        return self.received == self.photo.length
+
+
 class PhotoVault(Protocol):
     async def put(self, data: bytes, media_type: str, owner: ResourceKey, subjects: tuple[str, ...]) -> Photo:
         """Seal under a fresh key and keep as *pending*: a commit must make it live, or it is swept."""
+        ...
+
+    async def pour(
+        self, parts: AsyncIterator[bytes], length: int, media_type: str, owner: ResourceKey, subjects: tuple[str, ...]
+    ) -> Photo:
+        """The same of bytes that come in parts, `length` of them. What raises on the way leaves nothing behind."""
         ...
 
     async def find(self, photo_id: str) -> Photo | None:
@@ -48,6 +69,42 @@ class PhotoVault(Protocol):
         """For one that no commit can condemn: its Media is gone already."""
         ...
 
+    async def discard(self, photo: Photo) -> None:
+        """Of a *pending* one that no commit will make live: nothing is left of it. A live one stays."""
+        ...
+
     async def destroy(self, photo: Photo, reason: str) -> None:
         """Key first, then ciphertext, then try to open it: raises where that still works. Safe to repeat."""
+        ...
+
+
+class UploadVault(Protocol):
+    """At most one upload for each Media. What rests for an hour is swept."""
+
+    async def begin(self, owner: ResourceKey, subjects: tuple[str, ...], media_type: str, length: int) -> Upload:
+        """A new one, under a key and a salt of its own; an earlier one of the same Media is abandoned."""
+        ...
+
+    async def find(self, owner: ResourceKey) -> Upload | None: ...
+
+    async def append(self, upload: Upload, parts: AsyncIterator[bytes]) -> Upload:
+        """Bytes from where it stands on. It stands on a multiple of 256 KiB, or at the end: the rest is dropped.
+
+        Raises ConflictError where somebody else goes on with it, or other bytes came for the same place before, and
+        InvalidRequestError for more than was announced.
+        """
+        ...
+
+    async def source(self, upload: Upload) -> Source:
+        """The bytes of a whole one."""
+        ...
+
+    async def abandon(self, upload: Upload) -> None:
+        """Destroy the key, then the bytes."""
+        ...
+
+
+class Versions(Protocol):
+    async def purge(self, key: ResourceKey) -> None:
+        """Take away every earlier version of a deleted resource. That it was deleted stays known."""
         ...

@@ -34,7 +34,7 @@ def clean_webp(data: bytes) -> bytes:
     kept: list[bytes] = []
     turned = UPRIGHT
     pictures = 0
-    for place, (name, content) in enumerate(_chunks(data, _RIFF_HEADER, end)):
+    for place, (name, content) in enumerate(chunks(data, _RIFF_HEADER, end)):
         if name == b"VP8X":
             extended = _extended(place, content)
         elif name in _KEPT:
@@ -47,15 +47,20 @@ def clean_webp(data: bytes) -> bytes:
     return _container(extended, kept, turned)
 
 
+def content(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Name and content of each chunk of a WebP that was found whole."""
+    return chunks(data, _RIFF_HEADER, int.from_bytes(data[4:8], "little") + 8)
+
+
 def _container(extended: bytes | None, kept: list[bytes], turned: int) -> bytes:
-    chunks = list(kept)
+    parts = list(kept)
     if extended is not None:
         flags = extended[0] & _OF_THE_PICTURE
         if turned != UPRIGHT:
             flags |= _HAS_EXIF
-            chunks.append(_chunk(b"EXIF", minimal_exif(turned)))
-        chunks.insert(0, _chunk(b"VP8X", bytes((flags,)) + extended[1:]))
-    body = b"WEBP" + b"".join(chunks)
+            parts.append(_chunk(b"EXIF", minimal_exif(turned)))
+        parts.insert(0, _chunk(b"VP8X", bytes((flags,)) + extended[1:]))
+    body = b"WEBP" + b"".join(parts)
     return b"RIFF" + len(body).to_bytes(4, "little") + body
 
 
@@ -67,11 +72,11 @@ def _extended(place: int, content: bytes) -> bytes:
 
 def _frame(content: bytes) -> bytes:
     """An animation frame: its 16 bytes, then chunks of its own."""
-    inner = _chunks(content, _FRAME_HEADER, len(content))
+    inner = chunks(content, _FRAME_HEADER, len(content))
     return content[:_FRAME_HEADER] + b"".join(_chunk(name, part) for name, part in inner if name in _IN_FRAME)
 
 
-def _chunks(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, bytes]]:
+def chunks(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, bytes]]:
     """Name and content of each chunk in a stretch of bytes; each is padded to an even length."""
     for _ in range(MOST_CHUNKS):
         if at == end:

@@ -20,8 +20,13 @@ _LETTER: Mapping[Interaction, str] = {
     Interaction.HISTORY_TYPE: "s",
     Interaction.HISTORY_SYSTEM: "s",
 }
-_LETTER_OF_OPERATION: Mapping[str, str] = {"$break-glass": "r"}
-"""Of the others each changes what it is asked of."""
+_LETTER_OF_OPERATION: Mapping[str, str] = {
+    "$break-glass": "r",
+    "$compare": "r",
+    "$rendition": "r",
+    "$timeline": "s",
+}
+"""Of the others each changes what it is asked of. What is made of a photo needs the letter c as well."""
 
 
 def deed_of(call: Call) -> str:

@@ -8,15 +8,17 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from fhir_server.crypto.blob import CHUNK, Blob, chunks_for
+from fhir_server.crypto.blob import CHUNK, Blob, chunk_count, chunks_for
 from fhir_server.crypto.errors import OpeningError
 from fhir_server.crypto.keys import DataKey
-from fhir_server.kernel.errors import UnavailableError
+from fhir_server.kernel.errors import ConflictError, UnavailableError
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
 
 _CHUNKS_PER_DOCUMENT = 4
-_DOCUMENT_BYTES = _CHUNKS_PER_DOCUMENT * CHUNK
+STEP = _CHUNKS_PER_DOCUMENT * CHUNK
+"""What one stored document holds."""
+POURED_TOGETHER = 16 * STEP
 _SENT_TOGETHER = 32
 """Documents: 8 MiB, and as much that is sealed meanwhile. More would lie in memory for nothing."""
 
@@ -46,6 +48,43 @@ class Chunks:
                     self._rows.insert_many(documents), asyncio.to_thread(_next, place.id, numbered)
                 )
 
+    async def pour(self, place: Place, key: DataKey, parts: AsyncIterator[bytes]) -> None:
+        """The same of bytes that come in parts over time; there must be exactly as many as the place says."""
+        blob, number, rest = Blob(key, place.salt, self._clinic, place.id), 0, bytearray()
+        async for part in parts:
+            rest += part
+            while len(rest) > POURED_TOGETHER:
+                await self._insert(place, blob, number, bytes(rest[:POURED_TOGETHER]))
+                number += POURED_TOGETHER // STEP
+                del rest[:POURED_TOGETHER]
+        if number * STEP + len(rest) != place.length:
+            raise UnavailableError("The bytes are not as many as they were said to be.")
+        await self._insert(place, blob, number, bytes(rest))
+
+    async def _insert(self, place: Place, blob: Blob, number: int, plain: bytes) -> None:
+        documents = await asyncio.to_thread(_sealed, place, blob, number, plain)
+        with seam():
+            await self._rows.insert_many(documents)
+
+    async def put(self, place: Place, key: DataKey, number: int, plain: bytes) -> None:
+        """Whole stored documents from this number on, or up to the end. What lies there already must be the same.
+
+        Raises ConflictError where it is not: a chunk is never sealed twice with other bytes.
+        """
+        blob = Blob(key, place.salt, self._clinic, place.id)
+        count = -(-len(plain) // STEP)
+        ids = [f"{place.id}/{number + index}" for index in range(count)]
+        with seam():
+            there = {row["_id"]: row["chunks"] async for row in self._rows.find({"_id": {"$in": ids}})}
+        for index, id in enumerate(ids):
+            piece = plain[index * STEP : (index + 1) * STEP]
+            if id in there:
+                begin = (number + index) * STEP
+                if _opened(there[id], blob, begin, begin + len(piece), place.length) != piece:
+                    raise ConflictError("Other bytes were sent for this place before.")
+            else:
+                await self._insert(place, blob, number + index, piece)
+
     async def read(self, place: Place, key: DataKey, start: int, stop: int, together: int = 1) -> AsyncIterator[bytes]:
         """The bytes from `start` up to `stop`, a stored document at a time; it ends early where they are deleted.
 
@@ -54,8 +93,8 @@ class Chunks:
         """
         blob = Blob(key, place.salt, self._clinic, place.id)
         spans = [
-            (number, max(start, number * _DOCUMENT_BYTES), min(stop, (number + 1) * _DOCUMENT_BYTES))
-            for number in range(start // _DOCUMENT_BYTES, -(-stop // _DOCUMENT_BYTES))
+            (number, max(start, number * STEP), min(stop, (number + 1) * STEP))
+            for number in range(start // STEP, -(-stop // STEP))
             if start < stop
         ]
         for first in range(0, len(spans), together):
@@ -71,6 +110,22 @@ class Chunks:
     async def delete(self, id: str) -> None:
         with seam():
             await self._rows.delete_many({"_id": {"$gte": f"{id}/", "$lt": f"{id}0"}})
+
+
+def _sealed(place: Place, blob: Blob, number: int, plain: bytes) -> list[Document]:
+    """Stored documents from this number on; the blob's last chunk is told by its length."""
+    last = chunk_count(place.length) - 1
+    found: list[Document] = []
+    for begin in range(0, max(1, len(plain)), STEP):
+        first = number * _CHUNKS_PER_DOCUMENT
+        inside = plain[begin : begin + STEP]
+        chunks = [
+            blob.seal_chunk(first + index, inside[at : at + CHUNK], final=first + index == last)
+            for index, at in enumerate(range(0, max(1, len(inside)), CHUNK))
+        ]
+        found.append({"_id": f"{place.id}/{number}", "chunks": chunks})
+        number += 1
+    return found
 
 
 def _next(id: str, numbered: Iterator[tuple[int, bytes]]) -> list[Document]:

@@ -48,6 +48,7 @@ from fhir_server.store.signing_key_rows import SigningKeyRows
 from fhir_server.store.synchronous import synchronous
 from fhir_server.store.task_rows import TaskRows
 from fhir_server.store.transaction import Transaction
+from fhir_server.store.uploads import Uploads
 from fhir_server.store.verification import Verification
 from fhir_server.store.writer import Writer, staying
 
@@ -62,6 +63,7 @@ class ClinicStore:
     resources: Resources
     heads: HeadRows
     photos: Photos
+    uploads: Uploads
     attachments: Attachments
     audit: AuditRows
     log: LogRows
@@ -108,6 +110,7 @@ async def open_store(
         heads = HeadRows(to, documents, keyring)
         tokenizer = Tokenizer(await keyring.named(f"tokens/{TOKEN_EPOCH}", KeyClass.TOKEN), TOKEN_EPOCH)
         chunks = Chunks(to, database)
+        photos = Photos(to, documents, keyring, chunks, clock, new_bytes)
         attachments = Attachments(to, keyring, chunks, clock, new_bytes)
         opening = Opening(documents, keyring, attachments)
         grants = GrantStates(to)
@@ -136,7 +139,8 @@ async def open_store(
                         keyring,
                         Resources(to, opening, indexing, attachments, committer, events),
                         heads,
-                        Photos(to, documents, keyring, chunks, clock, new_bytes),
+                        photos,
+                        Uploads(to, photos, keyring, chunks, clock),
                         attachments,
                         audit,
                         log,

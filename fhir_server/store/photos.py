@@ -14,7 +14,7 @@ from fhir_server.kernel import json
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import GoneError, UnavailableError
 from fhir_server.kernel.identity import ResourceKey, parse_reference, random_id
-from fhir_server.media.ports import CONDEMNED, DESTROYED, LIVE, PENDING, Photo
+from fhir_server.media.ports import CONDEMNED, DESTROYED, INCOMING, LIVE, PENDING, Photo
 from fhir_server.store.chunks import Chunks, Place
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
@@ -41,14 +41,32 @@ class Photos:
 
     async def put(self, data: bytes, media_type: str, owner: ResourceKey, subjects: tuple[str, ...]) -> Photo:
         """The row comes first, so that nothing is ever left over that no sweep would find."""
+        photo, key = await self.begun(len(data), media_type, owner, subjects)
+        await self._chunks.write(_place(photo), key, [data])
+        return photo
+
+    async def pour(
+        self, parts: AsyncIterator[bytes], length: int, media_type: str, owner: ResourceKey, subjects: tuple[str, ...]
+    ) -> Photo:
+        photo, key = await self.begun(length, media_type, owner, subjects)
+        try:
+            await self._chunks.pour(_place(photo), key, parts)
+        except BaseException:
+            await self.discard(photo)
+            raise
+        return photo
+
+    async def begun(
+        self, length: int, media_type: str, owner: ResourceKey, subjects: tuple[str, ...], state: str = PENDING
+    ) -> tuple[Photo, DataKey]:
+        """Its row and its key, before any of its bytes."""
         photo_id = random_id()
         key = await self._keyring.rendition_key(subjects, photo_id)
         salt, now = self._new_bytes(SALT_BYTES), self._clock.now()
-        photo = Photo(photo_id, owner, subjects, PENDING, media_type, len(data), key.id, salt, now)
+        photo = Photo(photo_id, owner, subjects, state, media_type, length, key.id, salt, now)
         with seam():
             await self._rows.insert_one(self._row(photo, key))
-        await self._chunks.write(_place(photo), key, [data])
-        return photo
+        return photo, key
 
     async def find(self, photo_id: str) -> Photo | None:
         with seam():
@@ -72,6 +90,13 @@ class Photos:
     async def condemn(self, photo: Photo) -> None:
         await self._move(photo, LIVE, CONDEMNED)
 
+    async def discard(self, photo: Photo) -> None:
+        """Of one that no commit will make live, whether it is whole or still on its way."""
+        if photo.state in {PENDING, INCOMING} and await self._move(photo, photo.state, CONDEMNED):
+            await self.destroy(photo, "never committed")
+            with seam():
+                await self._rows.delete_one({"_id": photo.id, "state": DESTROYED})
+
     async def destroy(self, photo: Photo, reason: str) -> None:
         """Key, then ciphertext, then the attempt to open it; only then does the row say destroyed."""
         # 1. Without its key nothing opens the bytes any more, wherever copies of them lie.
@@ -90,13 +115,13 @@ class Photos:
         """Destroy what was taken in and never committed, and what a sweep or task left half destroyed. How many?"""
         before = self._clock.now() - _PENDING_AT_MOST
         with seam():
-            found = await self._rows.find({"state": {"$in": [CONDEMNED, PENDING]}, "since": {"$lt": before}}).to_list(
-                100
-            )
+            found = await self._rows.find(
+                {"state": {"$in": [CONDEMNED, PENDING, INCOMING]}, "since": {"$lt": before}}
+            ).to_list(100)
         for row in found:
             photo = await self._photo(row)
             # A commit that comes at the same time finds the row condemned, and aborts.
-            if photo.state == CONDEMNED or await self._move(photo, PENDING, CONDEMNED):
+            if photo.state == CONDEMNED or await self._move(photo, photo.state, CONDEMNED):
                 await self.destroy(photo, "never committed")
         return len(found)
 

@@ -133,6 +133,13 @@ class Resources:
             await self._attaching.undo(rows)
             raise
 
+    async def purge(self, key: ResourceKey) -> None:
+        """The earlier versions of what is deleted; of what is not, nothing."""
+        with seam():
+            current = await self._to.resources.find_one({"_id": str(key)}, {"deleted": 1})
+            if current is not None and current["deleted"]:
+                await self._to.history.delete_many({"type": key.type, "id": key.id})
+
     async def _candidates(
         self, type: str, compiled: Compiled, batch: int
     ) -> tuple[Sequence[Document], Sequence[Stored]]:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fhir_server.engine.change import BlobMove
-from fhir_server.kernel.errors import ConflictError, GoneError
+from fhir_server.kernel.errors import ConflictError, GoneError, UnavailableError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.ports import CONDEMNED, DESTROYED, LIVE, PENDING, Photo
 from tests.contract.clinics import Opened, observation, writing
@@ -85,6 +85,43 @@ async def test_photos_of_a_patient_are_found_by_state(clinic: Opened) -> None:
     assert await ids(PENDING, LIVE) == {pending.id, live.id}
     assert await ids() == set()
     assert await clinic.photos.of_patient("nobody", {LIVE}) == []
+
+
+async def in_parts(data: bytes, size: int) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+@pytest.mark.parametrize("length", [0, 1, CHUNK, 4 * CHUNK, 4 * CHUNK + 1, 65 * CHUNK])
+async def test_bytes_that_come_in_parts_come_back_whole(clinic: Opened, length: int) -> None:
+    data = (LONG * 8)[:length]
+
+    photo = await clinic.photos.pour(in_parts(data, 100_000), length, "video/mp4", OWNER, ("ann",))
+
+    assert (photo.state, photo.length) == (PENDING, length)
+    assert await whole(clinic.photos.stream(photo, 0, length)) == data
+
+
+async def test_bytes_that_break_off_leave_nothing_behind(clinic: Opened) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield LONG
+        raise GoneError("The source ended.")
+
+    with pytest.raises(GoneError):
+        await clinic.photos.pour(broken(), 2 * len(LONG), "video/mp4", OWNER, ("bob",))
+    with pytest.raises(UnavailableError):
+        await clinic.photos.pour(in_parts(LONG, 9_999), len(LONG) + 1, "video/mp4", OWNER, ("bob",))
+
+    assert await clinic.photos.of_patient("bob", {PENDING, LIVE, CONDEMNED, DESTROYED}) == []
+
+
+async def test_what_became_live_is_not_discarded(clinic: Opened) -> None:
+    photo = await taken_in(clinic)
+
+    await clinic.photos.discard(photo)
+    await clinic.photos.discard(await found(clinic, photo))
+
+    assert await clinic.photos.find(photo.id) is not None
 
 
 async def test_only_a_live_photo_is_condemned(clinic: Opened) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Collection
 from dataclasses import replace
 
-from fhir_server.kernel.errors import GoneError
+from fhir_server.kernel.errors import GoneError, UnavailableError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.ports import CONDEMNED, DESTROYED, LIVE, PENDING, Photo
 from tests.fakes.memory import Memory
@@ -27,6 +27,14 @@ class FakePhotos:
         self._memory.bytes_of[photo.id] = data
         return photo
 
+    async def pour(
+        self, parts: AsyncIterator[bytes], length: int, media_type: str, owner: ResourceKey, subjects: tuple[str, ...]
+    ) -> Photo:
+        data = b"".join([part async for part in parts])
+        if len(data) != length:
+            raise UnavailableError("The bytes are not as many as they were said to be.")
+        return await self.put(data, media_type, owner, subjects)
+
     async def find(self, photo_id: str) -> Photo | None:
         return self._memory.photos.get(photo_id)
 
@@ -43,6 +51,12 @@ class FakePhotos:
 
     async def condemn(self, photo: Photo) -> None:
         self._move(photo, LIVE, CONDEMNED)
+
+    async def discard(self, photo: Photo) -> None:
+        if self._memory.photos[photo.id].state == PENDING:
+            self._move(photo, PENDING, CONDEMNED)
+            await self.destroy(photo, "never committed")
+            del self._memory.photos[photo.id]
 
     async def destroy(self, photo: Photo, reason: str) -> None:
         self._memory.bytes_of.pop(photo.id, None)

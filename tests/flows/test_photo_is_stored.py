@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -120,12 +121,59 @@ async def test_where_it_was_taken_is_cut_out_of_a_photo(doctor: Caller, person: 
     )
 
 
-async def test_the_bytes_say_what_a_photo_is_not_its_sender(doctor: Caller, person: str) -> None:
-    stored = await doctor.store(
-        media(person, png(), content={**media(person, png())["content"], "contentType": "text/plain"})
-    )
+@pytest.mark.parametrize("said", ["application/octet-stream", "image/png; q=1", "IMAGE/PNG"])
+async def test_the_bytes_say_what_a_photo_is(doctor: Caller, person: str, said: str) -> None:
+    content = {"data": media(person, png())["content"]["data"], "contentType": said}
+
+    stored = await doctor.store(media(person, png(), content=content))
 
     assert stored["content"]["contentType"] == "image/png"
+
+
+@pytest.mark.parametrize("said", ["text/plain", "image/jpeg", "video/mp4", "model/stl"])
+async def test_a_wrong_content_type_is_refused_and_nothing_is_kept(
+    clinic: InProcess, doctor: Caller, person: str, said: str
+) -> None:
+    before = await clinic.counts()
+
+    answer = await doctor.post(
+        "/fhir/Media", media(person, png(), content={**media(person, png())["content"], "contentType": said})
+    )
+
+    assert answer.status_code == 422
+    assert read(answer)["issue"][0]["expression"] == ["Media.content.contentType"]
+    assert await clinic.counts() == before
+
+
+async def test_b2_what_the_camera_noted_moves_into_the_media(doctor: Caller, person: str) -> None:
+    block = pictures.exif_of_a_camera(taken="2026:03:01 10:15:00", offset="+01:00")
+
+    stored = await doctor.store(media(person, pictures.jpeg(pictures.segment(0xE1, b"Exif\x00\x00" + block))))
+
+    assert stored["createdDateTime"] == "2026-03-01T10:15:00+01:00"
+    assert stored["deviceName"] == "Clinic Cam 7"
+    [exposure] = [one for one in stored["extension"] if one["url"] == "urn:aesthetic-fhir-server:exposure"]
+    assert {one["url"]: next(v for k, v in one.items() if k != "url") for one in exposure["extension"]} == {
+        "exposureTime": Decimal("0.008"),
+        "fNumber": Decimal("2.8"),
+        "iso": 200,
+        "focalLength": 50,
+        "whiteBalance": "manual",
+    }
+
+
+async def test_t36_the_answer_names_the_digest_of_what_came_and_of_what_is_kept(doctor: Caller, person: str) -> None:
+    sent = jpeg(3_000, turned=6)
+
+    stored = await doctor.store(media(person, sent))
+    kept = (await doctor.get(f"/fhir/{stored['content']['url']}")).content
+
+    digests = {one["url"]: one["valueBase64Binary"] for one in stored["content"]["extension"]}
+    assert digests == {
+        "urn:aesthetic-fhir-server:received-sha-256": base64.b64encode(hashlib.sha256(sent).digest()).decode(),
+        "urn:aesthetic-fhir-server:sha-256": base64.b64encode(hashlib.sha256(kept).digest()).decode(),
+    }
+    assert sent != kept
 
 
 @pytest.mark.parametrize(
@@ -275,10 +323,10 @@ async def test_a_recording_of_sound_is_kept_as_it_is_and_a_picture_is_none(docto
     lying = media(person, png(), content={**media(person, png())["content"], "contentType": "audio/mpeg"})
 
     kept = await doctor.store(sound)
-    taken = await doctor.store(lying)
+    refused = await doctor.post("/fhir/Media", lying)
 
     assert kept["content"] == sound["content"]
-    assert (taken["content"]["contentType"], "data" in taken["content"]) == ("image/png", False)
+    assert refused.status_code == 422
 
 
 async def test_a_gif_is_a_photo_like_any_other(doctor: Caller, person: str) -> None:

@@ -84,7 +84,7 @@ def test_the_welcome_can_be_followed(two: tuple[Server, Server]) -> None:
 def test_the_demo_photo_is_shown(two: tuple[Server, Server]) -> None:
     server = two[0]
     token = server.token()
-    media = fhir(server, "/fhir/Media", token)["entry"][0]["resource"]
+    media = fhir(server, "/fhir/Media/demo-p1-media-1", token)
 
     status, headers, body = server.ask("GET", f"/fhir/{media['content']['url']}", Authorization=f"Bearer {token}")
 
@@ -230,7 +230,7 @@ def test_ctrl_c_ends_all_of_it_and_the_next_start_keeps_the_data(tmp_path: Path)
         token = again.token()
         assert fhir(again, "/fhir/Patient/kept", token)["meta"]["versionId"] == "1"
         assert fhir(again, "/fhir/Patient?_total=accurate", token)["total"] == before
-        assert len(fhir(again, "/fhir/Media", token)["entry"]) == 1
+        assert len(fhir(again, "/fhir/Media", token)["entry"]) == 7
 
 
 def test_sigterm_ends_all_of_it_after_the_request_under_way(tmp_path: Path) -> None:

@@ -84,3 +84,42 @@ def gif_extension(label: int, *parts: bytes) -> bytes:
 
 def gif(*blocks: bytes, after: bytes = b"") -> bytes:
     return GIF_SCREEN + b"".join(blocks) + b"\x3b" + after
+
+
+def exif_of_a_camera(*, taken: str = "", offset: str = "", little: bool = False) -> bytes:
+    """A TIFF block with maker, model, time and exposure, and the place besides."""
+    order = "<" if little else ">"
+    texts = {0x9003: taken, 0x9011: offset}
+    inner = {
+        0x829A: (5, struct.pack(order + "II", 1, 125)),
+        0x829D: (5, struct.pack(order + "II", 28, 10)),
+        0x8827: (3, struct.pack(order + "H", 200)),
+        **{tag: (2, text.encode() + b"\x00") for tag, text in texts.items() if text},
+        0x920A: (5, struct.pack(order + "II", 50, 1)),
+        0xA403: (3, struct.pack(order + "H", 1)),
+    }
+    outer = {0x010F: (2, b"Clinic\x00"), 0x0110: (2, b"Clinic Cam 7\x00"), 0x8769: (4, b"")}
+    head = (b"II*\x00" if little else b"MM\x00*") + struct.pack(order + "I", 8)
+    room = 2 + 12 * len(outer) + 4
+    texts_at = 8 + room
+    values = b"".join(value for _, value in outer.values())
+    inner_at = texts_at + len(values)
+    outer[0x8769] = (4, struct.pack(order + "I", inner_at))
+    first = tiff_directory(outer, texts_at, order)
+    second = tiff_directory(inner, inner_at + 2 + 12 * len(inner) + 4, order)
+    inner_values = b"".join(value for _, value in inner.values() if len(value) > 4)
+    return head + first + values + second + inner_values + PLACE
+
+
+def tiff_directory(values: dict[int, tuple[int, bytes]], at: int, order: str) -> bytes:
+    """One directory; values over four bytes lie from `at` on, one after the other."""
+    widths = {2: 1, 3: 2, 4: 4, 5: 8}
+    found = struct.pack(order + "H", len(values))
+    for tag, (kind, value) in values.items():
+        found += struct.pack(order + "HHI", tag, kind, len(value) // widths[kind])
+        if len(value) > 4:
+            found += struct.pack(order + "I", at)
+            at += len(value)
+        else:
+            found += value.ljust(4, b"\x00")
+    return found + bytes(4)

@@ -96,7 +96,10 @@ def test_only_formats_that_can_be_stripped_are_cleanable() -> None:
     every = [value for value in vars(formats).values() if isinstance(value, Format)]
 
     cleanable = {found.media_type for found in every if found.cleanable}
-    assert cleanable == {"image/gif", "image/jpeg", "image/png", "image/webp"}
+    assert cleanable == {
+        *("image/gif", "image/heic", "image/jpeg", "image/png", "image/webp", "application/dicom"),
+        *("model/gltf-binary", "model/obj", "model/stl", "video/mp4", "video/quicktime"),
+    }
     assert all(found.is_photo for found in every if found.cleanable)
 
 

@@ -1,10 +1,12 @@
 """A cleaned photo tells nothing but the picture."""
 
+import struct
+
 import pytest
 
-from fhir_server.kernel.errors import UnprocessableError
+from fhir_server.kernel.errors import TooLargeError, UnprocessableError
 from fhir_server.media import formats
-from fhir_server.media.metadata import clean
+from fhir_server.media.metadata import MOST_BYTES, MOST_VIDEO_BYTES, clean, require_size
 from fhir_server.media.orientation import minimal_exif, orientation
 from tests.unit.media import pictures
 from tests.unit.media.pictures import BITSTREAM, PICTURE, PLACE, exif, exif_segment, extended, jpeg, png, segment, webp
@@ -127,7 +129,24 @@ def test_a_simple_webp_stays_as_it_is() -> None:
     assert clean(webp(BITSTREAM), formats.WEBP) == webp(BITSTREAM)
 
 
-@pytest.mark.parametrize("format", [formats.BMP, formats.TIFF, formats.HEIC, formats.MP4, formats.DICOM, formats.PDF])
+def test_a_file_is_refused_before_it_is_looked_at_where_it_is_too_large() -> None:
+    for format, most in ((formats.JPEG, MOST_BYTES), (formats.MP4, MOST_VIDEO_BYTES)):
+        require_size(most, format)
+        with pytest.raises(TooLargeError):
+            require_size(most + 1, format)
+
+
+@pytest.mark.parametrize("bitstream", [b"VP8 " + bytes(13), b"VP8 \x00\x00\x00\x00\x9d\x01\x2a\x00\x00\x00\x00"])
+def test_a_lossy_webp_has_its_size_in_its_bitstream(bitstream: bytes) -> None:
+    lossy = webp(pictures.webp_chunk(b"VP8 ", bytes(6) + struct.pack("<HH", 640, 480)))
+    without = webp(pictures.webp_chunk(b"VP8 ", bitstream[4:14]))
+
+    assert clean(lossy, formats.WEBP) == lossy
+    with pytest.raises(UnprocessableError, match="no pixels"):
+        clean(without, formats.WEBP)
+
+
+@pytest.mark.parametrize("format", [formats.BMP, formats.TIFF, formats.AVIF, formats.PLY, formats.SVG, formats.PDF])
 def test_a_format_that_cannot_be_cleaned_is_refused_in_words(format: formats.Format) -> None:
-    with pytest.raises(UnprocessableError, match="cannot be removed; send JPEG, PNG, WebP or GIF"):
+    with pytest.raises(UnprocessableError, match="cannot be removed; send JPEG, PNG, WebP, GIF"):
         clean(b"whatever", format)

@@ -1,0 +1,43 @@
+"""All that is done with photos besides reading and writing their Media, wired together for one clinic."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fhir_server.engine.call import Principal
+from fhir_server.engine.interactions import Engine
+from fhir_server.kernel.identity import NewId
+from fhir_server.media.comparing import Comparing
+from fhir_server.media.ports import PhotoVault, UploadVault, Versions
+from fhir_server.media.reassigning import Reassigning
+from fhir_server.media.renditions import Renditions
+from fhir_server.media.taking import Taking
+from fhir_server.media.uploads import Uploads
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where photos lie. `index` brings the index of the log up to date."""
+
+    photos: PhotoVault
+    uploads: UploadVault
+    versions: Versions
+    index: Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Photographs:
+    uploads: Uploads
+    renditions: Renditions
+    comparing: Comparing
+    reassigning: Reassigning
+
+
+def photographs(engine: Engine, taking: Taking, stores: Stores, server: Principal, new_id: NewId) -> Photographs:
+    """`server` does what follows from a call and is not asked for by it."""
+    renditions = Renditions(engine, stores.photos, server, new_id)
+    return Photographs(
+        Uploads(engine, stores.uploads, stores.photos, taking),
+        renditions,
+        Comparing(engine, renditions),
+        Reassigning(engine, stores.photos, stores.versions, server, new_id, stores.index),
+    )

@@ -1,0 +1,102 @@
+"""A cleaned DICOM file has its pixels and what decoding needs of its header."""
+
+from datetime import datetime
+from io import BytesIO
+from typing import Any
+
+import pytest
+from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from fhir_server.kernel.errors import UnprocessableError
+from fhir_server.media import formats
+from fhir_server.media.dicom import clean_dicom
+from fhir_server.media.formats import recognise
+
+PIXELS = bytes(range(16))
+PHOTOGRAPH = UID("1.2.840.10008.5.1.4.1.1.77.1.4")
+
+
+def dicom(syntax: Any = ExplicitVRLittleEndian, **more: Any) -> bytes:
+    found = Dataset()
+    for name, value in {
+        "SOPClassUID": PHOTOGRAPH,
+        "SOPInstanceUID": "1.2.3.4",
+        "PatientName": "Sample^Ana",
+        "PatientID": "12345",
+        "InstitutionName": "Clinic of Ana",
+        "AcquisitionDateTime": "20260301101500.123",
+        "TimezoneOffsetFromUTC": "+0100",
+        "Manufacturer": "Clinic",
+        "ManufacturerModelName": "Cam 7",
+        "Modality": "XC",
+        "ImageComments": "Ana smiles",
+        "Rows": 4,
+        "Columns": 4,
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "BitsAllocated": 8,
+        "BitsStored": 8,
+        "HighBit": 7,
+        "PixelRepresentation": 0,
+        "PixelData": PIXELS,
+        **more,
+    }.items():
+        if value is not None:
+            setattr(found, name, value)
+    found.private_block(0x0009, "Ana Corp", create=True).add_new(1, "LO", "Ana")
+    found.file_meta = FileMetaDataset()
+    found.file_meta.TransferSyntaxUID = syntax
+    found.file_meta.MediaStorageSOPClassUID = PHOTOGRAPH
+    found.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3.4")
+    found.file_meta.SourceApplicationEntityTitle = "ANA"
+    written = BytesIO()
+    found.save_as(written, enforce_file_format=True)
+    return written.getvalue()
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+def test_t33_a_dicom_file_names_nobody_and_keeps_its_pixels(syntax: Any) -> None:
+    dirty = dicom(syntax)
+    assert recognise(dirty) == formats.DICOM
+
+    cleaned, facts = clean_dicom(dirty)
+
+    assert b"Ana" in dirty
+    assert b"Ana" not in cleaned
+    assert b"ANA" not in cleaned
+    kept = dcmread(BytesIO(cleaned))
+    assert kept.PixelData == PIXELS
+    assert (kept.Rows, kept.Columns, kept.Modality) == (4, 4, "XC")
+    assert kept.file_meta.TransferSyntaxUID == syntax
+    assert "PatientName" not in kept
+    assert "AcquisitionDateTime" not in kept
+    assert kept.SOPInstanceUID.startswith("2.25.")
+    assert facts.taken == datetime.fromisoformat("2026-03-01T10:15:00+01:00")
+    assert facts.device == "Clinic Cam 7"
+    assert clean_dicom(cleaned)[0] == cleaned
+
+
+def test_b2_a_dicom_file_says_when_in_two_parts() -> None:
+    found = dicom(AcquisitionDateTime=None, TimezoneOffsetFromUTC=None, ContentDate="20260301", ContentTime="101500")
+
+    assert clean_dicom(found)[1].taken == datetime(2026, 3, 1, 10, 15)  # noqa: DTZ001  it names no time zone
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        dicom()[:140],
+        dicom(PixelData=None),
+        dicom(Rows=0),
+        dicom(Rows=65_535, Columns=65_535),
+        dicom(NumberOfFrames=100_000_000),
+        bytes(128) + b"DICM" + b"\xff" * 100,
+        bytes(128) + b"DICM",
+        b"\x08\x00\x16\x00UI" + b"\xff" * 90,
+    ],
+)
+def test_a_dicom_file_without_a_sensible_picture_is_refused(bad: bytes) -> None:
+    with pytest.raises(UnprocessableError):
+        clean_dicom(bad)
