@@ -123,10 +123,13 @@ async def test_r_fhir_003_a_body_is_json_of_this_version(doctor: Caller, type: s
 
 
 async def test_a_patch_of_another_type_is_told_which_are_taken(doctor: Caller) -> None:
-    answer = await doctor.ask("PATCH", "/fhir/Patient/seen", b"{}", Content_Type="application/merge-patch+json")
+    answer = await doctor.ask("PATCH", "/fhir/Patient/seen", b"{}", Content_Type="application/xml-patch+xml")
 
     assert answer.status_code == 415
-    assert answer.headers["accept-patch"] == "application/json-patch+json, application/fhir+json"
+    assert (
+        answer.headers["accept-patch"]
+        == "application/json-patch+json, application/fhir+json, application/merge-patch+json"
+    )
 
 
 @pytest.mark.parametrize("path", [*READS, "/fhir/Patient?_id=seen", "/fhir/metadata", "/fhir/Patient/never-was"])
