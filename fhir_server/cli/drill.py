@@ -80,6 +80,13 @@ async def drill(settings: Settings, data: Path, keys: Path, said: Callable[[str]
         return replace(begun, difference=str(fault) or type(fault).__name__)
 
 
+async def open_keys(settings: Settings, keys: Path) -> int:
+    """Restores a backup of the keys alone and opens each of them; how many. Raises what is wrong with it."""
+    async with _scratch(settings) as uri:
+        provider = FileProvider(settings.root_key_file)
+        return await Restoring(uri, provider, SystemClock(), RandomBytes()).open_keys(keys)
+
+
 async def file(clinic: Clinic, found: Drill) -> ResourceKey:
     """The result, signed, in the register: recorded like every other write."""
     now = clinic.surface.clock.now()

@@ -90,6 +90,7 @@ def test_a_restore_over_a_running_clinic_is_refused(printed: Mapping[str, str], 
     refused = run(
         *("backup", "restore", str(folder / "backups/monday"), "--keys", str(folder / "elsewhere/monday")),
         env={**demo.env, "FHIR_SERVER_MONGO_URI": uri},
+        patience=300,
     )
 
     assert refused.returncode == 1
@@ -111,6 +112,7 @@ def test_verify_ends_with_a_status_where_something_is_different(
         found = run(
             *("backup", "verify", str(folder / "backups/monday"), "--keys", str(folder / "elsewhere/monday")),
             env={**demo.env, "FHIR_SERVER_DATA_DIR": str(alone), "FHIR_SERVER_ROOT_KEY_FILE": str(root)},
+            patience=300,
         )
     finally:
         piece.write_bytes(kept)
@@ -136,6 +138,6 @@ def test_s62_a_backup_that_is_killed_goes_on(demo: Server, tmp_path: Path) -> No
     again = subprocess.run(command, env=demo.env, capture_output=True, text=True, timeout=120, check=False)
 
     assert again.returncode == 0, again.stderr
-    tried = run("backup", "verify", command[-3], "--keys", command[-1], env=demo.env)
+    tried = run("backup", "verify", command[-3], "--keys", command[-1], env=demo.env, patience=300)
     assert tried.returncode == 0, tried.stderr
     assert "without a difference" in tried.stdout

@@ -129,10 +129,11 @@ async def test_s62_s63_the_worker_backs_up_and_tries_it_out_once_in_an_interval(
     before = {entry["resource"]["id"] for entry in await drills_of(auditor)}
 
     tasks = [asyncio.create_task(scheduled.drills(one, 0.05)) for one in two]
-    filed = await drills_of(auditor)
+    filed: list[Json] = []
     for _ in range(600):
         await asyncio.sleep(0.1)
-        if len(filed := await drills_of(auditor)) > len(before):
+        filed = await drills_of(auditor)
+        if len(filed) > len(before):
             break
     await asyncio.sleep(0.3)
     for task in tasks:
