@@ -17,7 +17,7 @@ from tests.servers import COMMAND, Server, run, started
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/back-up-and-restore.md"
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NAMES = ("create", "verify", "filed", "restore")
+NAMES = ("create", "verify", "filed", "restore", "rotate")
 PATIENT = "/fhir/Patient?name=camille"
 
 
@@ -98,6 +98,12 @@ def test_a_restore_over_a_running_clinic_is_refused(printed: Mapping[str, str], 
     assert demo.ask("GET", PATIENT, Authorization=f"Bearer {demo.token()}")[0] == 200
 
 
+def test_m2_the_root_is_rotated(printed: Mapping[str, str], demo: Server, folder: Path) -> None:
+    assert "Old versions live on" in printed["rotate"]
+    assert "Versions up to 1 are destroyed" in printed["rotate"]
+    assert demo.ask("GET", PATIENT, Authorization=f"Bearer {demo.token()}")[0] == 200
+
+
 def test_verify_ends_with_a_status_where_something_is_different(
     printed: Mapping[str, str], demo: Server, folder: Path
 ) -> None:
@@ -107,7 +113,7 @@ def test_verify_ends_with_a_status_where_something_is_different(
     piece.unlink()
     alone = folder / "alone"
     alone.mkdir(exist_ok=True)
-    root = Path(demo.env["FHIR_SERVER_DATA_DIR"]) / "keys/root.json"
+    root = folder / "restored/keys/root.json"  # of before the rotation, as the keys are
     try:
         found = run(
             *("backup", "verify", str(folder / "backups/monday"), "--keys", str(folder / "elsewhere/monday")),
