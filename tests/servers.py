@@ -36,9 +36,9 @@ def environment(data_dir: Path, **settings: object) -> dict[str, str]:
     }
 
 
-def run(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, env: Mapping[str, str], patience: int = _PATIENCE) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *arguments], env=env, capture_output=True, text=True, timeout=_PATIENCE, check=False
+        [*COMMAND, *arguments], env=env, capture_output=True, text=True, timeout=patience, check=False
     )
 
 

@@ -31,6 +31,7 @@ from fhir_server.settings import Settings
 from fhir_server.store.backup.restoring import Restored, Restoring, stated
 from fhir_server.store.embedded import EmbeddedMongo
 from fhir_server.store.mongod import EmbeddedMongoError
+from fhir_server.store.tree_walk import BreakError
 
 DRILL_TYPE = "drill+jws"
 _CACHE_GIB = 0.25
@@ -78,6 +79,13 @@ async def drill(settings: Settings, data: Path, keys: Path, said: Callable[[str]
             return await _tried(begun, restored, scratch)
     except (CryptoError, FhirError, EmbeddedMongoError, OSError) as fault:
         return replace(begun, difference=str(fault) or type(fault).__name__)
+
+
+async def open_keys(settings: Settings, keys: Path) -> int:
+    """Restores a backup of the keys alone and opens each of them; how many. Raises what is wrong with it."""
+    async with _scratch(settings) as uri:
+        provider = FileProvider(settings.root_key_file)
+        return await Restoring(uri, provider, SystemClock(), RandomBytes()).open_keys(keys)
 
 
 async def file(clinic: Clinic, found: Drill) -> ResourceKey:
@@ -149,10 +157,19 @@ async def _tried(begun: Drill, restored: Restored, scratch: Settings) -> Drill:
         events = await clinic.store.events.index()
         if events != restored.data.rows.get("audit", 0):
             raise ArchiveError(f"{events} events of the log open, {restored.data.rows.get('audit', 0)} were backed up.")
+        await _verified(clinic)
         read, searched = await _asked(clinic, rebuilt.alive)
         for photo in rebuilt.photos:
             await _look_at(clinic, photo)
         return replace(found, events=events, read=read, searched=searched, photos=len(rebuilt.photos))
+
+
+async def _verified(clinic: Clinic) -> None:
+    """The restored log is whole and under its checkpoints, and every row is as it recorded it. Raises ArchiveError."""
+    try:
+        await clinic.store.verification.verify(())
+    except BreakError as fault:
+        raise ArchiveError(f"The log: {fault}") from None
 
 
 async def _look_at(clinic: Clinic, id: str) -> None:

@@ -1,11 +1,14 @@
-"""`fhir-server keys`: what keys there are and what their keeper can promise; a new key for signing tokens."""
+"""`fhir-server keys`: what keys there are and what their keeper can promise; new keys in the place of old ones."""
 
 import argparse
 import asyncio
+from pathlib import Path
 
 from fhir_server.app import open_clinic
 from fhir_server.cli import place
+from fhir_server.cli.faults import CommandError
 from fhir_server.cli.record import record
+from fhir_server.cli.rotate import rotate
 from fhir_server.crypto.status import KeyStatus
 from fhir_server.kernel import json
 from fhir_server.settings import Settings
@@ -14,15 +17,26 @@ from fhir_server.settings import Settings
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action",
-        choices=["status", "renew-signing"],
+        choices=["status", "renew-signing", "rotate"],
         help="status: count keys by class; show the root's version. renew-signing: the next key for signing tokens, "
-        "published at once, in use after ten minutes",
+        "published at once, in use after ten minutes. rotate: a new version of the root key; the old ones end",
     )
+    parser.add_argument("--keys", type=Path, help="rotate: where the backup of the keys goes that opens afterwards")
+    parser.add_argument("--keep-old", action="store_true", help="rotate: stop before the old versions are destroyed")
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    do = _status if arguments.action == "status" else _renew_signing
-    asyncio.run(do(place.beside(settings)))
+    beside = place.beside(settings)
+    match arguments.action:
+        case "rotate":
+            keys = arguments.keys or settings.backup_keys_dir
+            if keys is None:
+                raise CommandError("rotate needs --keys: backups of the keys from before will open no longer.")
+            asyncio.run(rotate(beside, keys, keep_old=arguments.keep_old))
+        case "renew-signing":
+            asyncio.run(_renew_signing(beside))
+        case _:
+            asyncio.run(_status(beside))
     return 0
 
 

@@ -60,7 +60,7 @@ async def backed_up_and_tried(clinic: Clinic) -> Drill:
             ) as backups:
                 await backups.create(data, keys)
         except (CryptoError, FhirError) as fault:
-            return Drill("", _written(now), f"it was not finished. {fault}")
+            return Drill("", written(now), f"it was not finished. {fault}")
         return await drill(settings, data, keys)
 
 
@@ -76,13 +76,14 @@ async def _is_ours(clinic: Clinic) -> bool:
 def _places(settings: Settings, now: datetime) -> Iterator[tuple[Path, Path]]:
     """Where backups are kept; where none are, a place that goes with the drill."""
     if settings.backup_dir is not None and settings.backup_keys_dir is not None:
-        yield settings.backup_dir / _written(now), settings.backup_keys_dir / _written(now)
+        yield settings.backup_dir / written(now), settings.backup_keys_dir / written(now)
         return
     with tempfile.TemporaryDirectory(prefix="drill-", dir=settings.data_dir) as folder:
         yield Path(folder) / "data", Path(folder) / "keys"
 
 
-def _written(now: datetime) -> str:
+def written(now: datetime) -> str:
+    """As the name of a folder."""
     return now.strftime("%Y-%m-%dT%H-%M-%SZ")
 
 

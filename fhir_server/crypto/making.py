@@ -21,7 +21,7 @@ died before its step 3, never given out by anyone. It is replaced.
 from collections.abc import Container, Iterable
 
 from fhir_server.crypto.chain import Chain, Rows
-from fhir_server.crypto.errors import WrapperGoneError
+from fhir_server.crypto.errors import CryptoError, WrapperGoneError
 from fhir_server.crypto.ports import KeyStore
 from fhir_server.crypto.providers.port import RootKeyProvider
 from fhir_server.crypto.rows import KeyRow, Wanted, WrapperKind, bucket, patient
@@ -62,7 +62,13 @@ class Maker:
         seen = {name: row for name, row in buckets.items() if row is not None}
         if len(seen) < len(buckets) or not all(_new(place, new) for name, place in places.items() if name not in seen):
             return {}
-        return await self._added(seen, await self._missing(places, seen))
+        try:
+            made = await self._missing(places, seen)
+        except CryptoError:
+            # As they were last seen they may stand under a version of the root that was destroyed since: read them.
+            self._buckets.clear()
+            return {}
+        return await self._added(seen, made)
 
     async def _added(self, rows: Rows, missing: list[KeyRow]) -> Rows:
         added = await self._store.insert(missing) if missing else 0

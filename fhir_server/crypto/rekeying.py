@@ -48,6 +48,11 @@ class Rekeying:
         await self._provider.new_version()
         return await self.finish_root()
 
+    async def renew_root(self) -> int:
+        """A rotation; where an earlier one was not finished, that one. While old versions live, it was not."""
+        status = await self._provider.describe()
+        return await (self.rotate_root() if status.oldest == status.version else self.finish_root())
+
     async def finish_root(self) -> int:
         """Bring everything under the root's newest version; again after a crash is no fault."""
         status = await self._provider.describe()

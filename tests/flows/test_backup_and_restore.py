@@ -1,6 +1,7 @@
 """S62, S63: a backup is taken at one instant, restored elsewhere, and then answers as the clinic did."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,10 +10,13 @@ import pytest
 from pymongo import MongoClient
 
 from fhir_server.crypto.errors import ArchiveError
+from fhir_server.crypto.providers.file import FileProvider
+from fhir_server.kernel.clock import SystemClock
 from fhir_server.kernel.errors import UnavailableError
 from fhir_server.kernel.json import Json
 from fhir_server.store.backup import creating
 from fhir_server.store.backup.folder import Folder
+from fhir_server.store.backup.restoring import Restoring
 from fhir_server.store.collections import RESTORING
 from fhir_server.store.embedded import EmbeddedMongo
 from tests.clinics import InProcess, read, running
@@ -82,9 +86,9 @@ async def test_s62_s63_a_restored_clinic_answers_reads_searches_history_and_phot
 
 async def test_s58_nothing_is_readable_in_a_backup(source: InProcess, backup: Taken) -> None:
     """Not even what stands in clear in the database: addresses, and the names of keys."""
-    secrets = [FAMILY.encode(), backup.person.encode(), b"Patient/", backup.photo.encode(), b"record/", b"sealed\x00"]
+    telling = [FAMILY.encode(), backup.person.encode(), b"Patient/", backup.photo.encode(), b"record/", b"sealed\x00"]
     pieces = [backup.bytes[at : at + 16] for at in range(0, len(backup.bytes) - 16, 256)]
-    needles = by_beginning({form for secret in [*secrets, *pieces] for form in disguised(secret)})
+    needles = by_beginning({form for secret in [*telling, *pieces] for form in disguised(secret)})
     files = [file for place in (backup.data, backup.keys) for file in place.iterdir()]
 
     assert {file.stat().st_mode & 0o077 for file in files} == {0}
@@ -232,3 +236,15 @@ async def test_the_restored_rows_are_byte_for_byte_those_that_were_backed_up(
         assert new is not None
         assert sorted(new.pop("tokens")) == sorted(old.pop("tokens"))
         assert bson.encode(new) == bson.encode(old)
+
+
+async def test_a_backup_of_the_keys_alone_holds_what_verifies_it(
+    mongo_uri: str, elsewhere: str, tmp_path: Path
+) -> None:
+    """The first that a clinic ever takes: its own keys are made before its instant."""
+    async with running(mongo_uri, "test_first_backup", tmp_path / "first", worker_interval=3600) as inside:
+        async with backups(inside) as found:
+            await found.of("keys", tmp_path / "keys")
+        restoring = Restoring(elsewhere, FileProvider(root(inside)), SystemClock(), secrets.token_bytes)
+
+        assert await restoring.open_keys(tmp_path / "keys") > 4

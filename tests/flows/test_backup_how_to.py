@@ -17,7 +17,7 @@ from tests.servers import COMMAND, Server, run, started
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/back-up-and-restore.md"
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NAMES = ("create", "verify", "filed", "restore")
+NAMES = ("create", "verify", "filed", "restore", "rotate")
 PATIENT = "/fhir/Patient?name=camille"
 
 
@@ -90,10 +90,17 @@ def test_a_restore_over_a_running_clinic_is_refused(printed: Mapping[str, str], 
     refused = run(
         *("backup", "restore", str(folder / "backups/monday"), "--keys", str(folder / "elsewhere/monday")),
         env={**demo.env, "FHIR_SERVER_MONGO_URI": uri},
+        patience=300,
     )
 
     assert refused.returncode == 1
     assert "not empty" in refused.stderr
+    assert demo.ask("GET", PATIENT, Authorization=f"Bearer {demo.token()}")[0] == 200
+
+
+def test_m2_the_root_is_rotated(printed: Mapping[str, str], demo: Server, folder: Path) -> None:
+    assert "Old versions live on" in printed["rotate"]
+    assert "Versions up to 1 are destroyed" in printed["rotate"]
     assert demo.ask("GET", PATIENT, Authorization=f"Bearer {demo.token()}")[0] == 200
 
 
@@ -106,11 +113,12 @@ def test_verify_ends_with_a_status_where_something_is_different(
     piece.unlink()
     alone = folder / "alone"
     alone.mkdir(exist_ok=True)
-    root = Path(demo.env["FHIR_SERVER_DATA_DIR"]) / "keys/root.json"
+    root = folder / "restored/keys/root.json"  # of before the rotation, as the keys are
     try:
         found = run(
             *("backup", "verify", str(folder / "backups/monday"), "--keys", str(folder / "elsewhere/monday")),
             env={**demo.env, "FHIR_SERVER_DATA_DIR": str(alone), "FHIR_SERVER_ROOT_KEY_FILE": str(root)},
+            patience=300,
         )
     finally:
         piece.write_bytes(kept)
@@ -136,6 +144,6 @@ def test_s62_a_backup_that_is_killed_goes_on(demo: Server, tmp_path: Path) -> No
     again = subprocess.run(command, env=demo.env, capture_output=True, text=True, timeout=120, check=False)
 
     assert again.returncode == 0, again.stderr
-    tried = run("backup", "verify", command[-3], "--keys", command[-1], env=demo.env)
+    tried = run("backup", "verify", command[-3], "--keys", command[-1], env=demo.env, patience=300)
     assert tried.returncode == 0, tried.stderr
     assert "without a difference" in tried.stdout

@@ -34,7 +34,7 @@ from fhir_server.store.connection import Document, connect
 from fhir_server.store.documents import NewBytes
 from fhir_server.store.keys import Keys
 
-SIGNING_NAME = "backups"
+NAME = "backups"
 PIECE_BYTES = 4 << 20
 _PROGRESS = "progress"
 
@@ -103,6 +103,9 @@ class Backups:
         if opener is not None and opener.kind != kind:
             raise ArchiveError(f"{path} holds a backup of the {opener.kind}.")
         folder.make()
+        # There before the instant that the backup shows, so that a backup of the keys holds what verifies and opens it.
+        for key_class in (KeyClass.SIGNING, KeyClass.BACKUP):
+            await self._keyring.named(NAME, key_class)
         try:
             return await self._taken(kind, folder, opener)
         except rows.SnapshotGoneError:
@@ -189,8 +192,8 @@ class Backups:
         await asyncio.to_thread(folder.write_progress, sealed)
 
     async def _signed(self, manifest: Manifest) -> str:
-        secret = await self._keyring.named(SIGNING_NAME, KeyClass.SIGNING)
-        return sign_jws(manifest.encode(), secret, Signer(secret).public, SIGNING_NAME, MANIFEST_TYPE)
+        secret = await self._keyring.named(NAME, KeyClass.SIGNING)
+        return sign_jws(manifest.encode(), secret, Signer(secret).public, NAME, MANIFEST_TYPE)
 
 
 def require_apart(data: Path, keys: Path) -> None:
@@ -204,7 +207,7 @@ async def opened(opener: Opener, keyring: Keyring, provider: RootKeyProvider, ne
     if opener.wrapped:
         secret = await unwrapped_secret(provider, opener.id, opener.wrapped)
     else:
-        secret = await keyring.named("backups", KeyClass.BACKUP)
+        secret = await keyring.named(NAME, KeyClass.BACKUP)
     return Archive(secret, opener.id, new_bytes)
 
 

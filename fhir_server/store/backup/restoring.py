@@ -23,10 +23,11 @@ from fhir_server.crypto.jws import stated_payload, verify_jws
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import KeyClass, KeyId
 from fhir_server.crypto.providers.port import RootKeyProvider
+from fhir_server.crypto.rows import WrapperKind
 from fhir_server.crypto.signing import Signer
 from fhir_server.kernel.clock import Clock
 from fhir_server.store import collections, keys
-from fhir_server.store.backup.creating import SIGNING_NAME, opened
+from fhir_server.store.backup.creating import NAME, opened
 from fhir_server.store.backup.folder import Folder
 from fhir_server.store.backup.loading import compare, load
 from fhir_server.store.backup.manifest import MANIFEST_TYPE, Kind, Manifest, manifest
@@ -36,6 +37,7 @@ from fhir_server.store.connection import Client, Document, connect, seam
 from fhir_server.store.documents import NewBytes
 
 _KEY_PARTS = ("destroyed", "keys")
+_KEYS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,26 @@ class Restoring:
         finally:
             await client.close()
 
+    async def open_keys(self, path: Path) -> int:
+        """Restore a backup of the keys alone and open every key in it. How many? The place is empty again after it."""
+        source = _source("keys", path)
+        client = connect(self._uri)
+        try:
+            database = client[f"{source.stated.clinic}_keys"]
+            await _require_empty([database])
+            try:
+                key_store = keys.Keys(client, source.stated.clinic)
+                keyring = Keyring(key_store, self._provider, self._new_bytes, self._clock)
+                await self._loaded(source, database, keyring)
+                await _require_destroyed(database, [source.stated])
+                await collections.prepare(database, keys.INDEXES)
+                verify_jws(source.signed, await _signer(keyring), MANIFEST_TYPE)
+                return await _opened_all(database, keyring)
+            finally:
+                await client.drop_database(database.name)
+        finally:
+            await client.close()
+
     async def _restored(self, client: Client, data: _Source, wrapped: _Source) -> Restored:
         clinic = data.stated.clinic
         database = client[clinic]
@@ -98,7 +120,7 @@ class Restoring:
         keyring = Keyring(key_store, self._provider, self._new_bytes, self._clock)
         await self._loaded(wrapped, key_store.database, keyring)
         await _require_destroyed(key_store.database, (wrapped.stated, data.stated))
-        public = Signer(await keyring.named(SIGNING_NAME, KeyClass.SIGNING)).public
+        public = await _signer(keyring)
         for source in (wrapped, data):
             verify_jws(source.signed, public, MANIFEST_TYPE)
         await self._loaded(data, database, keyring)
@@ -121,6 +143,20 @@ class Restoring:
         for part in source.stated.parts:
             await compare(part, database)
             self._said(f"{part.name}: {part.rows} rows")
+
+
+async def _signer(keyring: Keyring) -> bytes:
+    return Signer(await keyring.named(NAME, KeyClass.SIGNING)).public
+
+
+async def _opened_all(database: AsyncDatabase[Document], keyring: Keyring) -> int:
+    """Every data key. Raises OpeningError or ProviderError where one does not open."""
+    with seam():
+        cursor = database["keys"].find({"kind": {"$nin": [str(kind) for kind in WrapperKind]}}, {"wraps.key": 1})
+        ids = [KeyId(row["wraps"][-1]["key"]) async for row in cursor]
+    for at in range(0, len(ids), _KEYS_AT_ONCE):
+        await keyring.open_keys(ids[at : at + _KEYS_AT_ONCE])
+    return len(ids)
 
 
 def _source(kind: Kind, path: Path) -> _Source:

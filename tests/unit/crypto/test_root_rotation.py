@@ -76,3 +76,20 @@ def test_the_status_counts_what_there_is(store: FakeKeyStore, root: FakeRootKeys
     assert status.destroyed == done(store.tally())
     assert not status.unfinished
     assert status.root.note
+
+
+def test_a_process_that_remembers_a_bucket_from_before_goes_on_making_keys(
+    store: FakeKeyStore, root: FakeRootKeys
+) -> None:
+    """It remembers the bucket's row and not its key any more; the row stands under a root that is gone."""
+    ring, other = keyring(store, root), keyring(store, root)
+    [owner] = RECORD[0]
+    done(ring.data_keys([RECORD]))
+    neighbour = next(name for name in map("n{}".format, range(10_000)) if bucket(name) == bucket(owner))
+    done(other.rekeying.rotate_root())
+    done(other.rekeying.retire_root(1))
+    ring.forget_all()
+
+    made = done(ring.data_keys([((neighbour,), KeyClass.RECORD)], new={neighbour}))
+
+    assert done(keyring(store, root).open_keys([key.id for key in made.values()]))
