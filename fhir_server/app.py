@@ -73,8 +73,11 @@ from fhir_server.media.security_context import SecurityContext
 from fhir_server.media.taking import Taking
 from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.expiry import Expiry
+from fhir_server.privacy.erasure import SHRED, Erasures
 from fhir_server.privacy.filing import Filing
 from fhir_server.privacy.reconsider import Reconsider
+from fhir_server.privacy.retention import pack
+from fhir_server.privacy.shredding import Shredding
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
 from fhir_server.privacy.worker import Worker
 from fhir_server.search.registry import parameters_of
@@ -185,6 +188,9 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         )
         stores = Stores(store.photos, store.uploads, store.resources, store.events.index)
         photos = photographs(engine, taking, stores, THE_SERVER, random_id)
+        receipt_key = await keyring.named("receipts", KeyClass.SIGNING)
+        public = Signer(receipt_key).public
+        signed_by = await scribe(keyring, settings.database, receipt_key, public)
         surface = Surface(
             engine=engine,
             bundles=bundles,
@@ -195,6 +201,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             signing=Signing(engine, THE_SERVER, random_id, RandomBytes(), office_of(settings, law)),
             inquiry=Inquiry(engine, law),
             glass=Glass(engine, random_id, glass_policy(settings)),
+            erasures=Erasures(engine, store.holdings, store.photos, signed_by, pack(settings.jurisdiction)),
             delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),
             exports=Exports(engine, store.exports, clock, random_id, base, may_export),
             access_log=AccessLog(engine),
@@ -207,9 +214,6 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             most_body=settings.max_body_bytes,
             capability=saying(base, clock, store.layouts, delete_several=several),
         )
-        receipt_key = await keyring.named("receipts", KeyClass.SIGNING)
-        public = Signer(receipt_key).public
-        signed_by = await scribe(keyring, settings.database, receipt_key, public)
         reconsider = Reconsider(
             engine, store.resources, store.heads, standing, store.photos, signed_by, clock, THE_SERVER
         )
@@ -217,6 +221,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             store.tasks,
             {
                 RECONSIDER_PHOTOS: reconsider,
+                SHRED: Shredding(engine, store.holdings, store.photos, signed_by, clock, THE_SERVER),
                 RUN_EXPORT: Running(engine, store.exports, clock, random_id),
                 FINISH_REASSIGNMENT: photos.reassigning.finish,
             },

@@ -17,6 +17,7 @@ from fhir_server.api import (
     booking,
     conditions,
     consents,
+    erasing,
     everything,
     exports,
     histories,
@@ -113,6 +114,7 @@ TABLE: Mapping[str, Methods] = {
         "PATCH": (Interaction.PATCH, conditions.patch),
         "DELETE": (Interaction.DELETE, conditions.delete),
     },
+    "/fhir/Patient/{id}/$erase": {"POST": (Interaction.OPERATION, erasing.erase)},
     "/fhir/Binary/{id}": {
         "GET": (Interaction.READ, binaries.read_binary),
         "PUT": (Interaction.UPDATE, instances.update),

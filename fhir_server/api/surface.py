@@ -18,6 +18,7 @@ from fhir_server.export.exports import Exports
 from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.photographs import Photographs
+from fhir_server.privacy.erasure import Erasures
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.break_glass import Glass
 
@@ -37,6 +38,7 @@ class Surface:
     validation: Validation
     delivery: Delivery
     glass: Glass
+    erasures: Erasures
     exports: Exports
     signing: Signing
     inquiry: Inquiry

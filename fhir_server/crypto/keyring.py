@@ -65,6 +65,22 @@ class Keyring:
         keys = await self._take(list(asked.values()), new)
         return {request: keys[place.name] for request, place in asked.items()}
 
+    async def standing_keys(
+        self, requests: Collection[tuple[tuple[str, ...], KeyClass]], new: Container[str] = ()
+    ) -> Mapping[KeyRequest, DataKey]:
+        """As `data_keys`, for what is to last: none that another process destroyed since it was remembered here."""
+        keys = await self.data_keys(requests, new)
+        gone = await self._store.destroyed([key.id for key in keys.values()])
+        if not gone:
+            return keys
+        self.forget([entry.key_id for entry in gone])
+        return await self.data_keys(requests, new)
+
+    async def known(self, requests: Collection[KeyRequest]) -> Mapping[KeyRequest, KeyId]:
+        """The ids of those that there are. Makes none, and remembers none."""
+        asked = {rows.data(*request).name: request for request in requests}
+        return {asked[row.name]: row.newest for row in await self._store.fetch(names=asked)}
+
     async def rendition_key(self, owners: tuple[str, ...], photo_id: str) -> DataKey:
         """The key of one photo's bytes, made at the first call. Raises DestroyedKeyError once it was destroyed.
 

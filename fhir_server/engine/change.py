@@ -90,6 +90,13 @@ class BlobMove:
 
 
 @dataclass(frozen=True, slots=True)
+class Erasure:
+    """What these keys seal is gone with the commit: a tombstone that names nobody, no earlier version, no photo."""
+
+    keys: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """The commit fails unless exactly these resources match the query at that instant.
 
@@ -136,6 +143,7 @@ class Change(NamedTuple):
     audit: tuple[AuditEntry, ...] = ()
     tasks: tuple[Task, ...] = ()
     along: "tuple[Change, ...]" = ()
+    erasures: tuple[Erasure, ...] = ()
     author: str = ""
 
     @property
@@ -176,6 +184,9 @@ class Change(NamedTuple):
 
     def bringing(self, *along: "Change") -> "Change":
         return self._replace(along=(*self.along, *along))
+
+    def erasing(self, erasure: Erasure) -> "Change":
+        return self._replace(erasures=(*self.erasures, erasure))
 
     def queueing(self, task: Task) -> "Change":
         return self._replace(tasks=(*self.tasks, task))

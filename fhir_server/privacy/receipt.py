@@ -29,6 +29,18 @@ class Receipt:
     kept: tuple[tuple[Photo, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """An erasure by class. `since`: when it became inaccessible; `classes`: each with what was decided and why."""
+
+    patient: str
+    cause: str
+    since: datetime
+    classes: tuple[tuple[str, str], ...]
+    keys: tuple[bytes, ...]
+    photos: tuple[Photo, ...]
+
+
 class Scribe:
     """`sign` makes a compact JWS of a payload; `destruction` is the key provider's own word on when it is final.
 
@@ -43,19 +55,36 @@ class Scribe:
 
         Who could foresee it would put something else there first, and the receipt would never be filed.
         """
-        return ResourceKey("DocumentReference", f"receipt-{self._name(f'{receipt.patient} {receipt.cause}')[:40]}")
+        return self.erasure_key(receipt.patient, receipt.cause)
+
+    def erasure_key(self, patient: str, cause: str) -> ResourceKey:
+        return ResourceKey("DocumentReference", f"receipt-{self._name(f'{patient} {cause}')[:40]}")
 
     def written(self, key: ResourceKey, receipt: Receipt, now: datetime) -> Json:
         """The receipt as a DocumentReference."""
-        signed = self._sign(json.encode(self._statement(receipt, now)))
+        return self._document(
+            key, self._statement(receipt, now), receipt.patient, receipt.cause, _summary(receipt), now
+        )
+
+    def erasure(self, key: ResourceKey, erased: Erased, now: datetime) -> Json:
+        """The receipt of an erasure by class, likewise."""
+        told = (
+            f"{', '.join(f'{name} {said}' for name, said in erased.classes)}; {len(erased.photos)} photo(s) destroyed."
+        )
+        return self._document(key, self._erasure(erased, now), erased.patient, erased.cause, told, now)
+
+    def _document(
+        self, key: ResourceKey, statement: dict[str, Any], patient: str, cause: str, told: str, now: datetime
+    ) -> Json:
+        signed = self._sign(json.encode(statement))
         return {
             "resourceType": "DocumentReference",
             "id": key.id,
             "status": "current",
             "type": {"coding": [{"system": RECEIPT_SYSTEM, "code": RECEIPT, "display": "Receipt of destruction"}]},
-            "subject": {"reference": f"Patient/{receipt.patient}"},
+            "subject": {"reference": f"Patient/{patient}"},
             "date": instant(now),
-            "description": _summary(receipt),
+            "description": told,
             "content": [
                 {
                     "attachment": {
@@ -66,16 +95,32 @@ class Scribe:
                     }
                 }
             ],
-            "context": {"related": [{"reference": receipt.cause}]},
+            "context": {"related": [{"reference": cause}]},
+        }
+
+    def _erasure(self, erased: Erased, now: datetime) -> dict[str, Any]:
+        return {
+            **self._head(erased.patient, erased.cause, now),
+            "inaccessibleSince": instant(erased.since),
+            "classes": [{"class": name, "decision": said} for name, said in erased.classes],
+            "keys": [key.hex() for key in erased.keys],
+            "photos": [{"photo": f"Binary/{photo.id}", "key": photo.key.hex()} for photo in erased.photos],
+            "checked": "keys destroyed, sealed bytes deleted, opening tried and failed",
+            "unrecoverable": self._destruction,
+        }
+
+    def _head(self, patient: str, cause: str, now: datetime) -> dict[str, Any]:
+        return {
+            "kind": RECEIPT,
+            "clinic": self._clinic,
+            "patient": f"Patient/{patient}",
+            "cause": cause,
+            "issued": instant(now),
         }
 
     def _statement(self, receipt: Receipt, now: datetime) -> dict[str, Any]:
         return {
-            "kind": RECEIPT,
-            "clinic": self._clinic,
-            "patient": f"Patient/{receipt.patient}",
-            "cause": receipt.cause,
-            "issued": instant(now),
+            **self._head(receipt.patient, receipt.cause, now),
             "destroyed": [
                 {
                     "photo": f"Binary/{photo.id}",

@@ -23,6 +23,7 @@ _LETTER: Mapping[Interaction, str] = {
 _LETTER_OF_OPERATION: Mapping[str, str] = {
     "$break-glass": "r",
     "$compare": "r",
+    "$erase": "d",
     "$rendition": "r",
     "$timeline": "s",
 }

@@ -33,6 +33,7 @@ from fhir_server.store.grant_rows import GrantRows
 from fhir_server.store.grant_states import GrantStates
 from fhir_server.store.handles import Handles
 from fhir_server.store.heads import HeadRows
+from fhir_server.store.holdings import Holdings
 from fhir_server.store.indexing import Indexing
 from fhir_server.store.lanes import adopt
 from fhir_server.store.layouts import PATIENCE, Layouts
@@ -65,6 +66,7 @@ class ClinicStore:
     photos: Photos
     uploads: Uploads
     attachments: Attachments
+    holdings: Holdings
     audit: AuditRows
     log: LogRows
     sequencer: Sequencer
@@ -142,6 +144,7 @@ async def open_store(
                         photos,
                         Uploads(to, photos, keyring, chunks, clock),
                         attachments,
+                        Holdings(to, opening, attachments),
                         audit,
                         log,
                         Sequencer(to, log.tree, closing, mark, key_store),

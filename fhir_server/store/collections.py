@@ -15,9 +15,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         # Without the id: it would triple the index, and rows of one seq are few, for it rises strictly in a process.
         IndexModel([("tokens", ASCENDING), ("seq", ASCENDING)], name="tokens_seq"),
         IndexModel([("type", ASCENDING), ("seq", ASCENDING)], name="changes"),
+        # What a key sealed is found by it when it is erased.
+        IndexModel([("key", ASCENDING)], name="key"),
     ],
     "history": [
         IndexModel([("type", ASCENDING), ("seq", ASCENDING)], name="changes"),
+        IndexModel([("key", ASCENDING)], name="key"),
     ],
     "heads": [],
     "locks": [],

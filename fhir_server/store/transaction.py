@@ -16,7 +16,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.crypto.keyring import Keyring
-from fhir_server.crypto.keys import DataKey, KeyRequest
+from fhir_server.crypto.keys import DataKey, KeyClass, KeyRequest
 from fhir_server.engine.integrity import LOG
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import Clock, microseconds
@@ -31,8 +31,10 @@ from fhir_server.store.layouts import Layouts
 from fhir_server.store.received import Event, events_of, received_of
 from fhir_server.store.row_seals import row_seal, spread
 from fhir_server.store.task_rows import task_document
+from fhir_server.store.tombstones import Tombstones
 from fhir_server.store.writer import Writer
 
+_CLINIC = KeyRequest((), KeyClass.CLINIC)
 _COMMIT_TRIES = 20
 _COMMIT_PAUSE = 0.25
 
@@ -76,13 +78,17 @@ class Transaction:
         self._to, self._documents, self._keyring = collections, documents, keyring
         self._heads, self._conditions, self._layouts = heads, conditions, layouts
         self._writer, self._clock = writer, clock
+        self._tombstones = Tombstones(collections, documents, clock)
         self._last_seq = 0
 
     async def run(self, rows: Sequence[Row]) -> tuple[Stored, ...]:
         """Write all rows, or raise and write none. Keys are durable before they are used."""
         await self._layouts.require({row.layout for row in rows})
         created = {row.change.key.id for row in rows if row.change.previous is None}
-        keys = await self._keyring.data_keys({row.owners for row in rows if row.change.key.type != LOG}, created)
+        wanted = {row.owners for row in rows if row.change.key.type != LOG}
+        if any(row.change.erasures for row in rows):
+            wanted.add(_CLINIC)
+        keys = await self._keyring.standing_keys(wanted, created)
         with seam():
             async with self._to.client.start_session() as session:
                 written = await self._write(rows, keys, session)
@@ -121,12 +127,15 @@ class Transaction:
         stored: dict[str, Stored] = {}
         documents: list[Document] = []
         for row in rows:
-            seq = self._next_seq(row.change.previous)
+            seq = self._seq_after(row.change.previous.seq if row.change.previous else 0)
             if row.id not in received:
                 document, stored[row.id] = self._documents.sealed(row, seq, keys[row.owners])
                 documents.append(document)
         await self._resources([row for row in rows if row.id in stored], documents, session)
         await self._photos(rows, session)
+        erased = [key for change in changes for erasure in change.erasures for key in erasure.keys]
+        if erased:
+            documents += await self._tombstones.lay(erased, keys[_CLINIC], self._seq_after, session)
         await self._attachments(rows, keys, session)
         tasks = [task_document(task, self._clock.now()) for change in changes for task in change.tasks]
         if tasks:
@@ -198,10 +207,9 @@ class Transaction:
         if result.matched_count != len(brought):
             raise UnavailableError("Data of the resource was not kept until its commit; try again.")
 
-    def _next_seq(self, previous: Stored | None) -> int:
+    def _seq_after(self, previous: int) -> int:
         """Now; but after the last one given here, and after the version it follows, whose clock may have been ahead."""
-        floor = max(self._last_seq, previous.seq if previous else 0)
-        self._last_seq = max(floor + 1, microseconds(self._clock.now()))
+        self._last_seq = max(self._last_seq + 1, previous + 1, microseconds(self._clock.now()))
         return self._last_seq
 
     async def _commit(self, session: AsyncClientSession) -> None:

@@ -1,0 +1,42 @@
+"""What is sealed under a patient's own keys, found by these keys; and the end of keys with all that they sealed.
+
+Architecture section 5, sealed-storage section 3.
+"""
+
+from collections.abc import Collection, Sequence
+
+from fhir_server.crypto.keyring import Keyring
+from fhir_server.crypto.keys import KeyId, KeyRequest
+from fhir_server.kernel.errors import UnavailableError
+from fhir_server.privacy.ports import Holding
+from fhir_server.privacy.retention import CLASSES
+from fhir_server.store.attachments import Attachments
+from fhir_server.store.collections import Collections
+from fhir_server.store.connection import seam
+from fhir_server.store.documents import UNSEARCHED
+from fhir_server.store.opening import Opening
+
+
+class Holdings:
+    """privacy.ports.Holdings on MongoDB."""
+
+    def __init__(self, collections: Collections, opening: Opening, attachments: Attachments) -> None:
+        self._to, self._opening, self._attachments = collections, opening, attachments
+        self._keyring: Keyring = opening.keyring
+
+    async def of(self, patient: str) -> Sequence[Holding]:
+        keys = await self._keyring.known([KeyRequest((patient,), record) for record in CLASSES])
+        held: list[Holding] = []
+        for request, key in keys.items():
+            with seam():
+                found = await self._to.resources.find({"key": key}, UNSEARCHED, hint="key").to_list(None)
+            held += [Holding(stored, request.key_class, key) for stored in await self._opening.rows(found)]
+        return held
+
+    async def destroy(self, keys: Collection[bytes], reason: str) -> None:
+        """Key first: from then on nothing opens what they sealed, wherever copies of it lie."""
+        ids = [KeyId(key) for key in keys]
+        await self._keyring.destroy(ids, reason)
+        await self._attachments.erase(ids)
+        if await self._keyring.open_keys(ids):
+            raise UnavailableError("A destroyed key can still be opened; the task runs again.")

@@ -1,0 +1,1 @@
+"""Property tests of what may be erased."""
