@@ -5,14 +5,16 @@ written by somebody else than who does it. Without a retention rule nothing of a
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from fhir_server.crypto.errors import CryptoError
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change, Condition, Erasure
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
 from fhir_server.engine.tasks import Task
-from fhir_server.kernel.errors import ConflictError, ForbiddenError, UnprocessableError
+from fhir_server.kernel.errors import ConflictError, FhirError, ForbiddenError, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.ports import LIVE, PhotoVault
 from fhir_server.privacy.entries import birth, entries
@@ -87,7 +89,11 @@ class Erasures:
             change = await self._change(call, request, found, keys)
             await self._engine.store.commit([change])
             attempt.committed = True
-        return Plan(found.parts, self._scribe.erasure_key(patient.id, f"{change.key}/_history/{change.version}"))
+        cause = f"{change.key}/_history/{change.version}"
+        # At once, so that nothing new is sealed under a key that goes. Where it fails, the task does it.
+        with suppress(FhirError, CryptoError):
+            await self._holdings.destroy(keys, cause)
+        return Plan(found.parts, self._scribe.erasure_key(patient.id, cause))
 
     async def _change(self, call: Call, request: Stored, found: _Found, keys: tuple[bytes, ...]) -> Change:
         """The request, done, and with it in one commit all that is erased and the task that ends the keys."""

@@ -9,7 +9,7 @@ from fhir_server.crypto.errors import (
     ProviderError,
     UnknownKeyError,
 )
-from fhir_server.crypto.keys import KeyClass, KeyId
+from fhir_server.crypto.keys import KeyClass, KeyId, KeyRequest
 from fhir_server.crypto.rows import KeyRow, WrapperKind, bucket, next_generation, patient
 from fhir_server.kernel.errors import UnavailableError
 from tests.fakes.key_store import FakeKeyStore, FakeRootKeys
@@ -156,3 +156,25 @@ def test_destroying_faster_than_it_can_be_finished_is_said(
         done(keyring(store, root).destroy([key.id], "withdrawal"))
 
     assert done(keyring(store, root).status()).unfinished
+
+
+def test_a_write_never_uses_a_key_that_another_process_destroyed(store: FakeKeyStore, root: FakeRootKeys) -> None:
+    remembers, destroys = keyring(store, root), keyring(store, root)
+    before = done(remembers.data_keys([RECORD, MARKETING]))
+
+    done(destroys.destroy([before[MARKETING].id], "erasure"))
+    after = done(remembers.standing_keys([RECORD, MARKETING]))
+
+    assert after[RECORD] == before[RECORD]
+    assert after[MARKETING].id != before[MARKETING].id
+    assert done(destroys.data_keys([MARKETING])) == {MARKETING: after[MARKETING]}
+
+
+def test_which_keys_there_are_is_told_without_making_any(store: FakeKeyStore, root: FakeRootKeys) -> None:
+    keys = take(store, root, RECORD)
+    rows = dict(store.rows)
+
+    known = done(keyring(store, root).known([KeyRequest(*RECORD), KeyRequest(*MARKETING)]))
+
+    assert known == {RECORD: keys[RECORD].id}
+    assert store.rows == rows
