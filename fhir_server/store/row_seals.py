@@ -8,6 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 _NAME_BYTES, _VERSION_BYTES, _HASH_BYTES = 16, 8, 32
+ERASED = bytes(_HASH_BYTES)
+"""No seal has this hash."""
+
 _BYTES = _NAME_BYTES + _VERSION_BYTES + _HASH_BYTES
 
 
@@ -25,6 +28,11 @@ class RowSeal(NamedTuple):
 def row_seal(row: str, version: int, sealed: bytes) -> RowSeal:
     """`row`: `Patient/7`, `Head/7`, `User/3`."""
     return RowSeal(name_of(row), version, hashlib.sha256(sealed).digest())
+
+
+def erased_seal(row: str, version: int) -> RowSeal:
+    """Says that this version went in an erasure: it is not missed, and must not come back."""
+    return RowSeal(name_of(row), version, ERASED)
 
 
 def name_of(row: str) -> bytes:

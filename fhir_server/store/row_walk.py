@@ -10,7 +10,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
-from fhir_server.store.row_seals import RowSeal, decoded, row_seal
+from fhir_server.store.row_seals import ERASED, RowSeal, decoded, row_seal
 from fhir_server.store.tree_walk import BreakError
 
 _FETCHED = {"version": True, "epoch": True, "revision": True, "sealed": True}
@@ -40,6 +40,7 @@ class RowWalk:
         self._logged: dict[tuple[bytes, int], bytes] = {}
         self._newest: dict[bytes, int] = {}
         self._only_newest: set[bytes] = set()
+        self._erased: set[tuple[bytes, int]] = set()
         self._unseen: dict[tuple[bytes, int], str] = {}
 
     def note(self, place: str, carried: bytes) -> None:
@@ -49,6 +50,9 @@ class RowWalk:
         except ValueError:
             raise BreakError(f"{place}: what it carries along is damaged.") from None
         for seal in seals:
+            if seal.sha256 == ERASED:
+                self._erased.add((seal.name, seal.version))
+                continue
             self._logged[seal.name, seal.version] = seal.sha256
             self._unseen[seal.name, seal.version] = place
             self._newest[seal.name] = max(seal.version, self._newest.get(seal.name, 0))
@@ -68,7 +72,7 @@ class RowWalk:
                     if kind.version != "version":
                         self._only_newest.add(seal.name)
         for (name, version), place in written.items():
-            if name not in self._only_newest:
+            if name not in self._only_newest and (name, version) not in self._erased:
                 raise BreakError(f"{place}: version {version} of the row that it recorded is gone.")
         return counted
 
@@ -84,6 +88,8 @@ class RowWalk:
 
     def _fault(self, kind: _Kind, seal: RowSeal) -> str:
         logged = self._logged.get((seal.name, seal.version))
+        if (seal.name, seal.version) in self._erased:
+            return "it was erased, and was put back."
         if logged is None:
             return "no event recorded that this was written."
         if logged != seal.sha256:

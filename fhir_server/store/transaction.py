@@ -16,7 +16,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.crypto.keyring import Keyring
-from fhir_server.crypto.keys import DataKey, KeyClass, KeyRequest
+from fhir_server.crypto.keys import DataKey, KeyRequest
 from fhir_server.engine.integrity import LOG
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import Clock, microseconds
@@ -31,10 +31,9 @@ from fhir_server.store.layouts import Layouts
 from fhir_server.store.received import Event, events_of, received_of
 from fhir_server.store.row_seals import row_seal, spread
 from fhir_server.store.task_rows import task_document
-from fhir_server.store.tombstones import Tombstones
+from fhir_server.store.tombstones import CLINIC, Tombstones
 from fhir_server.store.writer import Writer
 
-_CLINIC = KeyRequest((), KeyClass.CLINIC)
 _COMMIT_TRIES = 20
 _COMMIT_PAUSE = 0.25
 
@@ -87,7 +86,7 @@ class Transaction:
         created = {row.change.key.id for row in rows if row.change.previous is None}
         wanted = {row.owners for row in rows if row.change.key.type != LOG}
         if any(row.change.erasures for row in rows):
-            wanted.add(_CLINIC)
+            wanted.add(CLINIC)
         keys = await self._keyring.standing_keys(wanted, created)
         with seam():
             async with self._to.client.start_session() as session:
@@ -134,8 +133,7 @@ class Transaction:
         await self._resources([row for row in rows if row.id in stored], documents, session)
         await self._photos(rows, session)
         erased = [key for change in changes for erasure in change.erasures for key in erasure.keys]
-        if erased:
-            documents += await self._tombstones.lay(erased, keys[_CLINIC], self._seq_after, session)
+        laid = await self._tombstones.lay(erased, keys, self._seq_after, session)
         await self._attachments(rows, keys, session)
         tasks = [task_document(task, self._clock.now()) for change in changes for task in change.tasks]
         if tasks:
@@ -143,7 +141,8 @@ class Transaction:
         entries = list(events_of(rows, received))
         seals = {one["_id"]: row_seal(one["_id"], one["version"], one["sealed"]) for one in documents}
         if entries:
-            await self._record(entries, spread([row for row, _ in entries], seals, heads.seals), session)
+            carried = spread([row for row, _ in entries], seals, (*heads.seals, *laid))
+            await self._record(entries, carried, session)
         stored |= {id: event.stored(self._last_seq) for id, event in received.items()}
         return _Written([stored[row.id] for row in rows], heads.fresh, len(entries))
 
