@@ -1,13 +1,15 @@
 """An erasure whose worker is stopped between two of its steps ends as one that was not; and who writes meanwhile."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import cast
 
 import pytest
 
+from fhir_server.crypto.keys import KeyId
 from fhir_server.engine.tasks import Task
-from fhir_server.media.ports import Photo
+from fhir_server.media.ports import Photo, PhotoVault
 from fhir_server.privacy.erasure import SHRED
-from fhir_server.privacy.ports import Holding
+from fhir_server.privacy.ports import Holding, Holdings
 from fhir_server.privacy.shredding import Shredding
 from tests.clinics import InProcess, read, running
 from tests.flows.erasures import SECRET, Record, by_class
@@ -34,7 +36,7 @@ class Killing:
             raise KilledError
         self.left -= 1
 
-    async def of(self, patient: str) -> Collection[Holding]:
+    async def of(self, patient: str) -> Sequence[Holding]:
         return await self.store.holdings.of(patient)
 
     async def destroy(self, what: Collection[bytes] | Photo, reason: str) -> None:
@@ -71,8 +73,8 @@ async def test_killed_before_any_step_it_ends_the_same_when_it_runs_again(french
     assert isinstance(shredding, Shredding)
     stopped = Shredding(
         french.clinic.engine,
-        killing,  # type: ignore[arg-type]  both ports in one
-        killing,  # type: ignore[arg-type]
+        cast("Holdings", killing),
+        cast("PhotoVault", killing),
         shredding._scribe,
         french.clinic.surface.clock,
         shredding._server,
@@ -87,8 +89,8 @@ async def test_killed_before_any_step_it_ends_the_same_when_it_runs_again(french
 
     said = await statement(french, read(await record.officer.get(f"/fhir/{receipt}")))
     assert len(said["photos"]) == 2
-    keys = [bytes.fromhex(key) for key in (*said["keys"], *(photo["key"] for photo in said["photos"]))]
-    assert await french.clinic.keyring.open_keys(keys) == {}  # type: ignore[arg-type]  ids as bytes
+    keys = [KeyId(bytes.fromhex(key)) for key in (*said["keys"], *(photo["key"] for photo in said["photos"]))]
+    assert await french.clinic.keyring.open_keys(keys) == {}
     tally = await french.mongo[f"{french.database}_keys"]["destroyed"].count_documents({"key": {"$in": keys}})
     assert tally == len(keys), "each once"
 
