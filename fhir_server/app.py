@@ -72,8 +72,8 @@ from fhir_server.media.reassigning import FINISH_REASSIGNMENT
 from fhir_server.media.security_context import SecurityContext
 from fhir_server.media.taking import Taking
 from fhir_server.privacy.desk import Desk
-from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.erasure import SHRED, Erasures
+from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.filing import Filing
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.retention import pack

@@ -65,5 +65,6 @@ def test_a_misspelt_member_is_refused() -> None:
 def test_a_listed_device_is_traced_for_ten_years_of_its_own() -> None:
     [found] = [each for each in pack("fr").rules if each.id == "fr-devices"]
 
-    assert (found.years, found.types) == (10, {"Device", "DeviceUseStatement"})
+    assert found.years == 10
+    assert found.types == {"Device", "DeviceUseStatement"}
     assert [each.ages for each in pack("gb").rules if each.id == "gb-health-record"] == [(Age(17, 25), Age(18, 26))]
