@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test clients check format fix lint types imports cover snapshots roles searches bench bench-search clean
+.PHONY: help run test clients check format fix lint types imports cover snapshots roles searches bench bench-search bench-erasing clean
 PORT ?= 8000
 DATA_DIR ?= .data
 PYTHON ?= python3
@@ -68,6 +68,9 @@ bench: .venv/installed ## Measure the main paths beside floors in the same run
 
 bench-search: .venv/installed ## Measure searches beside plain documents: make bench-search [PATIENTS=5000]
 	$(BIN)/python -m benchmarks.search --patients $(or $(PATIENTS),5000)
+
+bench-erasing: .venv/installed ## Measure the erasure of a patient with 1,000 resources and 200 photos
+	$(BIN)/python -m benchmarks.erasing
 
 clean: ## Remove what was made, keep the data
 	rm -rf .venv tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .coverage* build *.egg-info
