@@ -30,10 +30,12 @@ class Shredding:
     async def __call__(self, task: Task) -> None:
         request = await self._request(task.cause)
         keys = keys_in(request)
-        # 1. Without the keys of the classes nothing opens what they sealed, wherever copies of it lie.
-        await self._holdings.destroy(keys, task.cause)
-        # 2. Each photo has a key of its own.
-        for photo in await self._vault.of_patient(task.patient, {CONDEMNED}):
+        condemned = await self._vault.of_patient(task.patient, {CONDEMNED})
+        # 1. Without their keys nothing opens what the classes and the photos were, wherever copies of it lie. All at
+        #    once: each destruction renews the wrapping keys above it.
+        await self._holdings.destroy([*keys, *(photo.key for photo in condemned)], task.cause)
+        # 2. The photos' bytes; and each is tried to open.
+        for photo in condemned:
             await self._vault.destroy(photo, task.cause)
         gone = [one for one in await self._vault.of_patient(task.patient, {DESTROYED}) if one.reason == task.cause]
         # 3. Whoever asks for the receipt finds one that is true.
