@@ -71,6 +71,9 @@ from fhir_server.media.photographs import Stores, photographs
 from fhir_server.media.reassigning import FINISH_REASSIGNMENT
 from fhir_server.media.security_context import SecurityContext
 from fhir_server.media.taking import Taking
+from fhir_server.notifying import notifying
+from fhir_server.outbound.egress import Egress
+from fhir_server.outbound.hooks import Hooks
 from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.filing import Filing
@@ -89,6 +92,8 @@ from fhir_server.smart.ties import RecordedTies, TiePolicy
 from fhir_server.smart.token import Tokens
 from fhir_server.spoken import saying, speaking, warn_of_old_rows, zone_of
 from fhir_server.store.clinic import ClinicStore, open_store
+from fhir_server.subscriptions.notifier import Notifier
+from fhir_server.subscriptions.owned import Owned
 from fhir_server.ui.pages import PATHS, Pages
 from fhir_server.ui.static_files import FILES, static
 
@@ -118,12 +123,14 @@ class Clinic:
     door: Door
     pages: Pages
     receipts: Mapping[str, str | list[str]]
+    notifier: Notifier
 
     async def background(self) -> None:
-        """Queued work, and the log's tree, until cancelled: in one process at least."""
+        """Queued work, the log's tree and subscriptions, until cancelled: in one process at least."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.worker.run())
             group.create_task(self.store.sequencer.run())
+            group.create_task(self.notifier.run())
 
 
 @asynccontextmanager
@@ -148,6 +155,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         )
         access, gate = Access(base, ties), Gate(standing, store.resources, base)
         taking = Taking(store.photos, speech().zone or UTC)
+        hooks = Hooks(Egress(loopback=settings.notify_loopback))
         steps = Pipeline(
             (
                 access,  # who may try, in which role, and whom it reaches
@@ -157,6 +165,9 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 gate,  # on what legal basis
                 Lifecycle(store.resources, standing),  # a newer signature takes the place of the older
                 SecurityContext(store.resources, Pipeline((access, gate)), base),  # a Binary as what it belongs to
+                Owned(  # a subscription tells what its writer may see, and is its writer's own
+                    THE_SERVER, access, store.resources, speech, may_export, hooks.may
+                ),
                 GlassReviews(),  # a broken glass is reviewed, and not by oneself
                 Masks(),  # what the role does not see is taken out
                 Intake(taking),  # photos leave the JSON, sealed
@@ -185,6 +196,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         )
         stores = Stores(store.photos, store.uploads, store.resources, store.events.index)
         photos = photographs(engine, taking, stores, THE_SERVER, random_id)
+        told = notifying(store, engine, hooks, THE_SERVER, settings.base_url, clock)
         surface = Surface(
             engine=engine,
             bundles=bundles,
@@ -200,6 +212,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             access_log=AccessLog(engine),
             proofs=Proofs(engine, store.log, store.sequencer.key, anchoring.assurance),
             photos=photos,
+            events=told.events,
             bearer=bearer,
             paging=paging,
             clock=clock,
@@ -246,6 +259,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             entrance.door,
             entrance.pages,
             receipts,
+            told.notifier,
         )
 
 
