@@ -10,7 +10,7 @@ from collections.abc import Awaitable
 from datetime import datetime, timedelta
 
 from fhir_server.kernel.clock import Clock
-from fhir_server.kernel.errors import FhirError, UnavailableError
+from fhir_server.kernel.errors import ConflictError, FhirError, UnavailableError
 from fhir_server.subscriptions.looking import Looking
 from fhir_server.subscriptions.ports import Progresses
 from fhir_server.subscriptions.roster import Roster
@@ -20,7 +20,8 @@ from fhir_server.subscriptions.telling import Telling
 _log = logging.getLogger("fhir_server.subscriptions")
 
 LEASE = timedelta(seconds=30)
-"""Longer than one notification may take."""
+_LONGEST_SEND = timedelta(seconds=12)
+"""With less than that left of the lease nothing is begun: two never tell the same one at the same time."""
 
 _RENEWAL = timedelta(seconds=5)
 _INTERVAL = 0.2
@@ -51,6 +52,9 @@ class Notifier:
                 await asyncio.sleep(_INTERVAL)
         finally:
             await self._stop()
+            if self._until is not None:
+                now = self._clock.now()
+                await self._progresses.lead(self._name, now, now)  # the next one need not wait
 
     async def once(self) -> None:
         """One round, to its end."""
@@ -77,7 +81,7 @@ class Notifier:
         """All at once; where one's criteria cost too much, each for itself, so that this one alone is in error."""
         try:
             await self._looking.look(active, now)
-        except UnavailableError:
+        except (UnavailableError, ConflictError):
             raise
         except FhirError:
             for one in active:
@@ -108,13 +112,17 @@ class Notifier:
     async def _guarded(self, one: Subscriber, doing: Awaitable[None]) -> None:
         try:
             await doing
-        except UnavailableError:
-            _log.warning("subscriptions: UnavailableError")
+        except (UnavailableError, ConflictError) as failure:
+            _log.warning("subscriptions: %s", type(failure).__name__)
         except FhirError as failure:
             await self._roster.turn(one, "error", failure.issues[0].diagnostics)
+        except Exception as error:  # noqa: BLE001  one that cannot be told must not keep the others waiting
+            _log.warning("subscriptions: %s", type(error).__name__)
+            self._telling.put_off(one)
 
     async def _goes_on(self, one: Subscriber) -> bool:
-        return self._until is not None and self._clock.now() < self._until and await self._roster.still(one)
+        in_time = self._until is not None and self._clock.now() + _LONGEST_SEND < self._until
+        return in_time and await self._roster.still(one)
 
     async def _save(self, one: Subscriber) -> None:
         settled = one.progress.settled

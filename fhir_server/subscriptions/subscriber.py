@@ -44,12 +44,11 @@ class Subscriber:
             self.changed(settled=seq)
             self.looked = {place for place in self.looked if place.seq > seq}
 
-    def failed(self, now: datetime, spread: float) -> bool:
-        """One more try was in vain; True where there is another one. `spread`: 0 to 1, so that not all come at once."""
+    def failed(self, now: datetime, spread: float) -> None:
+        """One more try was in vain. `spread`: from 0 to 1, so that not all come at once."""
         failures = self.progress.failures + 1
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (failures - 1))
         self.changed(failures=failures, due=now + pause * (1 + spread / 2))
-        return failures < MOST_TRIES
 
     def succeeded(self) -> None:
         self.changed(failures=0, due=None)

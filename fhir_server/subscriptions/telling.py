@@ -56,9 +56,13 @@ class Telling:
         if done:
             one.succeeded()
         else:
-            one.failed(self._clock.now(), self._spread())
+            self.put_off(one)
         await self._progresses.save(one.id, one.progress)
         return done
+
+    def put_off(self, one: Subscriber) -> None:
+        """It is tried again later, and later each time."""
+        one.failed(self._clock.now(), self._spread())
 
     async def _notice(self, one: Subscriber, event: Event) -> Notice | None:
         """None where the subscriber may not be told of it any more."""
