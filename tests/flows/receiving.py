@@ -30,6 +30,7 @@ class Receiver:
     port: int = 0
     status: int = 200
     location: str = ""
+    silent: bool = False
     came: list[Came] = field(default_factory=list)
 
     @property
@@ -46,6 +47,8 @@ class Receiver:
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         self.came.append(Came(method, path, headers, body))
+        while self.silent:
+            await asyncio.sleep(0.01)
         more = f"Location: {self.location}\r\n" if self.location else ""
         writer.write(
             f"HTTP/1.1 {self.status} {_REASON}\r\n{more}Content-Length: 0\r\nConnection: close\r\n\r\n".encode()

@@ -2,19 +2,26 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fhir_server.app import THE_SERVER
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
+from fhir_server.notifying import notifying
+from fhir_server.outbound.egress import Egress
+from fhir_server.outbound.hooks import Hooks
 from fhir_server.smart.clients.client import Client, Kind
 from fhir_server.subscriptions.holder import SUBSCRIBER
+from fhir_server.subscriptions.notifier import Notifier
 from fhir_server.subscriptions.subscriber import MOST_TRIES
 from tests.clinics import EVERYTHING, Caller, InProcess, read, running
 from tests.flows.receiving import Receiver, receiving
 from tests.samples import consent, jpeg, media, patient
+from tests.trail import named, said
 
 pytestmark = pytest.mark.anyio
 
@@ -96,6 +103,14 @@ async def due_now(clinic: InProcess) -> None:
     clinic.clinic.notifier._roster.clear()
 
 
+def another_worker(clinic: InProcess) -> Notifier:
+    """On the same database, with nothing but that in common."""
+    settings = clinic.clinic.settings
+    hooks, surface = Hooks(Egress(loopback=True)), clinic.clinic.surface
+    told = notifying(clinic.clinic.store, surface.engine, hooks, THE_SERVER, settings.base_url, surface.clock)
+    return told.notifier
+
+
 async def test_after_a_handshake_each_event_is_told_by_id_and_number(clinic: InProcess, receiver: Receiver) -> None:
     stored = await subscribed(clinic, receiver, header=["Authorization: Bearer opens-the-hook"])
     assert stored["status"] == "active"
@@ -137,11 +152,12 @@ async def test_each_notification_is_in_the_log_as_the_clients_own_read(clinic: I
     await subscribed(clinic, receiver, "Patient?family=Told")
     person = (await clinic.caller().store(patient("Told")))["id"]
 
-    await clinic.clinic.notifier.once()
+    async with clinic.trail.recording() as recorded:
+        await clinic.clinic.notifier.once()
 
-    events = read(await clinic.caller().get(f"/fhir/AuditEvent?patient=Patient/{person}&subtype=read"))["entry"]
-    [event] = [one["resource"] for one in events if "mapper" in json.encode(one).decode()]
-    assert event["outcome"] == "0"
+    [event] = [one for one in recorded.events if f"Patient/{person}" in named(one)]
+    assert said(event) == ("read", "0")
+    assert "mapper" in json.encode(event["agent"]).decode()
 
 
 async def test_a_photo_without_consent_is_not_told_of(clinic: InProcess, receiver: Receiver) -> None:
@@ -320,12 +336,7 @@ async def test_the_loop_tells_within_its_round_and_two_never_tell_at_once(
     clinic: InProcess, receiver: Receiver
 ) -> None:
     await subscribed(clinic, receiver)
-    other = type(clinic.clinic.notifier)(
-        "another",
-        *(getattr(clinic.clinic.notifier, f"_{name}") for name in ("roster", "looking", "telling")),
-        clinic.clinic.store.subscriptions,
-        clinic.clinic.surface.clock,
-    )
+    other = another_worker(clinic)
     loops = [asyncio.create_task(one.run()) for one in (clinic.clinic.notifier, other)]
 
     await asyncio.gather(*(booked(clinic.caller()) for _ in range(20)))
@@ -338,6 +349,33 @@ async def test_the_loop_tells_within_its_round_and_two_never_tell_at_once(
     await asyncio.gather(*loops, return_exceptions=True)
 
     assert [one.number for one in receiver.events] == list(range(1, 21))
+
+
+async def test_a_worker_that_is_killed_while_it_tells_is_followed_by_another(
+    clinic: InProcess, receiver: Receiver
+) -> None:
+    await subscribed(clinic, receiver)
+    focuses = [await booked(clinic.caller()) for _ in range(2)]
+    receiver.silent = True
+    killed = asyncio.create_task(clinic.clinic.notifier.once())
+    while not receiver.events:
+        await asyncio.sleep(0.01)
+    for telling in clinic.clinic.notifier._telling_now.values():
+        telling.cancel()
+    killed.cancel()
+    receiver.silent = False
+    other = another_worker(clinic)
+
+    await other.once()
+    assert len(receiver.events) == 1
+    lease = {"$set": {"until": clinic.clinic.surface.clock.now() - timedelta(seconds=1)}}
+    await clinic.mongo[clinic.database]["subscriptions"].update_one({"_id": "#lead"}, lease)
+    await other.once()
+    clinic.clinic.notifier._until = None
+    await clinic.clinic.notifier.once()
+
+    assert [(one.number, one.focus) for one in receiver.events[1:]] == list(enumerate(focuses, 1))
+    await clinic.mongo[clinic.database]["subscriptions"].delete_one({"_id": "#lead"})
 
 
 @pytest.mark.parametrize(
