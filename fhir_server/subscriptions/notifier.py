@@ -55,6 +55,7 @@ class Notifier:
             if self._until is not None:
                 now = self._clock.now()
                 await self._progresses.lead(self._name, now, now)  # the next one need not wait
+                self._until = None
 
     async def once(self) -> None:
         """One round, to its end."""

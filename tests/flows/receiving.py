@@ -30,7 +30,8 @@ class Receiver:
     port: int = 0
     status: int = 200
     location: str = ""
-    silent: bool = False
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
+    told: asyncio.Event = field(default_factory=asyncio.Event)
     came: list[Came] = field(default_factory=list)
 
     @property
@@ -47,8 +48,9 @@ class Receiver:
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         self.came.append(Came(method, path, headers, body))
-        while self.silent:
-            await asyncio.sleep(0.01)
+        if self.came[-1].number:
+            self.told.set()
+        await self.answering.wait()
         more = f"Location: {self.location}\r\n" if self.location else ""
         writer.write(
             f"HTTP/1.1 {self.status} {_REASON}\r\n{more}Content-Length: 0\r\nConnection: close\r\n\r\n".encode()
@@ -60,6 +62,7 @@ class Receiver:
 @asynccontextmanager
 async def receiving(port: int = 0) -> AsyncIterator[Receiver]:
     receiver = Receiver()
+    receiver.answering.set()
     server = await asyncio.start_server(receiver._serve, "127.0.0.1", port)
     receiver.port = server.sockets[0].getsockname()[1]
     try:

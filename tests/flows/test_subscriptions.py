@@ -356,14 +356,13 @@ async def test_a_worker_that_is_killed_while_it_tells_is_followed_by_another(
 ) -> None:
     await subscribed(clinic, receiver)
     focuses = [await booked(clinic.caller()) for _ in range(2)]
-    receiver.silent = True
+    receiver.answering.clear()
     killed = asyncio.create_task(clinic.clinic.notifier.once())
-    while not receiver.events:
-        await asyncio.sleep(0.01)
+    await receiver.told.wait()
     for telling in clinic.clinic.notifier._telling_now.values():
         telling.cancel()
     killed.cancel()
-    receiver.silent = False
+    receiver.answering.set()
     other = another_worker(clinic)
 
     await other.once()
