@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/subscription.html#2.46.5; R4 says rest-hook "PUTs" what 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import parse_qsl
 
 from fhir_server.fhir.definitions import served_types
@@ -42,6 +43,7 @@ class Asked:
     endpoint: str
     headers: tuple[tuple[str, str], ...]
     whole: bool
+    end: datetime | None = None
 
 
 def asked(resource: Json, language: Language, may: Callable[[str], bool]) -> Asked:
@@ -57,7 +59,8 @@ def asked(resource: Json, language: Language, may: Callable[[str], bool]) -> Ask
         raise _wrong("An endpoint is an https URL of a public address, without credentials.", "channel.endpoint")
     if payload and "?" in endpoint:
         raise _wrong("With a payload the endpoint is a base URL, which has no query.", "channel.endpoint")
-    return Asked(criteria(resource["criteria"], language), endpoint, _headers(channel), payload is not None)
+    wanted = criteria(resource["criteria"], language)
+    return Asked(wanted, endpoint, _headers(channel), payload is not None, _end(resource))
 
 
 def criteria(text: str, language: Language) -> Query:
@@ -76,6 +79,13 @@ def criteria(text: str, language: Language) -> Query:
     if query.sort or query.includes or query.counting or not query.view.is_whole:
         raise _wrong("The criteria say which resources: nothing of order, of pages or of includes.", "criteria")
     return query
+
+
+def _end(resource: Json) -> datetime | None:
+    try:
+        return datetime.fromisoformat(resource["end"].replace(":60", ":59")) if "end" in resource else None
+    except ValueError:
+        raise _wrong("The end is on a day that no calendar has.", "end") from None
 
 
 def _headers(channel: Json) -> tuple[tuple[str, str], ...]:

@@ -34,7 +34,7 @@ class Events:
         stored = await self._engine.read(replace(call, interaction=Interaction.READ, operation=None))
         wanted = asked(stored.resource, self._engine.language, lambda _: True)
         holder = Holder(call.principal, call.purpose)
-        one = Subscriber(stored.key.id, stored.version, "active", wanted, holder, holder, None, Progress())
+        one = Subscriber(stored.key.id, stored.version, "active", wanted, holder, holder, Progress())
         found = await self._progresses.events(one.id, number, AT_ONCE)
         shown = [
             event for event in found if await self._telling.seen(one, event, call.instant, call.request) is not None

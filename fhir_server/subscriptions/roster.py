@@ -5,7 +5,6 @@ https://hl7.org/fhir/R4/valueset-subscription-status.html
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.engine.interactions import Engine
@@ -54,7 +53,7 @@ class Roster:
             if self._known.get(id) != version and id not in busy:
                 await self._load(id)
         now = self._clock.now()
-        for one in [one for one in self._there.values() if one.end and one.end <= now and one.id not in busy]:
+        for one in [one for one in self._there.values() if one.is_over(now) and one.id not in busy]:
             await self.turn(one, "off")
         return list(self._there.values())
 
@@ -106,7 +105,7 @@ class Roster:
             return
         principal = await self._duties.standing(holder.principal)
         rights = Holder(principal or replace(holder.principal, scopes=()), holder.purpose)
-        one = Subscriber(id, stored.version, resource["status"], wanted, holder, rights, _end(resource), progress)
+        one = Subscriber(id, stored.version, resource["status"], wanted, holder, rights, progress)
         await self._progresses.save(id, progress)
         if principal is None:
             await self.turn(one, "off", _DISMISSED)
@@ -133,7 +132,3 @@ def _afresh(progress: Progress, stored: Stored, *, is_new: bool) -> Progress:
     if not is_new or progress.failures >= MOST_TRIES:
         progress = replace(progress, failures=0, due=None)
     return progress
-
-
-def _end(resource: Json) -> datetime | None:
-    return datetime.fromisoformat(resource["end"]) if "end" in resource else None

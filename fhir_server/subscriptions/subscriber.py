@@ -31,9 +31,11 @@ class Subscriber:
     asked: Asked
     holder: Holder
     rights: Holder
-    end: datetime | None
     progress: Progress
     looked: set[Place] = field(default_factory=set)
+
+    def is_over(self, now: datetime) -> bool:
+        return self.asked.end is not None and self.asked.end <= now
 
     def changed(self, **fields: Any) -> None:  # noqa: ANN401  whatever field it changes
         self.progress = replace(self.progress, **fields)
