@@ -1,7 +1,8 @@
 """Who asked to be told is told, after the commit, of what they may see and of nothing else."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from fhir_server.app import THE_SERVER
 from fhir_server.kernel import json
+from fhir_server.kernel.identity import random_id
 from fhir_server.kernel.json import Json
 from fhir_server.notifying import notifying
 from fhir_server.outbound.egress import Egress
@@ -17,9 +19,10 @@ from fhir_server.outbound.hooks import Hooks
 from fhir_server.smart.clients.client import Client, Kind
 from fhir_server.subscriptions.holder import SUBSCRIBER
 from fhir_server.subscriptions.notifier import Notifier
+from fhir_server.subscriptions.ports import Changes, Place
 from fhir_server.subscriptions.subscriber import MOST_TRIES
 from tests.clinics import EVERYTHING, Caller, InProcess, read, running
-from tests.flows.receiving import Receiver, receiving
+from tests.flows.receiving import Came, Receiver, receiving
 from tests.samples import consent, jpeg, media, patient
 from tests.trail import named, said
 
@@ -103,12 +106,29 @@ async def due_now(clinic: InProcess) -> None:
     clinic.clinic.notifier._roster.clear()
 
 
-def another_worker(clinic: InProcess) -> Notifier:
+class Late:
+    """As if what is hidden had its seq by now, and were still to be committed."""
+
+    def __init__(self, changes: Changes) -> None:
+        self._changes, self.hidden = changes, ""
+        self.current, self.open = changes.current, changes.open
+
+    async def since(self, type: str, seq: int, after: Place | None, limit: int) -> Sequence[Place]:
+        found = await self._changes.since(type, seq, after, limit)
+        return [place for place in found if str(place.key) != self.hidden]
+
+
+def another_worker(clinic: InProcess, changes: Late | None = None) -> Notifier:
     """On the same database, with nothing but that in common."""
-    settings = clinic.clinic.settings
+    settings, store = clinic.clinic.settings, clinic.clinic.store
     hooks, surface = Hooks(Egress(loopback=True)), clinic.clinic.surface
-    told = notifying(clinic.clinic.store, surface.engine, hooks, THE_SERVER, settings.base_url, surface.clock)
-    return told.notifier
+    store = replace(store, changes=changes or store.changes)  # type: ignore[arg-type]  # it stands for the rows
+    return notifying(store, surface.engine, hooks, THE_SERVER, settings.base_url, surface.clock).notifier
+
+
+async def leads_no_more(clinic: InProcess) -> None:
+    clinic.clinic.notifier._until = None
+    await clinic.mongo[clinic.database]["subscriptions"].delete_one({"_id": "#lead"})
 
 
 async def test_after_a_handshake_each_event_is_told_by_id_and_number(clinic: InProcess, receiver: Receiver) -> None:
@@ -374,7 +394,55 @@ async def test_a_worker_that_is_killed_while_it_tells_is_followed_by_another(
     await clinic.clinic.notifier.once()
 
     assert [(one.number, one.focus) for one in receiver.events[1:]] == list(enumerate(focuses, 1))
-    await clinic.mongo[clinic.database]["subscriptions"].delete_one({"_id": "#lead"})
+    await leads_no_more(clinic)
+
+
+async def test_what_commits_behind_something_already_seen_is_told_all_the_same(
+    clinic: InProcess, receiver: Receiver
+) -> None:
+    await subscribed(clinic, receiver)
+    await leads_no_more(clinic)
+    late = Late(clinic.clinic.store.changes)
+    other = another_worker(clinic, late)
+    first, second = await booked(clinic.caller()), await booked(clinic.caller())
+    late.hidden = first
+    await other.once()
+    assert [one.focus for one in receiver.events] == [second]
+
+    late.hidden = ""
+    await other.once()
+    await other.once()
+
+    assert [(one.number, one.focus) for one in receiver.events] == [(1, second), (2, first)]
+    await leads_no_more(clinic)
+
+
+async def test_twenty_subscriptions_are_each_told_everything_once_while_others_write(
+    clinic: InProcess, receiver: Receiver
+) -> None:
+    registered(clinic)
+    mapper, clerk = clinic.caller(client="mapper"), clinic.caller()
+    for _ in range(20):
+        endpoint = f"{receiver.url}/{random_id()}"
+        await mapper.store({**subscription(receiver), "channel": {"type": "rest-hook", "endpoint": endpoint}})
+    await clinic.clinic.notifier.once()
+    loop = asyncio.create_task(clinic.clinic.notifier.run())
+
+    focuses = [focus for _ in range(5) for focus in await asyncio.gather(*(booked(clerk) for _ in range(4)))]
+    for _ in range(600):
+        if len(receiver.events) >= 20 * len(focuses):
+            break
+        await asyncio.sleep(0.05)
+    loop.cancel()
+    await asyncio.gather(loop, return_exceptions=True)
+
+    by_endpoint: dict[str, list[Came]] = {}
+    for one in receiver.events:
+        by_endpoint.setdefault(one.path, []).append(one)
+    assert len(by_endpoint) == 20
+    for came in by_endpoint.values():
+        assert [one.number for one in came] == list(range(1, 21))
+        assert {one.focus for one in came} == set(focuses)
 
 
 @pytest.mark.parametrize(
