@@ -4,7 +4,8 @@ https://hl7.org/fhir/R4/subscription.html#2.46.5. `seq` is given before a transa
 behind ones already seen: what is younger than SETTLING is looked for again.
 """
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -57,13 +58,17 @@ class Looking:
         places = await self._changes.since(type, settled, after, _PAGE)
         new = {place for place in places if not place.deleted and any(place not in one.looked for one in group)}
         opened = await self._changes.open(new)
-        for one in group:
-            mine = {place: opened[place] for place in places if place in opened and place not in one.looked}
-            mine = {place: stored for place, stored in mine.items() if place.seq > (one.progress.begin or 0)}
-            if mine and (found := await self._concerning(one, mine, now)):
-                await self._progresses.add(one.id, found, now)
-            one.looked.update(places)
+        await asyncio.gather(*(self._noted(one, places, opened, now) for one in group))
         return places[-1] if len(places) == _PAGE else None
+
+    async def _noted(
+        self, one: Subscriber, places: Sequence[Place], opened: Mapping[Place, Stored], now: datetime
+    ) -> None:
+        begin = one.progress.begin or 0
+        new = [place for place in places if place in opened and place not in one.looked and place.seq > begin]
+        if new and (found := await self._concerning(one, {place: opened[place] for place in new}, now)):
+            await self._progresses.add(one.id, found, now)
+        one.looked.update(places)
 
     async def _concerning(self, one: Subscriber, mine: dict[Place, Stored], now: datetime) -> list[Place]:
         """Those that its client would find by its criteria and may read. Raises FhirError for criteria too costly."""

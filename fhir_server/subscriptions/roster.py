@@ -61,7 +61,7 @@ class Roster:
         """Is it as it was read, and may its client act? Its rights are brought up to this instant."""
         if (await self._changes.current("Subscription")).get(one.id) != one.version:
             return False
-        principal = await self._duties.standing(one.holder.principal)
+        principal = await self._now(one.holder)
         if principal is None:
             await self.turn(one, "off", _DISMISSED)
             return False
@@ -103,7 +103,7 @@ class Roster:
         except FhirError as failure:
             self._known[id] = await self._said(id, stored.version, "error", failure.issues[0].diagnostics) or 0
             return
-        principal = await self._duties.standing(holder.principal)
+        principal = await self._now(holder)
         rights = Holder(principal or replace(holder.principal, scopes=()), holder.purpose)
         one = Subscriber(id, stored.version, resource["status"], wanted, holder, rights, progress)
         await self._progresses.save(id, progress)
@@ -111,6 +111,12 @@ class Roster:
             await self.turn(one, "off", _DISMISSED)
         else:
             self._there[id] = one
+
+    async def _now(self, holder: Holder) -> Principal | None:
+        """As its registration lets it act, for the purpose for which it subscribed."""
+        principal = await self._duties.standing(holder.principal)
+        is_for_it = principal is not None and (not principal.purposes or holder.purpose in principal.purposes)
+        return principal if is_for_it else None
 
     async def _said(self, id: str, version: int, status: str, error: str) -> int | None:
         call = Call(Interaction.UPDATE, self._duties.server, self._clock.now(), "Subscription", id)

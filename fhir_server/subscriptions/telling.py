@@ -20,7 +20,7 @@ from fhir_server.subscriptions.asked import WHOLE
 from fhir_server.subscriptions.ports import Event, Hook, Notice, Progresses
 from fhir_server.subscriptions.subscriber import Subscriber
 
-_TOGETHER = 50
+_TOGETHER = 10
 
 
 class Telling:
@@ -37,18 +37,23 @@ class Telling:
 
     async def greet(self, one: Subscriber) -> bool:
         """The handshake: is somebody there who wants to be told? Nothing is said in it."""
-        return await self._sent(one, Notice("POST", one.asked.endpoint, one.asked.headers))
+        done = await self._sent(one, Notice("POST", one.asked.endpoint, one.asked.headers))
+        await self._progresses.save(one.id, one.progress)
+        return done
 
     async def tell(self, one: Subscriber, go_on: Callable[[Subscriber], Awaitable[bool]]) -> None:
         """Until nothing is left to tell, or it cannot be told."""
         while events := await self._progresses.events(one.id, one.progress.told, _TOGETHER):
-            for event in events:
-                if not await go_on(one):
-                    return
-                notice = await self._notice(one, event)
-                if notice is not None and not await self._sent(one, notice):
-                    return
-                one.changed(told=event.number)
+            try:
+                for event in events:
+                    if not await go_on(one):
+                        return
+                    notice = await self._notice(one, event)
+                    if notice is not None and not await self._sent(one, notice):
+                        return
+                    one.changed(told=event.number)
+            finally:
+                # Once for several: a worker that is killed meanwhile has them told again, under the same numbers.
                 await self._progresses.save(one.id, one.progress)
 
     async def _sent(self, one: Subscriber, notice: Notice) -> bool:
@@ -57,7 +62,6 @@ class Telling:
             one.succeeded()
         else:
             self.put_off(one)
-        await self._progresses.save(one.id, one.progress)
         return done
 
     def put_off(self, one: Subscriber) -> None:
