@@ -4,6 +4,7 @@ An event is written once for a version: its `_id` says which, so what is looked 
 by themselves after thirty days.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -54,9 +55,11 @@ class SubscriptionRows:
         """Raises ConflictError where another worker numbers at the same time."""
         rows = {f"{id}/{place.key}/{place.version}": place for place in places}
         with seam():
-            known = await self._events.find({"_id": {"$in": sorted(rows)}}, {"_id": True}).to_list(None)
-            last = await self._events.find_one({"subscription": id}, {"number": True}, sort=[("number", DESCENDING)])
-            told = await self._rows.find_one({"_id": id}, {"told": True})
+            known, last, told = await asyncio.gather(
+                self._events.find({"_id": {"$in": sorted(rows)}}, {"_id": True}).to_list(None),
+                self._events.find_one({"subscription": id}, {"number": True}, sort=[("number", DESCENDING)]),
+                self._rows.find_one({"_id": id}, {"told": True}),
+            )
         there = {row["_id"] for row in known}
         number = max(int(last["number"]) if last else 0, int(told["told"]) if told else 0)
         fresh = [(name, place) for name, place in rows.items() if name not in there]

@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/valueset-subscription-status.html
 """
 
+import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
@@ -59,9 +60,9 @@ class Roster:
 
     async def still(self, one: Subscriber) -> bool:
         """Is it as it was read, and may its client act? Its rights are brought up to this instant."""
-        if (await self._changes.current("Subscription")).get(one.id) != one.version:
+        current, principal = await asyncio.gather(self._changes.current("Subscription"), self._now(one.holder))
+        if current.get(one.id) != one.version:
             return False
-        principal = await self._now(one.holder)
         if principal is None:
             await self.turn(one, "off", _DISMISSED)
             return False
