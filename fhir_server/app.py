@@ -71,9 +71,7 @@ from fhir_server.media.photographs import Stores, photographs
 from fhir_server.media.reassigning import FINISH_REASSIGNMENT
 from fhir_server.media.security_context import SecurityContext
 from fhir_server.media.taking import Taking
-from fhir_server.notifying import notifying
-from fhir_server.outbound.egress import Egress
-from fhir_server.outbound.hooks import Hooks
+from fhir_server.notifying import notifying, way_out
 from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.filing import Filing
@@ -155,7 +153,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         )
         access, gate = Access(base, ties), Gate(standing, store.resources, base)
         taking = Taking(store.photos, speech().zone or UTC)
-        hooks = Hooks(Egress(loopback=settings.notify_loopback))
+        hooks = way_out(loopback=settings.notify_loopback)
         steps = Pipeline(
             (
                 access,  # who may try, in which role, and whom it reaches

@@ -10,6 +10,7 @@ from fhir_server.engine.call import Principal
 from fhir_server.engine.interactions import Engine
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.identity import random_id
+from fhir_server.outbound.egress import Egress
 from fhir_server.outbound.hooks import Hooks
 from fhir_server.smart.standing import Standing
 from fhir_server.store.clinic import ClinicStore
@@ -24,6 +25,11 @@ from fhir_server.subscriptions.telling import Telling
 class Notifying:
     notifier: Notifier
     events: Events
+
+
+def way_out(*, loopback: bool) -> Hooks:
+    """To public addresses; with `loopback` to this machine as well, for a demo."""
+    return Hooks(Egress(loopback=loopback))
 
 
 def notifying(
