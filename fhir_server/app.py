@@ -71,6 +71,7 @@ from fhir_server.media.photographs import Stores, photographs
 from fhir_server.media.reassigning import FINISH_REASSIGNMENT
 from fhir_server.media.security_context import SecurityContext
 from fhir_server.media.taking import Taking
+from fhir_server.notifying import notifying, way_out
 from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.erasure import SHRED, Erasures
 from fhir_server.privacy.expiry import Expiry
@@ -92,6 +93,8 @@ from fhir_server.smart.ties import RecordedTies, TiePolicy
 from fhir_server.smart.token import Tokens
 from fhir_server.spoken import saying, speaking, warn_of_old_rows, zone_of
 from fhir_server.store.clinic import ClinicStore, open_store
+from fhir_server.subscriptions.notifier import Notifier
+from fhir_server.subscriptions.owned import Owned
 from fhir_server.ui.pages import PATHS, Pages
 from fhir_server.ui.static_files import FILES, static
 
@@ -121,12 +124,14 @@ class Clinic:
     door: Door
     pages: Pages
     receipts: Mapping[str, str | list[str]]
+    notifier: Notifier
 
     async def background(self) -> None:
-        """Queued work, and the log's tree, until cancelled: in one process at least."""
+        """Queued work, the log's tree and subscriptions, until cancelled: in one process at least."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.worker.run())
             group.create_task(self.store.sequencer.run())
+            group.create_task(self.notifier.run())
 
 
 @asynccontextmanager
@@ -151,6 +156,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         )
         access, gate = Access(base, ties), Gate(standing, store.resources, base)
         taking = Taking(store.photos, speech().zone or UTC)
+        hooks = way_out(loopback=settings.notify_loopback)
         steps = Pipeline(
             (
                 access,  # who may try, in which role, and whom it reaches
@@ -160,6 +166,9 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 gate,  # on what legal basis
                 Lifecycle(store.resources, standing),  # a newer signature takes the place of the older
                 SecurityContext(store.resources, Pipeline((access, gate)), base),  # a Binary as what it belongs to
+                Owned(  # a subscription tells what its writer may see, and is its writer's own
+                    THE_SERVER, access, store.resources, speech, may_export, hooks.may
+                ),
                 GlassReviews(),  # a broken glass is reviewed, and not by oneself
                 Masks(),  # what the role does not see is taken out
                 Intake(taking),  # photos leave the JSON, sealed
@@ -191,6 +200,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         receipt_key = await keyring.named("receipts", KeyClass.SIGNING)
         public = Signer(receipt_key).public
         signed_by = await scribe(keyring, settings.database, receipt_key, public)
+        told = notifying(store, engine, hooks, THE_SERVER, settings.base_url, clock)
         surface = Surface(
             engine=engine,
             bundles=bundles,
@@ -207,6 +217,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             access_log=AccessLog(engine),
             proofs=Proofs(engine, store.log, store.sequencer.key, anchoring.assurance),
             photos=photos,
+            events=told.events,
             bearer=bearer,
             paging=paging,
             clock=clock,
@@ -251,6 +262,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             entrance.door,
             entrance.pages,
             receipts,
+            told.notifier,
         )
 
 

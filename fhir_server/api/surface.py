@@ -21,6 +21,7 @@ from fhir_server.media.photographs import Photographs
 from fhir_server.privacy.erasure import Erasures
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.break_glass import Glass
+from fhir_server.subscriptions.events import Events
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Surface:
     proofs: Proofs
     access_log: AccessLog
     photos: Photographs
+    events: Events
     bearer: Bearer
     paging: Paging
     clock: Clock

@@ -10,13 +10,14 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx2
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _OK = 200
-_HTTPS_PORT = 443
+_PORTS = {"https": 443, "http": 80}
+_THIS_MACHINE = frozenset({"127.0.0.1", "::1"})
 
 Resolve = Callable[[str, int], Sequence[str]]
 
@@ -47,26 +48,36 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 
 class Egress:
-    """`allowed` judges addresses; a test that serves on loopback brings its own, and its own `trusted` roots."""
+    """`allowed` judges addresses; a test that serves on loopback brings its own, and its own `trusted` roots.
+
+    With `loopback` this machine is reached as well, by its literal address also without TLS: for a demo.
+    """
 
     def __init__(
         self,
         allowed: Callable[[str], bool] = is_public,
         resolve: Resolve = resolve,
         trusted: ssl.SSLContext | None = None,
+        *,
+        loopback: bool = False,
     ) -> None:
-        self._allowed, self._resolve, self._trusted = allowed, resolve, trusted
+        self._allowed, self._resolve, self._trusted, self._loopback = allowed, resolve, trusted, loopback
+
+    @property
+    def trusted(self) -> ssl.SSLContext:
+        """Whose certificates are believed: made once, it takes a while."""
+        self._trusted = self._trusted or ssl.create_default_context()
+        return self._trusted
 
     def get(self, url: str, *, most_bytes: int, seconds: float) -> Fetched:
         """200 and a whole body, or EgressError. No redirect is followed, no proxy asked, no credential sent."""
         until = monotonic() + seconds
-        target, host = self._pinned(url)
-        self._trusted = self._trusted or ssl.create_default_context()
+        target, host = self.pinned(url)
         # What is compressed could be far larger than it looks.
         headers = {"Host": host, "Accept": "application/json", "Accept-Encoding": "identity"}
         try:
             with (
-                httpx2.Client(verify=self._trusted, trust_env=False, timeout=seconds) as client,
+                httpx2.Client(verify=self.trusted, trust_env=False, timeout=seconds) as client,
                 client.stream(
                     "GET", target, headers=headers, extensions={"sni_hostname": urlsplit(url).hostname}
                 ) as answer,
@@ -77,24 +88,43 @@ class Egress:
         except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError, OSError):
             raise EgressError("The connection failed.") from None
 
-    def _pinned(self, url: str) -> tuple[str, str]:
-        """The same URL with an address instead of the name, and what the name was."""
+    def may(self, url: str) -> bool:
+        """Is it of the kind that is gone to at all? No name is resolved; an address that is written out is judged."""
         try:
-            parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port or _HTTPS_PORT
+            _, host, _ = self._parts(url)
+            address = ipaddress.ip_address(host)
+        except EgressError:
+            return False
         except ValueError:
-            raise EgressError("This is no URL.") from None
-        if parts.scheme != "https" or not host or parts.username is not None or parts.password is not None:
-            raise EgressError("Only https URLs without credentials are fetched.")
+            return True
+        return self._is_allowed(str(address))
+
+    def pinned(self, url: str) -> tuple[str, str]:
+        """The same URL with an address instead of the name, and what the name was. Raises EgressError."""
+        parts, host, port = self._parts(url)
         try:
             addresses = self._resolve(host, port)
         except (OSError, UnicodeError):
             raise EgressError("The name cannot be resolved.") from None
-        if not addresses or not all(self._allowed(address) for address in addresses):
+        if not addresses or not all(self._is_allowed(address) for address in addresses):
             raise EgressError("The address is not a public one.")
         literal = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]
         query = f"?{parts.query}" if parts.query else ""
-        return f"https://{literal}:{port}{parts.path or '/'}{query}", parts.netloc
+        return f"{parts.scheme}://{literal}:{port}{parts.path or '/'}{query}", parts.netloc
+
+    def _parts(self, url: str) -> tuple[SplitResult, str, int]:
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
+        except ValueError:
+            raise EgressError("This is no URL.") from None
+        is_plain = parts.scheme == "http" and self._loopback and host in _THIS_MACHINE
+        if not (parts.scheme == "https" or is_plain) or not host or "@" in parts.netloc:
+            raise EgressError("Only https URLs without credentials are fetched.")
+        return parts, host, port
+
+    def _is_allowed(self, address: str) -> bool:
+        return self._allowed(address) or (self._loopback and address in _THIS_MACHINE)
 
 
 def _body(answer: httpx2.Response, most_bytes: int, until: float) -> bytes:

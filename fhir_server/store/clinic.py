@@ -18,6 +18,7 @@ from fhir_server.store import collections, keys
 from fhir_server.store.anchor_rows import AnchorSightings
 from fhir_server.store.attachments import Attachments
 from fhir_server.store.audit_log import AuditRows
+from fhir_server.store.changes import ChangedRows
 from fhir_server.store.chunks import Chunks
 from fhir_server.store.client_rows import ClientRows
 from fhir_server.store.closing import Closing
@@ -46,6 +47,7 @@ from fhir_server.store.resources import Resources
 from fhir_server.store.rewriting import Rewriting
 from fhir_server.store.sequencer import Sequencer
 from fhir_server.store.signing_key_rows import SigningKeyRows
+from fhir_server.store.subscription_rows import SubscriptionRows
 from fhir_server.store.synchronous import synchronous
 from fhir_server.store.task_rows import TaskRows
 from fhir_server.store.transaction import Transaction
@@ -81,6 +83,8 @@ class ClinicStore:
     handles: Handles
     signing_keys: SigningKeyRows
     exports: ExportRows
+    changes: ChangedRows
+    subscriptions: SubscriptionRows
     layouts: Layouts
     reindexing: Reindexing
 
@@ -159,6 +163,8 @@ async def open_store(
                         Handles(rows["handles"], documents, key),
                         SigningKeyRows(to, documents, key),
                         ExportRows(to, documents, key),
+                        ChangedRows(to, opening),
+                        SubscriptionRows(to),
                         layouts,
                         Reindexing(to, layouts, Rewriting(to, layouts, indexing, events, opening), opening, clock),
                     )

@@ -52,6 +52,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("job", ASCENDING)], name="job"),
         IndexModel([("expires", ASCENDING)], name="expires", expireAfterSeconds=0),
     ],
+    "subscriptions": [],
+    "notifications": [
+        IndexModel([("subscription", ASCENDING), ("number", ASCENDING)], name="number", unique=True),
+        IndexModel([("at", ASCENDING)], name="at", expireAfterSeconds=30 * 86_400),
+    ],
     "users": [IndexModel([("token", ASCENDING)], name="token", unique=True)],
     "factor_resets": [],
     "sign_ins": [
@@ -106,6 +111,8 @@ class Collections:
         self.tasks = self.database["tasks"]
         self.exports = self.database["exports"]
         self.export_files = self.database["export_files"]
+        self.subscriptions = self.database["subscriptions"]
+        self.notifications = self.database["notifications"]
         self.users = self.database["users"]
         self.factor_resets = self.database["factor_resets"]
         self.sign_ins = self.database["sign_ins"]

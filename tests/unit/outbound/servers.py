@@ -55,6 +55,13 @@ def site(folder: Path, name: str = NAME) -> Iterator[Site]:
             told.slowly()
             self.wfile.write(told.body)
 
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            self.do_GET()
+
+        def do_PUT(self) -> None:
+            self.do_POST()
+
         def log_message(self, format: str, *args: object) -> None:
             """Nothing."""
 
