@@ -4,10 +4,10 @@ Architecture section 2.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, timedelta
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -16,7 +16,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_server.api.error_handlers import fhir_error, http_exception
-from fhir_server.api.gateway import Gateway
 from fhir_server.api.health import health
 from fhir_server.api.log_routes import log_routes
 from fhir_server.api.middleware import Envelope
@@ -28,7 +27,8 @@ from fhir_server.audit.access_log import AccessLog
 from fhir_server.audit.anchoring import Anchoring
 from fhir_server.audit.proofs import Proofs
 from fhir_server.audit.recorder import Recorder
-from fhir_server.chosen import anchors, clinic_of, glass_policy, limits, organization, scribe
+from fhir_server.chosen import THE_SERVER, anchors, clinic_of, glass_policy, limits, organization, scribe
+from fhir_server.clinic import Clinic
 from fhir_server.consent.gate import Gate
 from fhir_server.consent.inquiry import Inquiry
 from fhir_server.consent.law import law_of
@@ -36,7 +36,6 @@ from fhir_server.consent.lifecycle import Lifecycle
 from fhir_server.consent.signing import Signing
 from fhir_server.consent.standing import Standing
 from fhir_server.crypto.jws import public_jwk
-from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import KeyClass
 from fhir_server.crypto.providers.file import FileProvider
 from fhir_server.crypto.randomness import RandomBytes
@@ -46,7 +45,6 @@ from fhir_server.engine.booking import Booking
 from fhir_server.engine.bundle_plan import Planning
 from fhir_server.engine.bundle_reads import BundleReads
 from fhir_server.engine.bundles import Bundles
-from fhir_server.engine.call import Principal
 from fhir_server.engine.conditional import Conditional
 from fhir_server.engine.drafts import Drafts
 from fhir_server.engine.existence import Existence
@@ -88,50 +86,16 @@ from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.break_glass import Glass, GlassReviews
 from fhir_server.smart.masks import Masks
 from fhir_server.smart.oidc.signing_keys import SigningKeys
-from fhir_server.smart.signin.door import Door
 from fhir_server.smart.ties import RecordedTies, TiePolicy
 from fhir_server.smart.token import Tokens
 from fhir_server.spoken import saying, speaking, warn_of_old_rows, zone_of
-from fhir_server.store.clinic import ClinicStore, open_store
-from fhir_server.subscriptions.notifier import Notifier
+from fhir_server.store.clinic import open_store
 from fhir_server.subscriptions.owned import Owned
-from fhir_server.ui.pages import PATHS, Pages
+from fhir_server.ui.pages import PATHS
 from fhir_server.ui.static_files import FILES, static
-
-THE_SERVER = Principal("fhir-server", "fhir-server", "", "", scopes=("system/*.cruds",), name="fhir-server")
-"""Who acts when a duty of the server itself writes: recorded like anybody else."""
-
 
 _SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 """The framework's own telemetry would put query strings, which may name somebody, into spans."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clinic:
-    """One clinic with everything that touches its data. Nothing of it is global: a process may hold several.
-
-    `receipts` is the public key, as a JWK, with which its receipts can be verified.
-    """
-
-    settings: Settings
-    store: ClinicStore
-    keyring: Keyring
-    engine: Engine
-    surface: Surface
-    gateway: Gateway
-    tokens: Tokens
-    worker: Worker
-    door: Door
-    pages: Pages
-    receipts: Mapping[str, str | list[str]]
-    notifier: Notifier
-
-    async def background(self) -> None:
-        """Queued work, the log's tree and subscriptions, until cancelled: in one process at least."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.worker.run())
-            group.create_task(self.store.sequencer.run())
-            group.create_task(self.notifier.run())
 
 
 @asynccontextmanager
@@ -266,8 +230,10 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         )
 
 
-def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
-    """The ASGI application; the clinic opens when it starts and closes when it ends."""
+def build_app(
+    settings: Settings, clock: Clock | None = None, beside: Callable[[Clinic], Coroutine[Any, Any, None]] | None = None
+) -> FastAPI:
+    """The ASGI application; the clinic opens when it starts and closes when it ends. `beside` runs in between."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -276,7 +242,11 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
             app.state.clinic = clinic
             app.state.fhir = Dispatch(clinic.surface, clinic.gateway.documents)
             app.state.gateway = clinic.gateway
+            task = asyncio.create_task(beside(clinic)) if beside else None
             yield
+            if task:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
     app = FastAPI(
         openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=_SILENT, lifespan=lifespan

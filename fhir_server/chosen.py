@@ -1,4 +1,4 @@
-"""What settings make of the parts: limits, whose clinic it is, who signs for it, who witnesses.
+"""What settings make of the parts: limits, whose clinic it is, who acts and signs for it, who witnesses.
 
 Architecture section 2. Part of the composition root.
 """
@@ -10,12 +10,16 @@ from fhir_server.audit.anchoring import Anchor
 from fhir_server.crypto.derivation import derive
 from fhir_server.crypto.jws import sign_jws
 from fhir_server.crypto.keyring import Keyring
+from fhir_server.engine.call import Principal
 from fhir_server.engine.limits import Limits
 from fhir_server.outbound.file_witness import FileWitness
 from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
 from fhir_server.settings import Settings
 from fhir_server.smart.break_glass import GlassPolicy
 from fhir_server.smart.token import Organization
+
+THE_SERVER = Principal("fhir-server", "fhir-server", "", "", scopes=("system/*.cruds",), name="fhir-server")
+"""Who acts when a duty of the server itself writes: recorded like anybody else."""
 
 
 def glass_policy(settings: Settings) -> GlassPolicy:

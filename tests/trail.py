@@ -7,7 +7,7 @@ from typing import Any
 
 from pymongo import AsyncMongoClient
 
-from fhir_server.app import Clinic
+from fhir_server.clinic import Clinic
 from fhir_server.crypto.keys import KeyId
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json

@@ -9,10 +9,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fhir_server.app import Clinic, open_clinic
+from fhir_server.app import open_clinic
 from fhir_server.cli import place
 from fhir_server.cli.faults import CommandError
 from fhir_server.cli.record import record
+from fhir_server.clinic import Clinic
 from fhir_server.kernel import json
 from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.json import Json

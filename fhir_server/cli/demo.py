@@ -13,11 +13,12 @@ from dataclasses import replace
 from importlib.resources import files
 from types import FrameType
 
-from fhir_server.app import Clinic, open_clinic
+from fhir_server.app import open_clinic
 from fhir_server.cli import demo_people, place
 from fhir_server.cli.demo_clients import demo_clients
 from fhir_server.cli.demo_series import series
 from fhir_server.cli.serve import listen, listening_socket
+from fhir_server.clinic import Clinic
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.kernel import json
 from fhir_server.kernel.errors import NoLegalBasisError

@@ -7,8 +7,8 @@ import contextlib
 from dataclasses import dataclass, replace
 from importlib.resources import files
 
-from fhir_server.app import Clinic
 from fhir_server.cli.faults import CommandError
+from fhir_server.clinic import Clinic
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.kernel import json
 from fhir_server.kernel.clock import SystemClock

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fhir_server.app import THE_SERVER, Clinic, open_clinic
+from fhir_server.app import open_clinic
+from fhir_server.chosen import THE_SERVER
+from fhir_server.clinic import Clinic
 from fhir_server.crypto.errors import ArchiveError, CryptoError
 from fhir_server.crypto.jws import sign_jws
 from fhir_server.crypto.keys import KeyClass

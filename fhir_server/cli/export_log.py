@@ -9,11 +9,12 @@ import base64
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from fhir_server.app import Clinic, open_clinic
+from fhir_server.app import open_clinic
 from fhir_server.audit.ports import LogEntry
 from fhir_server.cli import place
 from fhir_server.cli.faults import CommandError
 from fhir_server.cli.record import record
+from fhir_server.clinic import Clinic
 from fhir_server.crypto import checkpoint, tree
 from fhir_server.crypto.errors import SignatureError
 from fhir_server.kernel import json

@@ -3,7 +3,7 @@
 sealed-storage section 6: administrative commands are logged too.
 """
 
-from fhir_server.app import Clinic
+from fhir_server.clinic import Clinic
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.engine.pipeline import Result
 from fhir_server.kernel.errors import FhirError

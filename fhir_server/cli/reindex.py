@@ -6,10 +6,11 @@ sealed-storage section 2. Killed at any instant, it goes on where it was when it
 import argparse
 import asyncio
 
-from fhir_server.app import Clinic, open_clinic
+from fhir_server.app import open_clinic
 from fhir_server.cli import place
 from fhir_server.cli.faults import CommandError
 from fhir_server.cli.record import record
+from fhir_server.clinic import Clinic
 from fhir_server.settings import Settings
 from fhir_server.spoken import inside
 from fhir_server.store.reindexing import Progress

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from fhir_server.app import Clinic
 from fhir_server.cli.drill import Drill, drill, file
+from fhir_server.clinic import Clinic
 from fhir_server.crypto.errors import CryptoError
 from fhir_server.crypto.providers.file import FileProvider
 from fhir_server.crypto.randomness import RandomBytes

@@ -61,7 +61,7 @@ def listen(
     """Serve on the socket until SIGINT or SIGTERM."""
     log_to_stderr(settings)
     secured = transport(settings)
-    app = build_app(settings)
+    app = build_app(settings, beside=working if with_worker else None)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -88,12 +88,8 @@ def listen(
             await running
             return
         calm_collector()
-        task = asyncio.create_task(working(app.state.clinic)) if with_worker else None
         await when_ready()
         await running
-        if task:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     with suppress(KeyboardInterrupt):
         uvicorn_runner(serving)

@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from fhir_server.app import Clinic, open_clinic
+from fhir_server.app import open_clinic
 from fhir_server.cli import asking, demo_people, place
 from fhir_server.cli.faults import CommandError
 from fhir_server.cli.record import OPERATOR, record
+from fhir_server.clinic import Clinic
 from fhir_server.engine.call import Principal
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.errors import FhirError

@@ -8,9 +8,10 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from fhir_server.app import Clinic, open_clinic
+from fhir_server.app import open_clinic
 from fhir_server.cli import place
 from fhir_server.cli.record import record
+from fhir_server.clinic import Clinic
 from fhir_server.outbound.file_witness import FileWitness
 from fhir_server.settings import Settings
 from fhir_server.store.tree_walk import BreakError

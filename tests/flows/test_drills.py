@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient
 
-from fhir_server.app import Clinic
 from fhir_server.cli import scheduled
 from fhir_server.cli.drill import DRILL_TYPE, drill, file
+from fhir_server.clinic import Clinic
 from fhir_server.crypto.jws import verify_jws
 from fhir_server.engine.classification import DRILL, RECEIPT_SYSTEM
 from fhir_server.kernel import json

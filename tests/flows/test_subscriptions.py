@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fhir_server.app import THE_SERVER
+from fhir_server.chosen import THE_SERVER
 from fhir_server.kernel import json
 from fhir_server.kernel.identity import random_id
 from fhir_server.kernel.json import Json

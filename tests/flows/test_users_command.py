@@ -14,7 +14,8 @@ import pyotp
 import pytest
 from pymongo import MongoClient
 
-from fhir_server.app import THE_SERVER, open_clinic
+from fhir_server.app import open_clinic
+from fhir_server.chosen import THE_SERVER
 from fhir_server.cli import asking
 from fhir_server.cli.main import main
 from fhir_server.engine.call import Call, Interaction

@@ -12,7 +12,8 @@ from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from pymongo import AsyncMongoClient
 
-from fhir_server.app import Clinic, build_app
+from fhir_server.app import build_app
+from fhir_server.clinic import Clinic
 from fhir_server.kernel.identity import random_id
 from fhir_server.kernel.json import Json
 from fhir_server.settings import Settings
