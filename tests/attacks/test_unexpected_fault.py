@@ -109,7 +109,7 @@ async def test_a_fault_while_a_photo_is_sealed_keeps_nothing(
     someone = await mallory.store(patient())
     await mallory.store(consent(someone["id"]))
     before = await clinic.counts()
-    monkeypatch.setattr(Photos, "put", failing)
+    monkeypatch.setattr(Photos, "pour", failing)
 
     answer = await mallory.post("/fhir/Media", media(someone["id"], jpeg()))
 

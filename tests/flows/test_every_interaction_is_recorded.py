@@ -200,14 +200,14 @@ async def test_a_photo_that_met_a_withdrawal_is_recorded(clinic: InProcess, doct
     someone = (await doctor.store(patient()))["id"]
     given = await doctor.store(consent(someone))
     vault = clinic.clinic.store.photos
-    put = type(vault).put
+    pour = type(vault).pour
 
     async def withdrawn_meanwhile(*taken: Any) -> Any:
         await doctor.post(f"/fhir/Consent/{given['id']}/$withdraw")
-        return await put(*taken)
+        return await pour(*taken)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(type(vault), "put", withdrawn_meanwhile)
+        patched.setattr(type(vault), "pour", withdrawn_meanwhile)
         async with clinic.trail.recording() as recorded:
             answer = await doctor.post("/fhir/Media", media(someone, jpeg()))
 
