@@ -56,8 +56,8 @@ async def measure(
             await asyncio.sleep(seconds)
             end, after, machine_after = perf_counter(), _times(watched), processor_time.of_machine()
             log.stopped = True
-    except* BenchmarkError as errors:
-        raise errors.exceptions[0] from None
+    except ExceptionGroup as errors:
+        raise next(_faults(errors), errors) from None
     finally:
         for connection in connections:
             await connection.close()
@@ -84,6 +84,11 @@ def percentile(ordered: tuple[float, ...], share: float) -> float:
     if not ordered:
         return float("nan")
     return ordered[min(len(ordered) - 1, max(0, -int(-share * len(ordered) // 1) - 1))]
+
+
+def _faults(errors: ExceptionGroup) -> Iterator[BenchmarkError]:
+    """What clients found wrong; whatever else failed stays in the group."""
+    return (each for each in errors.exceptions if isinstance(each, BenchmarkError))
 
 
 async def _client(connection: Connection, target: Target, log: _Log) -> None:

@@ -82,18 +82,27 @@ class Transaction:
 
     async def run(self, rows: Sequence[Row]) -> tuple[Stored, ...]:
         """Write all rows, or raise and write none. Keys are durable before they are used."""
-        await self._layouts.require({row.layout for row in rows})
-        created = {row.change.key.id for row in rows if row.change.previous is None}
-        wanted = {row.owners for row in rows if row.change.key.type != LOG}
-        if any(row.change.erasures for row in rows):
-            wanted.add(CLINIC)
-        keys = await self._keyring.standing_keys(wanted, created)
+        keys = await self._prepared(rows)
         with seam():
             async with self._to.client.start_session() as session:
                 written = await self._write(rows, keys, session)
         self._heads.remember(written.new_heads)
         self._writer.settle(written.events)
         return tuple(written.stored)
+
+    async def _prepared(self, rows: Sequence[Row]) -> Keys:
+        """The keys of rows that are laid out as they are to be. Raises OutageError where the database is away."""
+        created = {row.change.key.id for row in rows if row.change.previous is None}
+        wanted = {row.owners for row in rows if row.change.key.type != LOG}
+        if any(row.change.erasures for row in rows):
+            wanted.add(CLINIC)
+        try:
+            await self._layouts.require({row.layout for row in rows})
+            return await self._keyring.standing_keys(wanted, created)
+        except UnavailableError as error:
+            if isinstance(error.__cause__, ConnectionFailure):
+                raise OutageError("The database cannot be reached; nothing was written.") from error
+            raise
 
     async def end(self) -> None:
         """The last one was run."""

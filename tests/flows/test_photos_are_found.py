@@ -35,7 +35,7 @@ async def doctor(clinic: InProcess) -> Caller:
     caller = clinic.caller()
     for person in (f"person{number}" for number in range(PEOPLE)):
         await caller.store({**patient(), "id": person})
-        await caller.store(consent(person))
+        await caller.store(consent(person, dateTime="2025-01-02"))
         await caller.store(
             {
                 "resourceType": "ServiceRequest",
