@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fhir_server.crypto.derivation import derive
 from fhir_server.crypto.errors import ArchiveError
 from fhir_server.crypto.framing import frame
-from fhir_server.crypto.keys import KEY_BYTES
 from fhir_server.crypto.providers.port import RootKeyProvider, Wrapped
 from fhir_server.crypto.wrapping import unwrap_by_root, wrap_by_root
 
@@ -59,10 +58,7 @@ async def wrapped_secret(provider: RootKeyProvider, id: bytes, secret: bytes) ->
 
 async def unwrapped_secret(provider: RootKeyProvider, id: bytes, wrapped: Wrapped) -> bytes:
     """Raises ProviderError once the root's version was destroyed."""
-    secret = await unwrap_by_root(provider, wrapped, _binding(id))
-    if len(secret) != KEY_BYTES:
-        raise ArchiveError("The key of this backup is damaged.")
-    return secret
+    return await unwrap_by_root(provider, wrapped, _binding(id))
 
 
 def _binding(id: bytes) -> bytes:

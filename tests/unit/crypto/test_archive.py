@@ -69,3 +69,8 @@ async def test_the_key_of_a_backup_of_keys_goes_with_the_version_of_the_root(tmp
 
     with pytest.raises(ProviderError):
         await unwrapped_secret(provider, ID, wrapped)
+
+
+def test_the_id_of_a_backup_has_its_length() -> None:
+    with pytest.raises(ValueError, match="16 bytes"):
+        archive(id=b"short")

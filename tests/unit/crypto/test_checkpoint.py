@@ -66,3 +66,16 @@ def test_a_line_that_no_witness_wrote_is_refused() -> None:
 
 def test_a_line_that_is_no_signature_is_passed_over() -> None:
     assert checkpoint.opened(NOTE + "\u2014 somebody not-base64!\n", KEY) == SAID
+
+
+def test_lines_that_are_no_signatures_are_passed_by() -> None:
+    noisy = NOTE.replace("\n\n", "\n\nno signature\n\u2014 somebody AAAA\n\u2014 somebody %%\n")
+
+    assert checkpoint.opened(noisy, KEY) == SAID
+
+
+def test_a_verifier_key_that_is_none_is_refused() -> None:
+    name, id, _ = KEY.split("+", 2)
+
+    with pytest.raises(SignatureError, match="verifier key"):
+        checkpoint.opened(NOTE, f"{name}+{id}+%%%")

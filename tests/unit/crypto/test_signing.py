@@ -6,7 +6,7 @@ from joserfc import jws
 from joserfc.jwk import OKPKey
 
 from fhir_server.crypto.errors import SignatureError
-from fhir_server.crypto.jws import public_jwk, sign_jws, verify_jws
+from fhir_server.crypto.jws import public_jwk, sign_jws, stated_payload, verify_jws
 from fhir_server.crypto.signing import SIGNATURE_BYTES, Signer, public_pem, verify
 
 SECRET = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
@@ -103,3 +103,10 @@ def test_a_receipt_of_another_type_or_key_is_refused() -> None:
         verify_jws(TEXT, SIGNER.public, "checkpoint+jws")
     with pytest.raises(SignatureError):
         verify_jws(TEXT, Signer(b"x" * 32).public, TYPE)
+
+
+def test_what_a_text_states_is_read_unverified_and_only_of_a_signed_text() -> None:
+    assert stated_payload(TEXT) == RECEIPT
+    for text in ("", "no dots", "a.b\u00e9"):
+        with pytest.raises(SignatureError, match="no signed text"):
+            stated_payload(text)

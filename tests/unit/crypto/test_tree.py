@@ -132,6 +132,10 @@ def test_nothing_is_proven_of_a_leaf_that_is_not_there() -> None:
     assert not includes(LEAVES[0], 3, 3, [], LEAVES[0])
 
 
+def test_nothing_is_proven_by_no_steps() -> None:
+    assert not continues(3, 5, bytes(32), bytes(32), [])
+
+
 def test_a_tile_that_was_cut_short_is_noticed() -> None:
     with pytest.raises(ValueError, match="shorter"):
         tree.root(300, {TileId(0, 1): WHOLE[TileId(0, 1)][:64], TileId(1, 0): WHOLE[TileId(1, 0)]})
