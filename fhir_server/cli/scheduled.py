@@ -27,10 +27,8 @@ _BETWEEN_LOOKS = 600.0
 
 async def working(clinic: Clinic) -> None:
     """Until cancelled."""
-    async with asyncio.TaskGroup() as group:
-        group.create_task(clinic.background())
-        if clinic.settings.drill_hours:
-            group.create_task(drills(clinic))
+    also = [drills(clinic)] if clinic.settings.drill_hours else []
+    await asyncio.gather(clinic.background(), *also)
 
 
 async def drills(clinic: Clinic, between: float = _BETWEEN_LOOKS) -> None:

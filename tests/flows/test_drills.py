@@ -12,7 +12,7 @@ from pymongo import MongoClient
 
 from fhir_server.cli import scheduled
 from fhir_server.cli.drill import DRILL_TYPE, drill, file
-from fhir_server.clinic import Clinic
+from fhir_server.clinic import Clinic, ended
 from fhir_server.crypto.jws import verify_jws
 from fhir_server.engine.classification import DRILL, RECEIPT_SYSTEM
 from fhir_server.kernel import json
@@ -161,8 +161,7 @@ async def test_s62_s63_the_worker_backs_up_and_tries_it_out_once_in_an_interval(
             break
     await asyncio.sleep(0.3)
     for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(task)
 
     [new] = [entry["resource"] for entry in filed if entry["resource"]["id"] not in before]
     assert "without a difference" in new["description"]
@@ -206,7 +205,6 @@ async def test_a_worker_makes_drills_unless_told_not_to(source: InProcess) -> No
         for clinic in (source.clinic, replace(source.clinic, settings=replace(source.clinic.settings, drill_hours=0))):
             task = asyncio.create_task(scheduled.working(clinic))
             await asyncio.sleep(0.05)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await ended(task)
 
     assert begun == [source.clinic]
