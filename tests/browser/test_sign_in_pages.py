@@ -20,16 +20,22 @@ def somebody(site: Site, *roles: str, totp: bool = True, **given: Any) -> User:
     return site.do(site.entrance.door.person("ana", *roles, totp=totp, **given))
 
 
+def press(page: Page, button: str) -> None:
+    """And wait for the page that answers, so that nothing looks at the one before or at none."""
+    with page.expect_navigation():
+        page.get_by_role("button", name=button, exact=True).click()
+
+
 def by_password(page: Page, site: Site, request: str | None = None) -> None:
     page.goto(f"{site.url}/auth/sign-in{f'?request={request}' if request else ''}")
     page.get_by_label("User name").fill("ana")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
+    press(page, "Sign in")
 
 
 def by_code(page: Page, site: Site, user: User) -> None:
     page.get_by_label("Code from your authenticator app").fill(site.entrance.door.code(user))
-    page.get_by_role("button", name="Continue").click()
+    press(page, "Continue")
 
 
 def test_password_code_unticking_and_back_to_the_app(page: Page, site: Site) -> None:
@@ -113,7 +119,7 @@ def test_a_passkey_is_made_and_then_is_enough(context: BrowserContext, page: Pag
     expect(page.get_by_role("heading", level=1)).to_have_text("Set up the second step")
     assert faults(page) == []
     page.get_by_label("Name for this passkey").fill("My phone")
-    page.get_by_role("button", name="Make a passkey").click()
+    press(page, "Make a passkey")
     expect(page.get_by_role("heading", level=1)).to_have_text("Your recovery codes")
     assert faults(page) == []
     page.get_by_role("link", name="I have kept them").click()
@@ -138,7 +144,7 @@ def test_a_passkey_is_the_second_step_and_a_missing_one_is_said(
     with_authenticator(context, page)
     by_password(page, site)
     page.get_by_label("Name for this passkey").fill("key")
-    page.get_by_role("button", name="Make a passkey").click()
+    press(page, "Make a passkey")
     page.get_by_role("link", name="I have kept them").click()
     page.get_by_role("button", name="Sign out", exact=True).click()
 
@@ -168,9 +174,9 @@ def test_in_french_from_the_first_page_to_the_last(chromium: Browser, site: Site
         assert faults(page) == []
         page.get_by_label("Identifiant").fill("ana")
         page.get_by_label("Mot de passe").fill(PASSWORD)
-        page.get_by_role("button", name="Se connecter", exact=True).click()
+        press(page, "Se connecter")
         page.get_by_label("Code de votre application").fill(site.entrance.door.code(user))
-        page.get_by_role("button", name="Continuer").click()
+        press(page, "Continuer")
         expect(page.get_by_role("heading", level=1)).to_have_text(texts("fr")["consent-title"])
         expect(page.get_by_label("Voir ce que vous pouvez voir : données personnelles")).to_be_checked()
         page.get_by_role("link", name="English").click()
@@ -203,7 +209,7 @@ def test_a_fault_is_told_first_and_the_field_has_the_focus(page: Page, site: Sit
     page.goto(f"{site.url}/auth/sign-in")
     page.get_by_label("User name").fill("ana")
     page.get_by_label("Password").fill("wrong")
-    page.get_by_role("button", name="Sign in", exact=True).click()
+    press(page, "Sign in")
 
     expect(page.get_by_role("alert")).to_contain_text("The user name or the password is not right.")
     expect(page.get_by_label("User name")).to_be_focused()
@@ -219,7 +225,7 @@ def test_pages_fit_a_small_window_and_a_large_one(page: Page, site: Site, width:
     assert faults(page) == []
     secret = page.locator("code.secret").inner_text().replace(" ", "")
     page.get_by_label("Code from your authenticator app").fill(pyotp.TOTP(secret).at(site.entrance.door.clock.now()))
-    page.get_by_role("button", name="Set up the app").click()
+    press(page, "Set up the app")
     assert faults(page) == []
     page.goto(f"{site.url}/auth/account")
     assert faults(page) == []
