@@ -3,14 +3,14 @@
 GDPR Art. 6, 7 and 9; architecture section 9; IHE PCF 1.1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from fhir_server.consent.clinics_own import require_clinics_own
 from fhir_server.consent.facts import facts_of
 from fhir_server.consent.matter import PROOF_TYPES, is_photo, is_proof, rendition_of
-from fhir_server.consent.purposes import CARE_PHOTOGRAPHY, of_call, of_photos
+from fhir_server.consent.purposes import CARE, CARE_PHOTOGRAPHY, of_call, of_photos
 from fhir_server.consent.question import Ask, Matter, Permit, Reason
 from fhir_server.consent.standing import Standing
 from fhir_server.engine.call import Call, Trace
@@ -46,6 +46,10 @@ class Gate(Step):
             taking=not _had_photo(change),
         )
         return change.relying_on(await self._photo_basis(call, ask))
+
+    async def foresee(self, call: Call, found: Sequence[Stored]) -> None:
+        patients = [one.removeprefix(_PATIENT) for stored in found for one in stored.access if one.startswith(_PATIENT)]
+        await self._standing.foresee(patients, call.trace, likely=of_call(call.purpose) in CARE)
 
     async def disclose(self, call: Call, stored: Stored) -> Stored | None:
         """What is refused does not exist for the caller (R-PCF-012); a photo may be known of, and is refused by name.

@@ -5,6 +5,7 @@ the answer leaves; nothing is refused on it.
 """
 
 from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 
@@ -65,16 +66,29 @@ class Standing:
         known = stand if isinstance(stand, Stand) else self._remembered.get(patient) if trace.remembering else None
         return known is None or bool(known.consents)
 
+    async def foresee(self, patients: Collection[str], trace: Trace, *, likely: bool) -> None:
+        """Look up at once what deciding on all of them needs. `likely` to permit: then what is remembered will do."""
+        trusted = self._remembered if likely and trace.remembering else {}
+        wanted = [one for one in dict.fromkeys(patients) if one not in trace.stands and one not in trusted]
+        if wanted:
+            stands = await self._look(wanted)
+            trace.stands.update({patient: stands.get(patient) or Deny(Reason.NOT_CURRENT) for patient in wanted})
+
     async def of(self, patient: str) -> Stand | None:
         """As the database has it now. None for somebody whom no resource names."""
-        head = await self._heads.head(patient)
-        if head is None:
+        return (await self._look([patient])).get(patient)
+
+    async def _look(self, patients: Sequence[str]) -> Mapping[str, Stand]:
+        heads = await self._heads.heads(patients)
+        listed = [consent for head in heads.values() for consent in head.consents]
+        found = await self._store.read_many(listed) if listed else {}
+        stands: dict[str, Stand] = {}
+        for patient in patients:
             self._remembered.pop(patient, None)
-            return None
-        found = await self._store.read_many(list(head.consents)) if head.consents else {}
-        stand = Stand(head, tuple(stored.resource for stored in found.values() if not stored.deleted))
-        self._remembered[patient] = stand
-        self._remembered.move_to_end(patient)
-        if len(self._remembered) > self._most:
+            if head := heads.get(patient):
+                consents = [found[key] for key in head.consents if key in found]
+                stand = Stand(head, tuple(stored.resource for stored in consents if not stored.deleted))
+                stands[patient] = self._remembered[patient] = stand
+        while len(self._remembered) > self._most:
             self._remembered.popitem(last=False)
-        return stand
+        return stands

@@ -9,7 +9,7 @@ from fhir_server.engine.call import Call, Interaction
 from fhir_server.engine.change import Condition
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
-from fhir_server.engine.visible import visible
+from fhir_server.engine.visible import visible_among
 from fhir_server.kernel.errors import InvalidRequestError, MultipleMatchesError, TooCostlyError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.search.tree import Query
@@ -49,7 +49,7 @@ async def matching(engine: Engine, call: Call, query: Query) -> Matched:
     search = replace(call, interaction=Interaction.SEARCH_TYPE, id=None)
     narrowed = replace(await engine.searching.narrowed(search, query), count=_MOST_MATCHES)
     found = await _all(engine, narrowed)
-    seen = [one for stored in found if (one := await visible(engine.steps, search, narrowed, stored))]
+    seen = await visible_among(engine.steps, search, narrowed, found)
     return Matched(narrowed, tuple(seen), frozenset(stored.key for stored in found))
 
 

@@ -69,6 +69,7 @@ class Histories:
         """What the steps disclose of them; and nothing of those that they would not disclose as they are now."""
         current = await self._engine.store.read_many({stored.key for stored in found})
         shown = []
+        await self._engine.steps.foresee(call, found)
         for stored in found:
             # An event is what it was.
             now = stored if stored.key.type == LOG else current.get(stored.key)

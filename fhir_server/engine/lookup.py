@@ -12,7 +12,7 @@ from fhir_server.engine.pipeline import Step
 from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored
-from fhir_server.engine.visible import shown, visible
+from fhir_server.engine.visible import shown, visible_among
 from fhir_server.kernel.errors import ForbiddenError, TooCostlyError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.search.registry import Registry
@@ -55,7 +55,7 @@ class Lookup:
         looked = 0
         while True:
             page = await self.store.find(query, position, _BATCH)
-            seen += [one for match in page.matches if (one := await visible(self.steps, asking, query, match))]
+            seen += await visible_among(self.steps, asking, query, page.matches)
             looked += page.looked
             position = page.position
             if len(seen) > most:

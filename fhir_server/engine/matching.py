@@ -11,7 +11,7 @@ from fhir_server.engine.pipeline import Step
 from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored
-from fhir_server.engine.visible import visible
+from fhir_server.engine.visible import visible_among
 from fhir_server.kernel.errors import TooCostlyError
 from fhir_server.search.tree import Query
 
@@ -31,7 +31,7 @@ class Matching:
         while len(seen) < count:
             found = await self.store.find(query, position, min(_BATCH, count - len(seen)))
             looked += found.looked
-            seen += [one for match in found.matches if (one := await visible(self.steps, call, query, match))]
+            seen += await visible_among(self.steps, call, query, found.matches)
             position = found.position
             if position is None:
                 break

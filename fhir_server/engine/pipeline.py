@@ -1,6 +1,6 @@
 """The five phases every interaction passes, and the order steps run in.
 
-Architecture, section 2: admit, narrow, prepare, disclose, conclude.
+Architecture, section 2: admit, narrow, prepare, disclose, conclude. `foresee` is no phase: it only saves look-ups.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import FhirError
 from fhir_server.search.tree import Query
 
-_PHASES = frozenset({"admit", "narrow", "prepare", "disclose", "conclude"})
+_PHASES = frozenset({"admit", "narrow", "prepare", "foresee", "disclose", "conclude"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,9 @@ class Step:
         """May this write be, and what else belongs to it? Returns a richer Change, or raises."""
         return change
 
+    async def foresee(self, call: Call, found: Sequence[Stored]) -> None:
+        """These are disclosed next: what that takes is looked up once for all, rather than for each."""
+
     async def disclose(self, call: Call, stored: Stored) -> Stored | None:
         """What of this may leave? Itself, a masked copy, or None where its existence is not to be told.
 
@@ -74,6 +77,10 @@ class Pipeline(Step):
         for step in self._steps:
             change = await step.prepare(call, change)
         return change
+
+    async def foresee(self, call: Call, found: Sequence[Stored]) -> None:
+        for step in self._steps:
+            await step.foresee(call, found)
 
     async def disclose(self, call: Call, stored: Stored) -> Stored | None:
         seen: Stored | None = stored

@@ -85,8 +85,8 @@ class ResourceStore(Protocol):
 
 
 class Heads(Protocol):
-    async def head(self, patient: str) -> Head | None:
-        """None where no resource names that patient."""
+    async def heads(self, patients: Collection[str]) -> Mapping[str, Head]:
+        """By patient; none of those whom no resource names."""
         ...
 
 

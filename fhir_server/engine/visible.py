@@ -3,12 +3,20 @@
 Architecture section 2: whatever enters an answer passes `disclose`; a search on a masked element is an oracle.
 """
 
+from collections.abc import Sequence
+
 from fhir_server.engine.call import Call
 from fhir_server.engine.pipeline import Step
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import NoLegalBasisError
 from fhir_server.search.match import Candidate, matches
 from fhir_server.search.tree import Query
+
+
+async def visible_among(steps: Step, call: Call, query: Query, found: Sequence[Stored]) -> list[Stored]:
+    """Those of the matches that may be shown, in their order."""
+    await steps.foresee(call, found)
+    return [one for match in found if (one := await visible(steps, call, query, match))]
 
 
 async def visible(steps: Step, call: Call, query: Query, stored: Stored) -> Stored | None:

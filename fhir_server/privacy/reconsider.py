@@ -64,7 +64,7 @@ class Reconsider:
     async def _decide_again(self, photo: Photo, patient: str) -> Kept | None:
         """Kept, or condemned together with its Media in one commit, which fails if a consent comes in between."""
         for _ in range(_MOST_TRIES):
-            head = await self._heads.head(patient) or Head(patient, 0, {})
+            head = (await self._heads.heads([patient])).get(patient) or Head(patient, 0, {})
             media = await self._store.read(photo.owner)
             decision = await self._standing.decide(self._ask(photo, patient, media))
             if isinstance(decision, Permit):

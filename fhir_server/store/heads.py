@@ -42,10 +42,11 @@ class HeadRows:
         self._rows, self._documents, self._keyring = collections.heads, documents, keyring
         self._known: dict[str, None] = {}
 
-    async def head(self, patient: str) -> Head | None:
+    async def heads(self, patients: Collection[str]) -> Mapping[str, Head]:
         with seam():
-            found = await self._rows.find_one({"_id": patient})
-        return self._opened(found, await self._key()) if found else None
+            found = await self._rows.find({"_id": {"$in": list(patients)}}).to_list(None)
+        key = await self._key() if found else None
+        return {row["_id"]: self._opened(row, key) for row in found} if key else {}
 
     async def require_unmoved(self, bases: Collection[LegalBasis]) -> None:
         """One look for all: raises StaleBasisError when any epoch is not the one its decision saw."""

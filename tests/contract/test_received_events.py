@@ -57,7 +57,7 @@ async def test_it_is_found_by_what_it_says_and_no_row_of_resources_is_made(clini
 
     assert [one.key for one in found.matches] == [stored.key]
     assert await clinic.resources.read(ResourceKey("AuditEvent", PROMISED)) is None
-    assert await clinic.heads.head("ann") == Head("ann", 1, {})
+    assert (await clinic.heads.heads(["ann"])).get("ann") == Head("ann", 1, {})
 
 
 async def test_several_go_in_together_with_other_changes_in_their_order(clinic: Opened) -> None:

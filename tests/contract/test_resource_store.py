@@ -124,7 +124,7 @@ async def test_several_changes_are_all_written_or_none(clinic: Opened) -> None:
 
     assert await clinic.resources.read(ResourceKey("Patient", "ben")) is None
     assert await clinic.resources.read(ResourceKey("Observation", "o1")) is None
-    assert await clinic.heads.head("ben") is None
+    assert (await clinic.heads.heads(["ben"])).get("ben") is None
     assert await clinic.tasks.lease() is None
     assert await clinic.events() == before
 

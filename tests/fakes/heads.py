@@ -1,6 +1,6 @@
 """Heads in memory: the epoch of each patient, and the consents in force."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from fhir_server.engine.change import HeadMove, LegalBasis, Unmoved
 from fhir_server.engine.ports import Head
@@ -12,8 +12,8 @@ class FakeHeads:
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
 
-    async def head(self, patient: str) -> Head | None:
-        return self._memory.heads.get(patient)
+    async def heads(self, patients: Collection[str]) -> Mapping[str, Head]:
+        return {patient: head for patient in patients if (head := self._memory.heads.get(patient))}
 
     def require_unmoved(self, bases: Collection[LegalBasis | Unmoved]) -> None:
         for basis in bases:

@@ -1,10 +1,13 @@
 """The gate on an engine in memory: what it remembers, what it asks again, what it lets be known."""
 
+from collections.abc import Collection, Mapping
+
 import pytest
 
 from fhir_server.consent.gate import Gate
 from fhir_server.consent.law import law_of
-from fhir_server.consent.question import Ask, Deny, Permit, Reason
+from fhir_server.consent.purposes import TREATMENT
+from fhir_server.consent.question import Ask, Deny, Matter, Permit, Reason
 from fhir_server.consent.standing import Standing
 from fhir_server.engine.call import Interaction, Trace
 from fhir_server.engine.change import CareBasis, Change, ConsentBasis, HeadMove
@@ -32,9 +35,9 @@ class Counted:
     def __init__(self, clinic: FakeClinic) -> None:
         self._clinic, self.looks = clinic, 0
 
-    async def head(self, patient: str) -> Head | None:
+    async def heads(self, patients: Collection[str]) -> Mapping[str, Head]:
         self.looks += 1
-        return await self._clinic.heads.head(patient)
+        return await self._clinic.heads.heads(patients)
 
 
 async def commit(clinic: FakeClinic, key: ResourceKey, resource: Json, *moves: HeadMove) -> Stored:
@@ -101,6 +104,28 @@ async def test_within_one_call_a_patient_is_looked_up_once() -> None:
         assert isinstance(await stands.decide(Ask("ann", "research", NOW), trace), Deny)
 
     assert counted.looks == 1
+
+
+async def test_what_a_page_rests_on_is_looked_up_at_once() -> None:
+    """And not again for care, as long as it is remembered; for anything else once a page, since most is refused."""
+    clinic = FakeClinic()
+    names = ("ann", "ben", "cai")
+    for name in names:
+        await commit(clinic, ResourceKey("Patient", name), {"resourceType": "Patient"})
+        clinic.memory.heads.setdefault(name, Head(name, 1, {}))
+    stands, counted = standing(clinic)
+    looks = []
+    for purpose, likely in ((TREATMENT, True), (TREATMENT, True), ("research", False), ("research", False)):
+        trace = Trace(remembering=True)
+        await stands.foresee((*names, "nobody"), trace, likely=likely)
+        kinds = [
+            type(await stands.decide(Ask(name, purpose, NOW, matter=Matter.RECORD), trace))
+            for name in (*names, "nobody")
+        ]
+        assert kinds == [Permit if likely else Deny] * 3 + [Deny]
+        looks.append(counted.looks)
+
+    assert looks == [1, 2, 3, 4], "the second time only for the one who is not there"
 
 
 async def test_only_so_many_are_remembered() -> None:

@@ -57,7 +57,7 @@ async def give(at: Running, id: str, code: str = "care-photography", kind: str =
 
 
 async def standing(at: Running) -> dict[str, int]:
-    head = await at.clinic.heads.head("ann")
+    head = (await at.clinic.heads.heads(["ann"])).get("ann")
     assert head is not None
     return {key.id: version for key, version in head.consents.items()}
 

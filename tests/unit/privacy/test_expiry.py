@@ -60,7 +60,7 @@ async def test_a_refusal_that_has_run_out_is_over_and_no_withdrawal() -> None:
 
     assert current(at, "no")["status"] == "inactive"
     assert "extension" not in current(at, "no")
-    head = await at.clinic.heads.head("ann")
+    head = (await at.clinic.heads.heads(["ann"])).get("ann")
     assert head is not None
     assert head.consents == {}
 

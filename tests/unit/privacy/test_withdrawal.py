@@ -128,13 +128,13 @@ def receipts(at: Running) -> list[Json]:
 async def test_withdrawing_ends_the_force_at_once_and_queues_one_task() -> None:
     at = opened()
     await give(at, consent())
-    head = await at.clinic.heads.head("ann")
+    head = (await at.clinic.heads.heads(["ann"])).get("ann")
     assert head is not None
     assert head.consents == {ResourceKey("Consent", "c1"): 1}
 
     task = await withdrawn(at)
 
-    head = await at.clinic.heads.head("ann")
+    head = (await at.clinic.heads.heads(["ann"])).get("ann")
     assert head is not None
     assert head.consents == {ResourceKey("Consent", "c1"): 2}  # it goes on to be respected
     assert task == Task(RECONSIDER_PHOTOS, "ann", "Consent/c1/_history/2")
@@ -182,7 +182,7 @@ async def test_deleting_a_consent_ends_it_too() -> None:
     leased = await at.clinic.tasks.lease()
     assert leased is not None
     assert leased.task.cause == "Consent/c1/_history/2"
-    head = await at.clinic.heads.head("ann")
+    head = (await at.clinic.heads.heads(["ann"])).get("ann")
     assert head is not None
     assert head.consents == {}
 

@@ -63,7 +63,7 @@ async def test_a_patient_first_named_by_both_at_once_has_one_head_and_one_key(
         changes = [writing(observation(f"{of}-{index}", of)).recording(Noted(of)) for index in range(8)]
         await asyncio.gather(*(two[index % 2].resources.commit([change]) for index, change in enumerate(changes)))
 
-        assert await two[0].heads.head(of) == await two[1].heads.head(of) == Head(of, 1, {})
+        assert await two[0].heads.heads([of]) == await two[1].heads.heads([of]) == {of: Head(of, 1, {})}
         for store in two:
             found = await store.resources.read_many([change.key for change in changes])
             assert len(found) == 8
@@ -91,7 +91,7 @@ async def test_a_use_in_one_process_and_a_withdrawal_in_the_other_never_both_hol
         )
 
         assert isinstance(used, tuple | StaleBasisError)
-        assert await two[0].heads.head(of) == Head(of, 3, {})
+        assert await two[0].heads.heads([of]) == {of: Head(of, 3, {})}
         with pytest.raises(StaleBasisError):
             await two[0].resources.commit([writing(observation(f"{of}-late", of)).relying_on(basis)])
         with pytest.raises(StaleBasisError):
