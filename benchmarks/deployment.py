@@ -23,6 +23,8 @@ from fhir_server.store.embedded import EmbeddedMongo
 _ROOT = Path(__file__).parents[1]
 _CLAIMS = Claims("benchmarks", "benchmarks", ("system/*.cruds",), timedelta(hours=1))
 _STOP_SECONDS = 30
+_CACHE_GIB = 4
+"""The half of what a small server has, as MongoDB itself would take; the demo is content with less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def deployed() -> Iterator[Deployment]:
     """Everything lies in a temporary folder that is gone afterwards."""
     with (
         tempfile.TemporaryDirectory(prefix="fhir-server-bench-") as folder,
-        EmbeddedMongo(Path(folder) / "mongo") as mongo,
+        EmbeddedMongo(Path(folder) / "mongo", cache_gib=_CACHE_GIB) as mongo,
     ):
         place = Path(folder)
         port, floor_port = free_ports(2)

@@ -69,8 +69,11 @@ class Keyring:
         self, requests: Collection[tuple[tuple[str, ...], KeyClass]], new: Container[str] = ()
     ) -> Mapping[KeyRequest, DataKey]:
         """As `data_keys`, for what is to last: none that another process destroyed since it was remembered here."""
+        remembered = {self._ids.get(rows.data(*request).name) for request in requests}
         keys = await self.data_keys(requests, new)
-        gone = await self._store.destroyed([key.id for key in keys.values()])
+        # What was made or read just now stood in the store a moment ago: step 3 of `making`.
+        old = [key.id for key in keys.values() if key.id in remembered]
+        gone = await self._store.destroyed(old) if old else ()
         if not gone:
             return keys
         self.forget([entry.key_id for entry in gone])

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fhir_server.kernel.errors import UnprocessableError
+from fhir_server.kernel.json import Json
 
 HOSTS = frozenset(
     {
@@ -21,9 +22,16 @@ HOSTS = frozenset(
 """And everything below them."""
 
 
-def refuse_consumer_clouds(resource: Any, type: str) -> None:  # noqa: ANN401  JSON is any value
-    """422 for an Attachment that lies there. The address of an extension is no link."""
-    for path, url in _links(resource, type):
+_NAMES = tuple(host.encode() for host in sorted(HOSTS))
+
+
+def refuse_consumer_clouds(resource: Json, raw: bytes) -> None:
+    """422 for an Attachment that lies there. The address of an extension is no link. `raw`: the same, encoded."""
+    folded = raw.lower()
+    # A host of other letters may fold into one of these; then it is looked for, as it is where a name is.
+    if raw.isascii() and not any(name in folded for name in _NAMES):
+        return
+    for path, url in _links(resource, resource["resourceType"]):
         if _is_below(urlsplit(url).hostname or ""):
             raise UnprocessableError(
                 "What belongs to a patient's record does not lie in a private cloud; send the bytes.", expression=path

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from fhir_server.kernel import json
 from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.json import Json
 from fhir_server.media.formats import LOOKED_AT, recognise
@@ -26,9 +25,8 @@ _MOST_URLS = 500
 _SMALL = 1 << 20
 
 
-def refuse_pictures_in_urls(resource: Json) -> None:
-    """422 for the first text in which a `data:` URL holds a picture, or says that it does."""
-    raw = json.encode(resource)
+def refuse_pictures_in_urls(resource: Json, raw: bytes) -> None:
+    """422 for the first text in which a `data:` URL holds a picture, or says that it does. `raw`: the same, encoded."""
     if len(raw) <= _SMALL and b"data:" not in raw.lower():
         return
     left = _MOST_URLS

@@ -7,6 +7,7 @@ from fhir_server.engine.call import Call
 from fhir_server.engine.change import BlobMove, Change
 from fhir_server.engine.pictured import is_of_a_patient
 from fhir_server.engine.pipeline import Step
+from fhir_server.kernel import json
 from fhir_server.kernel.errors import ForbiddenError, NoLegalBasisError, UnprocessableError
 from fhir_server.kernel.json import Json
 from fhir_server.media.consumer_clouds import refuse_consumer_clouds
@@ -28,8 +29,9 @@ class Intake(Step):
     async def prepare(self, call: Call, change: Change) -> Change:
         if change.resource is None:
             return change
-        refuse_pictures_in_urls(change.resource)
-        refuse_consumer_clouds(change.resource, change.key.type)
+        raw = json.encode(change.resource)
+        refuse_pictures_in_urls(change.resource, raw)
+        refuse_consumer_clouds(change.resource, raw)
         if change.key.type == "Media":
             _refuse_moved_photo(change)
             content = change.resource.get("content", {})

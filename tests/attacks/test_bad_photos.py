@@ -162,6 +162,7 @@ def linked(person: str, url: str) -> list[Json]:
         "HTTPS://P12.ICLOUD.COM./1",
         "https://someone:secret@photos.google.com:443/1",
         "//1drv.ms/1",
+        "https://faceboo\N{KELVIN SIGN}.com/1",
     ],
 )
 async def test_s89_a_link_to_a_consumer_cloud_is_refused(clinic: InProcess, person: str, url: str) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -168,6 +169,20 @@ def test_a_write_never_uses_a_key_that_another_process_destroyed(store: FakeKeyS
     assert after[RECORD] == before[RECORD]
     assert after[MARKETING].id != before[MARKETING].id
     assert done(destroys.data_keys([MARKETING])) == {MARKETING: after[MARKETING]}
+
+
+def test_a_key_made_just_now_is_not_asked_about(store: FakeKeyStore, root: FakeRootKeys) -> None:
+    """Only one that is remembered may have been destroyed meanwhile."""
+    ring = keyring(store, root)
+    done(ring.data_keys([PAIR]))
+    trips = [store.trips]
+    for take_keys, wanted in ((ring.data_keys, MARKETING), (ring.standing_keys, RECORD), (ring.standing_keys, RECORD)):
+        done(take_keys([wanted]))
+        trips.append(store.trips)
+
+    making, made, remembered = (after - before for before, after in pairwise(trips))
+    assert made == making
+    assert remembered == 1
 
 
 def test_which_keys_there_are_is_told_without_making_any(store: FakeKeyStore, root: FakeRootKeys) -> None:
