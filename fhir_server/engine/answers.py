@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from fhir_server.engine.bundle_entries import Entry
 from fhir_server.engine.bundle_urls import Listing
-from fhir_server.engine.call import Call, Interaction, Trace
+from fhir_server.engine.call import Beside, Call, Interaction, Trace
 from fhir_server.engine.page import Page
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import FhirError
@@ -49,8 +49,8 @@ class Answer:
     is_known: bool = False
 
 
-def call_of(call: Call, entry: Entry) -> Call:
-    """Each entry is admitted, decided and recorded as the call that it is."""
+def call_of(call: Call, entry: Entry, beside: Beside | None = None) -> Call:
+    """Each entry is admitted, decided and recorded as the call that it is. A POST names no id."""
     target = entry.target
     searches = target.listing == "search"
     type = (target.member or target.type).replace(ANY, "") if searches else target.type
@@ -66,6 +66,7 @@ def call_of(call: Call, entry: Entry) -> Call:
         client_address=call.client_address,
         request=f"{entry.method} {target.path}?{target.query}" if searches else "",
         trace=Trace(ties=call.trace.ties, glass=call.trace.glass),
+        beside=beside,
     )
 
 

@@ -112,7 +112,7 @@ class Transactions:
         for done, one in enumerate(ordered):
             if done % _ENTRIES_BETWEEN_BREATHS == 0:
                 await asyncio.sleep(0)
-            mine = replace(call_of(call, one.entry), beside=beside)
+            mine = call_of(call, one.entry, beside)
             try:
                 drafts, unchanged = await self._drafts(mine, one, brought.get(one.entry.index, {}))
             except FhirError as error:
@@ -130,12 +130,12 @@ class Transactions:
         if entry.method == "DELETE":
             found = [await drafts.delete(replace(call, id=key.id), entry.if_match) for key in one.keys]
             return [change for change in found if change], None
+        if entry.method == "POST":
+            return [await drafts.create(call, resource, one.key.id)], None
         mine = replace(call, id=one.key.id)
         if entry.method == "PATCH":
             current, change = await self._engine.amendment(mine, edit_of(entry.resource or {}), entry.if_match)
             return ([change], None) if change else ([], current)
-        if entry.method == "POST":
-            return [await drafts.create(replace(call, id=None), resource, one.key.id)], None
         body = resource if "id" in resource or not entry.criteria else {**resource, "id": one.key.id}
         return [await drafts.update(mine, body, entry.if_match, only_new=entry.only_new)], None
 
