@@ -118,7 +118,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         ties = RecordedTies(
             store.resources, TiePolicy(timedelta(days=settings.tie_days), settings.self_made_ties), base
         )
-        access, gate = Access(base, ties), Gate(standing, store.resources, base)
+        access, gate = Access(base, ties), Gate(standing, store.resources, base, ties)
         taking = Taking(store.photos, speech().zone or UTC)
         hooks = way_out(loopback=settings.notify_loopback)
         steps = Pipeline(

@@ -36,6 +36,8 @@ def decide(ask: Ask, consents: Sequence[Json], head: Head, law: Law = STRICT) ->
         return Deny(Reason.NOT_CURRENT)
     if ask.matter is Matter.PROOF:
         return Permit(LegalObligation("gdpr-5-2", ask.patient, head.epoch))
+    cares = is_care(ask.purpose) or ask.purpose == CARE_PHOTOGRAPHY
+    ask = replace(ask, emergency=cares and (ask.emergency or ask.purpose == BREAK_GLASS))
     found = {_key(consent): consent for consent in consents if _key(consent) in head.consents}
     current = all(_version(consent) == head.consents[_key(consent)] for consent in consents if _key(consent) in found)
     if not current or len(found) != len(head.consents):
@@ -71,7 +73,7 @@ def _rule(ask: Ask, reasons: set[Reason], law: Law) -> str | None:
     permits = {
         Policy.ALL_NORMAL: not needs_consent(ask.purpose),
         Policy.BASIC_NORMAL: is_care(ask.purpose) and ask.profession in law.pack.professions,
-        Policy.BREAK_GLASS_ONLY: ask.purpose == BREAK_GLASS,
+        Policy.BREAK_GLASS_ONLY: ask.emergency,
         Policy.DENY: False,
     }
     return law.policy.value if permits[law.policy] else None

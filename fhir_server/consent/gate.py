@@ -5,13 +5,13 @@ GDPR Art. 6, 7 and 9; architecture section 9; IHE PCF 1.1.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from fhir_server.consent.clinics_own import require_clinics_own
 from fhir_server.consent.facts import facts_of
 from fhir_server.consent.matter import PROOF_TYPES, is_photo, is_proof, rendition_of
-from fhir_server.consent.purposes import CARE, CARE_PHOTOGRAPHY, of_call, of_photos
-from fhir_server.consent.question import Ask, Matter, Permit, Reason
+from fhir_server.consent.purposes import CARE, CARE_PHOTOGRAPHY, TREATMENT, of_call, of_photos
+from fhir_server.consent.question import Ask, Deny, Matter, Permit, Reason
 from fhir_server.consent.standing import Standing
 from fhir_server.engine.call import Call, Trace
 from fhir_server.engine.change import CareBasis, Change, LegalBasis
@@ -25,11 +25,22 @@ from fhir_server.kernel.identity import ResourceKey, parse_reference
 _PATIENT = "Patient/"
 
 
-class Gate(Step):
-    """Decides on whatever lies in a patient's compartment. `base` is the server's own FHIR base."""
+class Glasses(Protocol):
+    """Who knows before whom the glass was broken."""
 
-    def __init__(self, standing: Standing, store: ResourceStore, base: str) -> None:
-        self._standing, self._store, self._base = standing, store, base
+    async def broken(self, call: Call, patient: str) -> str | None:
+        """The Task by which the caller broke it before this patient; None where they did not."""
+        ...
+
+
+class Gate(Step):
+    """Decides on whatever lies in a patient's compartment. `base` is the server's own FHIR base.
+
+    Without `glasses` no emergency counts.
+    """
+
+    def __init__(self, standing: Standing, store: ResourceStore, base: str, glasses: Glasses | None = None) -> None:
+        self._standing, self._store, self._base, self._glasses = standing, store, base, glasses
 
     async def prepare(self, call: Call, change: Change) -> Change:
         """A photo comes in on a basis that the commit holds to."""
@@ -84,7 +95,7 @@ class Gate(Step):
 
     async def _photo_basis(self, call: Call, ask: Ask) -> LegalBasis:
         """Raises NoLegalBasisError with the reason."""
-        decided = await self._standing.decide(ask, call.trace)
+        decided = await self._decided(call, ask)
         assert ask.resource is not None
         call.trace.decisions[ask.patient, ask.resource] = decided
         if isinstance(decided, Permit):
@@ -97,7 +108,7 @@ class Gate(Step):
         ask = replace(_ask(call, patient, stored.key), matter=Matter.RECORD)
         if self._standing.has_consents(patient, call.trace):
             ask = replace(ask, facts=facts_of(stored.resource))
-        decided = await self._standing.decide(ask, call.trace)
+        decided = await self._decided(call, ask)
         if isinstance(decided, Permit):
             _rely(call.trace, decided.basis)
             return True
@@ -105,6 +116,21 @@ class Gate(Step):
             return True
         call.trace.decisions[patient, stored.key] = decided
         return False
+
+    async def _decided(self, call: Call, ask: Ask) -> Permit | Deny:
+        """For care, a broken glass counts where it is all that ties, and where nothing is permitted without it."""
+        tied_by_it = ask.patient in call.trace.glass
+        decided = await self._standing.decide(replace(ask, emergency=tied_by_it), call.trace)
+        cares = ask.purpose in {TREATMENT, CARE_PHOTOGRAPHY}
+        if isinstance(decided, Permit) or tied_by_it or not cares or self._glasses is None:
+            return decided
+        task = await self._glasses.broken(call, ask.patient)
+        if task is None:
+            return decided
+        opened = await self._standing.decide(replace(ask, emergency=True), call.trace)
+        if isinstance(opened, Permit):
+            call.trace.glass[ask.patient] = task
+        return opened
 
 
 def _had_photo(change: Change) -> bool:

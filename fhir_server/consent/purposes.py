@@ -55,7 +55,8 @@ and together they are one purpose."""
 _OWN = frozenset(BY_CODE)
 _SAME = {purpose.act_reason: purpose.code for purpose in PURPOSES if purpose.act_reason}
 _EVERYTHING = frozenset({"*", "PurposeOfUse"})
-_EMERGENCIES = frozenset({BREAK_GLASS, f"{ACT_REASON}|ETREAT"})
+EMERGENCIES = frozenset({BREAK_GLASS, f"{ACT_REASON}|ETREAT"})
+"""The purposes under which somebody acts who broke the glass; together they are one."""
 
 
 def canonical(coding: object) -> str | None:
@@ -107,9 +108,10 @@ def needs_consent(purpose: str) -> bool:
 
 def is_care(purpose: str) -> bool:
     """Treatment, and what an emergency makes of it."""
-    return purpose == TREATMENT or purpose in _EMERGENCIES
+    return purpose == TREATMENT or purpose in EMERGENCIES
 
 
 def is_one(named: Collection[str | None]) -> bool:
     """Do these name exactly one purpose?"""
-    return None not in named and (len(set(named)) == 1 or (TREATMENT in named and CARE.issuperset(named)))
+    one = len(set(named)) == 1 or EMERGENCIES == set(named) or (TREATMENT in named and CARE.issuperset(named))
+    return None not in named and one

@@ -64,6 +64,7 @@ class Ask:
     `instant` carries the clinic's time zone: a consent until `2026-03-31` ends with that day at the clinic.
     `profession` is the role in which the actor acts, `channel` where it is to be used (terms.CHANNELS), `rendition` how
     little of the person it shows (a place in terms.LEVELS). `taking`: a new photo, not the use of one that is there.
+    `emergency`: the actor broke the glass before this patient; it counts for care alone.
     """
 
     patient: str
@@ -77,6 +78,7 @@ class Ask:
     channel: str | None = None
     rendition: int = 0
     taking: bool = False
+    emergency: bool = False
 
     @property
     def is_own(self) -> bool:

@@ -4,6 +4,7 @@ IHE PCF 1.1: a rule and its exceptions, which win over it. Whatever is not under
 nothing, and refuses unless it surely speaks of something else.
 """
 
+from dataclasses import replace
 from datetime import UTC
 
 from fhir_server.consent.labels import of_labels
@@ -20,7 +21,7 @@ from fhir_server.consent.provision import (
     purposes,
     several,
 )
-from fhir_server.consent.purposes import is_one
+from fhir_server.consent.purposes import EMERGENCIES, is_one
 from fhir_server.consent.question import Ask, Reason
 from fhir_server.consent.terms import channels, in_force, level, withdrawn
 from fhir_server.kernel.identity import ResourceKey
@@ -31,7 +32,18 @@ _MODIFIERS = frozenset({"modifierExtension", "implicitRules"})
 
 
 def verdict(ask: Ask, consent: Json) -> Reason | None:
-    """None when this consent permits what is asked, REFUSED when it refuses it, else why it says nothing on it."""
+    """None when this consent permits what is asked, REFUSED when it refuses it, else why it says nothing on it.
+
+    Under a broken glass it is asked of emergencies too. A refusal that takes them out is opened by that; one that does
+    not name them stays, and so does a refusal of emergencies.
+    """
+    said = [_said(each, consent) for each in _as_emergency(ask)]
+    if Reason.REFUSED in said:
+        return Reason.REFUSED
+    return None if None in said else said[0]
+
+
+def _said(ask: Ask, consent: Json) -> Reason | None:
     rule = consent.get("provision")
     if not (in_force(consent) or withdrawn(consent)) or not isinstance(rule, dict):
         return Reason.NO_CONSENT
@@ -79,12 +91,18 @@ def _refusal(ask: Ask, consent: Json, rule: Json, about: Match) -> Reason | None
     spoken = (*_channel(ask, consent), *_spoken(ask, rule))
     if elsewhere := next((reason for reason, match in spoken if match is Match.NO), None):
         return elsewhere
-    exceptions = _exceptions(rule)
-    opened = rule.get("type") == "deny" and any(_opens(ask, one) for one in exceptions if one.get("type") == "permit")
-    if not opened or any(_refuses(ask, one) for one in exceptions if one.get("type") != "permit"):
+    exceptions, asks = _exceptions(rule), _as_emergency(ask)
+    permits = [one for one in exceptions if one.get("type") == "permit"]
+    opened = rule.get("type") == "deny" and any(_opens(each, one) for each in asks for one in permits)
+    if not opened or any(_refuses(each, one) for each in asks for one in exceptions if one.get("type") != "permit"):
         return Reason.REFUSED
     sure = about is Match.YES and all(match is Match.YES for _, match in spoken)
     return None if sure else Reason.NOT_UNDERSTOOD
+
+
+def _as_emergency(ask: Ask) -> list[Ask]:
+    """What is asked, and under a broken glass the same for each of the names that an emergency has."""
+    return [ask, *(replace(ask, purpose=purpose) for purpose in sorted(EMERGENCIES) if ask.emergency)]
 
 
 def _refuses(ask: Ask, exception: Json) -> bool:

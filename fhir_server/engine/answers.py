@@ -65,7 +65,7 @@ def call_of(call: Call, entry: Entry, beside: Beside | None = None) -> Call:
         request_id=call.request_id,
         client_address=call.client_address,
         request=f"{entry.method} {target.path}?{target.query}" if searches else "",
-        trace=Trace(ties=call.trace.ties, glass=call.trace.glass),
+        trace=Trace(ties=call.trace.ties, broken=call.trace.broken, glass=call.trace.glass),
         beside=beside,
     )
 

@@ -69,7 +69,8 @@ class Trace:
     `stands`: what was looked up of a patient for this call. `remembering`: what was looked up for an earlier one may
     permit, because how the call is concluded looks at the epochs again.
     `ties`: patient id -> what ties the caller to that patient (`Encounter/9`), None where nothing does; the entries of
-    a Bundle share it. `glass`: patient id -> the Task by which the caller broke the glass, where that is what ties.
+    a Bundle share it. `broken`: patient id -> the Task by which the caller broke the glass before that patient, None
+    where they did not; `glass`: those of them on which the answer rests.
     `listed`: whether all to whom something ties were looked up; `tied` are these, None where they are too many.
     `within`: the patients to one of whom an answer has to keep that lists what is listed within one patient only.
     """
@@ -79,6 +80,7 @@ class Trace:
     stands: dict[str, object] = field(default_factory=dict)
     remembering: bool = False
     ties: dict[str, str | None] = field(default_factory=dict)
+    broken: dict[str, str | None] = field(default_factory=dict)
     glass: dict[str, str] = field(default_factory=dict)
     listed: bool = False
     tied: tuple[str, ...] | None = None
@@ -91,6 +93,7 @@ class Trace:
         self.stands.clear()
         self.remembering = False
         self.ties.clear()
+        self.broken.clear()
         self.glass.clear()
         self.listed, self.tied, self.within = False, None, None
 

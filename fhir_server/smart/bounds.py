@@ -47,7 +47,7 @@ class Bounds:
                 return await self._within(call, rights, query, [rights.own] if rights.own else [])
             case Reach.TIED if rights.is_about_one(query.type):
                 return await self._within(call, rights, query, [rights.own] if rights.own else [])
-            case Reach.TIED:
+            case _:
                 return await self._tied(call, rights, query)
 
     async def _tied(self, call: Call, rights: Rights, query: Query) -> Options:

@@ -1,8 +1,8 @@
 """`Patient/[id]/$break-glass`: one person, one patient, a reason, an hour at most; recorded, told, reviewed.
 
-Issue "SMART on FHIR", M11, EHDS Art. 9; R-PCF-013. It stands in for a treating tie that is missing. A refusal of
-treatment that names emergencies may let it count too, which is for consent to say (`Trace.glass`); restriction, erasure
-and every purpose other than treatment do not look at it.
+M11, EHDS Art. 9; R-PCF-013. It stands in for a treating tie that is missing. A refusal of treatment that takes
+emergencies out lets it count too, which is for consent to say (`consent.verdict`); restriction, erasure and every
+purpose other than treatment do not look at it.
 
 The review Task is the state: it ties (`smart.tie_sources`) from when until when its first version says, which only the
 server writes. Whoever reviews it ends it at once by refusing it.

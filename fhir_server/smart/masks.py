@@ -16,17 +16,13 @@ from fhir_server.fhir.subset import element_of, masked
 from fhir_server.search.registry import STANDARD, Registry
 from fhir_server.search.tree import (
     AnyOf,
-    Chain,
     Condition,
     Has,
     IdIn,
     InCompartment,
-    Lineage,
     Listed,
-    Missing,
     Query,
     Updated,
-    ValueIn,
 )
 from fhir_server.smart.deeds import deed_of
 from fhir_server.smart.place import Place
@@ -85,17 +81,15 @@ def _codes(query: Query) -> Iterator[str]:
 def _asked(type: str, conditions: Iterable[Condition]) -> Iterator[str]:
     for condition in conditions:
         match condition:
-            case ValueIn() | Missing():
-                yield condition.parameter
             case AnyOf():
                 for option in condition.options:
                     yield from _asked(type, option)
-            case Chain() | Lineage():
-                yield condition.parameter
             case InCompartment():
                 yield from compartments(type).get(condition.compartment.partition("/")[0], ())
             case IdIn() | Updated() | Has() | Listed():
                 pass  # the address says it, or resources of another type, which are searched by what is seen of them
+            case _:
+                yield condition.parameter
 
 
 @lru_cache(maxsize=4096)

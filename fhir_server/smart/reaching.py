@@ -75,7 +75,7 @@ def reaches(rights: Rights, granted: Granted, place: Place, ties: Known) -> bool
             return _concerns(
                 place, [patient == rights.own and (untied or _tied(patient, ties)) for patient in place.patients]
             )
-        case Reach.TIED:
+        case _:
             several = not rights.is_about_one(place.key.type)
             return _concerns(
                 place, [(several or patient == rights.own) and _tied(patient, ties) for patient in place.patients]

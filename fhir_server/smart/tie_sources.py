@@ -43,6 +43,16 @@ class Source:
 
 
 _OPEN_TASKS = frozenset({"requested", "received", "accepted", "ready", "in-progress"})
+BROKEN_GLASS = Source(
+    "Task",
+    "patient",
+    "requester",
+    _OPEN_TASKS | {"completed"},
+    ("restriction", "period"),
+    GLASS,
+    standing=True,
+    by_server=True,
+)
 _TREATMENT = (
     Source("CareTeam", "patient", "participant", frozenset({"active"}), ("period",), standing=True),
     Source(
@@ -58,16 +68,7 @@ _TREATMENT = (
         "practitioner",
         frozenset({"pending", "booked", "arrived", "fulfilled", "checked-in", "waitlist"}),
     ),
-    Source(
-        "Task",
-        "patient",
-        "requester",
-        _OPEN_TASKS | {"completed"},
-        ("restriction", "period"),
-        GLASS,
-        standing=True,
-        by_server=True,
-    ),
+    BROKEN_GLASS,
 )
 SOURCES: Mapping[Tie, tuple[Source, ...]] = {
     Tie.TREATMENT: _TREATMENT,

@@ -24,9 +24,9 @@ from fhir_server.search.tree import Query
 from fhir_server.search.types.moment import Stretch
 from fhir_server.smart.authorship import SERVER
 from fhir_server.smart.place import Place
-from fhir_server.smart.rights import Rights
+from fhir_server.smart.rights import Rights, rights_of
 from fhir_server.smart.roles import Tie
-from fhir_server.smart.tie_sources import SOURCES, TASK_SYSTEM, Pair, Source, holds, span
+from fhir_server.smart.tie_sources import BROKEN_GLASS, SOURCES, TASK_SYSTEM, Pair, Source, holds, span
 
 _MOST_HINTS = 20_000
 _MOST_LISTED = 100
@@ -52,8 +52,8 @@ class TiePolicy:
 class RecordedTies:
     """`base` is the server's own address."""
 
-    def __init__(self, store: ResourceStore, policy: TiePolicy, base: str) -> None:
-        self._store, self._policy, self._base = store, policy, base
+    def __init__(self, store: ResourceStore, policy: TiePolicy, base: str, most_hints: int = _MOST_HINTS) -> None:
+        self._store, self._policy, self._base, self._most_hints = store, policy, base, most_hints
         self._hints: OrderedDict[tuple[ResourceKey, str], ResourceKey] = OrderedDict()
 
     async def know(self, call: Call, rights: Rights, patients: Iterable[str], seen: Stored | None = None) -> None:
@@ -72,6 +72,18 @@ class RecordedTies:
         if not call.trace.listed:
             call.trace.listed, call.trace.tied = True, await self._listed(call, rights)
         return call.trace.tied
+
+    async def broken(self, call: Call, patient: str) -> str | None:
+        """The Task by which the caller broke the glass before this patient, tied or not; looked up once for a call."""
+        known = call.trace.broken
+        if patient not in known:
+            rights = rights_of(call.principal)
+            found = None
+            if rights.person is not None and rights.role is not None and rights.role.breaks_glass:
+                pair = Pair(rights.person, patient, self._base)
+                found = await self._of_source(call, BROKEN_GLASS, pair)
+            known[patient] = str(found.key) if found else None
+        return known[patient]
 
     async def _listed(self, call: Call, rights: Rights) -> tuple[str, ...] | None:
         if rights.person is None or rights.role is None or rights.role.tie is None:
@@ -98,7 +110,7 @@ class RecordedTies:
     def _remember(self, call: Call, rights: Rights, patient: str, tie: Stored | None) -> None:
         call.trace.ties[patient] = str(tie.key) if tie else None
         if tie and tie.key.type == "Task" and rights.role and rights.role.tie is Tie.TREATMENT:
-            call.trace.glass[patient] = str(tie.key)
+            call.trace.glass[patient] = call.trace.broken[patient] = str(tie.key)
 
     def _days(self, call: Call) -> tuple[str, str]:
         """The days between which something has to lie that ties today."""
@@ -122,7 +134,7 @@ class RecordedTies:
         found = await self._looked_up(call, sources, pair)
         if found is not None and await self._any(call, lasting, pair, [found]):
             self._hints[pair.person, patient] = found.key
-            if len(self._hints) > _MOST_HINTS:
+            if len(self._hints) > self._most_hints:
                 self._hints.popitem(last=False)
         return found
 

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from fhir_server.consent.purposes import ACT_REASON
 from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read, running
 from tests.people import TASK, Case, care_team, of_patient, staff
+from tests.samples import consent
 
 pytestmark = pytest.mark.anyio
 
@@ -214,3 +216,112 @@ async def test_the_operator_says_which_roles_may(mongo_uri: str, database_name: 
         ).status_code == 403
         found = await broken(staff(own, "practitioner"), case)
         assert datetime.fromisoformat(found["until"]["valueInstant"]) - case.now <= timedelta(minutes=5)
+
+
+TREAT, BTG, ETREAT = ("TREAT",), ("BTG",), ("ETREAT",)
+
+
+def refusal(patient: str, *refused: str, but: tuple[str, ...] = ()) -> Json:
+    """A Consent that refuses these purposes, and takes out what `but` names."""
+
+    def codes(given: tuple[str, ...]) -> list[Json]:
+        return [{"system": ACT_REASON, "code": code} for code in given]
+
+    written = consent(patient, kind="deny")
+    rule: Json = {"type": "deny", "purpose": codes(refused)}
+    if but:
+        rule["provision"] = [{"type": "permit", "purpose": codes(but)}]
+    return {**written, "provision": rule}
+
+
+@pytest.mark.parametrize("named", [BTG, (*BTG, *ETREAT)])
+async def test_it_opens_a_refusal_of_treatment_that_takes_emergencies_out(
+    clinic: InProcess, case: Case, named: tuple[str, ...]
+) -> None:
+    written = await case.desk.store(refusal(case.patient, *TREAT, but=named))
+    who = staff(clinic, "practitioner", person="Practitioner/emergency")
+    await case.desk.store(care_team(case.patient, "Practitioner/emergency"))
+    assert await case.statuses(who) == (404, 403, 403), "who treats the patient is refused"
+
+    await broken(who, case)
+    async with clinic.trail.recording() as recorded:
+        assert await case.sees(who)
+
+    assert {event["purposeOfEvent"][0]["coding"][0]["code"] for event in recorded.events} == {"BTG"}
+    relied = {entity.get("what", {}).get("reference") for event in recorded.events for entity in event["entity"]}
+    assert f"Consent/{written['id']}/_history/1" in relied
+    other = staff(clinic, "practitioner", person="Practitioner/other")
+    await case.desk.store(care_team(case.patient, "Practitioner/other"))
+    assert await case.statuses(other) == (404, 403, 403), "one person broke it"
+
+
+async def test_it_opens_it_to_somebody_without_a_tie_until_the_review_ends_it(clinic: InProcess, case: Case) -> None:
+    await case.desk.store(refusal(case.patient, *TREAT, but=BTG))
+    who, officer = staff(clinic, "nurse"), staff(clinic, "privacy-officer")
+    assert await case.statuses(who) == (404, 404, 404)
+
+    found = await broken(who, case)
+    assert await case.sees(who)
+    path = f"/fhir/{found['review']['valueReference']['reference']}"
+    assert (await officer.put(path, {**read(await officer.get(path)), "status": "rejected"})).status_code == 200
+
+    assert await case.statuses(who) == (404, 404, 404)
+
+
+@pytest.mark.parametrize(("refused", "but"), [(TREAT, ()), (TREAT, ("HRESCH",))])
+async def test_it_opens_no_other_refusal(
+    clinic: InProcess, case: Case, refused: tuple[str, ...], but: tuple[str, ...]
+) -> None:
+    await case.desk.store(refusal(case.patient, *refused, but=but))
+    who = staff(clinic, "practitioner")
+
+    await broken(who, case)
+
+    assert await case.statuses(who) == (404, 403, 403)
+    listed = read(await who.get(f"/fhir/Observation?patient={case.patient}"))
+    assert "entry" not in listed
+
+
+@pytest.mark.parametrize("refused", [(*BTG, *ETREAT), BTG])
+async def test_before_who_refuses_emergencies_it_stays_whole(
+    clinic: InProcess, case: Case, refused: tuple[str, ...]
+) -> None:
+    await case.desk.store(refusal(case.patient, *refused))
+    who = staff(clinic, "practitioner")
+
+    answer = await who.post(f"/fhir/Patient/{case.patient}/$break-glass", asking())
+
+    assert answer.status_code == 404
+    assert await case.statuses(who) == (404, 404, 404)
+
+
+async def test_it_opens_no_photo_that_a_consent_of_its_own_refuses(clinic: InProcess, case: Case) -> None:
+    await case.desk.store(refusal(case.patient, *TREAT, but=BTG))
+    await case.desk.store(consent(case.patient, kind="deny"))
+    who = staff(clinic, "practitioner")
+
+    await broken(who, case)
+
+    assert await case.statuses(who) == (200, 403, 403)
+
+
+async def test_it_brings_back_nothing_that_was_erased(clinic: InProcess, case: Case) -> None:
+    who = staff(clinic, "practitioner")
+    await case.desk.store(refusal(case.patient, *TREAT, but=BTG))
+    await broken(who, case)
+    assert (await case.desk.delete(f"/fhir/Observation/{case.observation}")).status_code == 204
+    assert (await case.desk.delete(f"/fhir/Media/{case.media}")).status_code == 204
+
+    assert await case.statuses(who) == (410, 410, 410)
+
+
+async def test_it_opens_nothing_for_marketing(clinic: InProcess, case: Case) -> None:
+    """Who is in that role breaks no glass; and a purpose is the role's, whoever the person is."""
+    who = staff(clinic, "practitioner", person="Practitioner/two-roles")
+    await case.desk.store(refusal(case.patient, *TREAT, but=BTG))
+    await broken(who, case)
+    sells = staff(clinic, "marketing", person="Practitioner/two-roles")
+    states = staff(clinic, "practitioner", person="Practitioner/two-roles", purposes=("HMARKT",))
+
+    assert await case.statuses(sells) == (403, 404, 404)
+    assert await case.statuses(states) == (403, 403, 403)
