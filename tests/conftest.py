@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from pymongo import MongoClient
 
 from fhir_server.kernel.json import Json
 from fhir_server.store.embedded import EmbeddedMongo
+
+settings.register_profile("tests", deadline=None)  # how loaded the machine is says nothing about what is tested
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")

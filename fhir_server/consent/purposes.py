@@ -113,5 +113,5 @@ def is_care(purpose: str) -> bool:
 
 def is_one(named: Collection[str | None]) -> bool:
     """Do these name exactly one purpose?"""
-    one = len(set(named)) == 1 or EMERGENCIES == set(named) or (TREATMENT in named and CARE.issuperset(named))
+    one = len(set(named)) == 1 or set(named) == EMERGENCIES or (TREATMENT in named and CARE.issuperset(named))
     return None not in named and one

@@ -138,6 +138,12 @@ async def test_other_roles_do_not_break_it(clinic: InProcess, case: Case, role: 
     assert await clinic.counts() == before
 
 
+async def test_who_is_nobody_does_not_break_it(clinic: InProcess, case: Case) -> None:
+    nobody = clinic.caller("user/*.cruds", role="practitioner")
+
+    assert (await nobody.post(f"/fhir/Patient/{case.patient}/$break-glass", asking())).status_code == 403
+
+
 async def test_a_back_end_does_not_break_it(clinic: InProcess, case: Case) -> None:
     assert (await case.desk.post(f"/fhir/Patient/{case.patient}/$break-glass", asking())).status_code == 403
 

@@ -1,15 +1,22 @@
 """By what a role does not see it does not search either, also where a clinic defined the parameter itself."""
 
+from dataclasses import replace
+
 import pytest
 
+from fhir_server.engine.call import Interaction
+from fhir_server.engine.stored import Stored, truth
+from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.search.custom import taken
 from fhir_server.search.language import Language
 from fhir_server.search.parse import parse
 from fhir_server.search.registry import Registry
-from fhir_server.search.tree import AnyOf, Filter, IdIn, InCompartment, Query, Updated
-from fhir_server.smart.masks import hides
+from fhir_server.search.tree import AnyOf, Filter, IdIn, InCompartment, Missing, Query, Updated
+from fhir_server.smart.masks import Masks, hides
 from fhir_server.smart.roles import Reach, Rule
+from tests.fakes.clock import NOW
+from tests.unit.engine.calls import call, holder
 
 
 def language(expression: str) -> Language:
@@ -50,3 +57,26 @@ def test_alternatives_and_compartments_ask_by_what_they_are_made_of() -> None:
     assert asked(AnyOf(((seen.condition,), (seen.condition, unseen.condition)))) == "operator"
     assert asked(InCompartment("Practitioner/1")) == "subject"
     assert asked(InCompartment("Patient/1")) == "subject"
+
+
+def test_a_parameter_that_nobody_knows_is_asked_of_no_part() -> None:
+    rule = Rule(frozenset({"Media"}), frozenset("rs"), Reach.ALL, only=frozenset({"view"}))
+
+    assert hides(rule, Query("Media", (Filter(Missing("unheard-of", missing=True), ("", "")),))) == "unheard-of"
+
+
+def test_a_chain_asks_by_the_element_that_it_begins_with() -> None:
+    rule = Rule(frozenset({"Media"}), frozenset("rs"), Reach.ALL, only=frozenset({"view"}))
+
+    assert hides(rule, parse("Media", [("operator:Practitioner.family", "x")])) == "operator"
+
+
+@pytest.mark.anyio
+async def test_of_a_type_that_the_role_does_not_read_nothing_is_shown() -> None:
+    """The step before refuses as well: either of them is enough."""
+    key = ResourceKey("Media", "m")
+    media = Stored(key, 1, 1, NOW, truth(key, {"resourceType": "Media", "id": "m"}), (), ())
+    clerk = replace(holder("user/*.cruds"), role="receptionist", fhir_user="Practitioner/desk")
+
+    assert await Masks().disclose(call(Interaction.READ, "Media", "m", clerk), media) is None
+    assert await Masks().disclose(call(Interaction.READ, "Media", "m"), media) is media

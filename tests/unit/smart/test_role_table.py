@@ -1,5 +1,7 @@
 """The page of roles says what the file of roles says; and what no role may be made to say."""
 
+import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,14 @@ def reading(role: Role, types: set[str]) -> list[Rule]:
 
 def test_s_60_the_page_is_made_of_the_roles() -> None:
     assert PAGE.read_text() == page(), "make roles"
+
+
+def test_s_60_the_command_prints_the_page(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delitem(sys.modules, "fhir_server.smart.role_table")
+
+    runpy.run_module("fhir_server.smart.role_table", run_name="__main__")
+
+    assert capsys.readouterr().out == page()
 
 
 def test_these_are_the_roles_of_a_clinic() -> None:

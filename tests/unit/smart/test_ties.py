@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from fhir_server.engine.call import Call, Interaction
+from fhir_server.engine.call import Call, Interaction, Trace
 from fhir_server.engine.change import Change
 from fhir_server.engine.stored import Stored
 from fhir_server.fhir.compartments import subjects
@@ -206,6 +206,58 @@ async def test_what_was_found_is_a_hint_and_no_more(record: Record) -> None:
     assert not await record.tied()
 
 
+async def test_a_hint_that_is_something_else_by_now_ties_nobody(record: Record) -> None:
+    task = complaint("ann", ME, NOW - DAY, NOW + DAY)
+    await record.write(task)
+    assert await record.tied(role="clinical-lead")
+
+    await record.write({**task, "code": {"text": "Something else"}})
+
+    assert not await record.tied(role="clinical-lead")
+
+
+async def test_only_so_many_hints_are_kept_and_all_are_tied_none_the_less(record: Record) -> None:
+    few = Record(record.clinic, RecordedTies(record.clinic.resources, TiePolicy(), BASE, most_hints=1))
+    for name in ("ann", "ben"):
+        await record.write({**care_team(name, ME), "id": f"of-{name}"})
+
+    assert [await few.tied(patient=name) for name in ("ann", "ben", "ann")] == [True, True, True]
+    assert len(few.ties._hints) == 1
+
+
+async def test_what_does_not_count_is_looked_through_only_so_far(record: Record) -> None:
+    await record.write({**appointment("ann", ME, NOW), "id": "good"})
+    for number in range(500):
+        await record.write({**appointment("ann", ME, NOW, "cancelled"), "id": f"bad-{number}"})
+
+    assert not await record.tied()
+
+
+async def test_who_is_nobody_treats_nobody(record: Record) -> None:
+    nobody = replace(PRACTITIONER, fhir_user=None)
+    await record.write(care_team("ann", ME))
+
+    asked = Call(Interaction.SEARCH_TYPE, nobody, NOW, "Observation")
+
+    assert await record.ties.patients(asked, rights_of(nobody)) == ()
+
+
+async def test_a_broken_glass_is_known_beside_a_tie_and_looked_up_once(record: Record) -> None:
+    await record.write(care_team("ann", ME))
+    await record.write({**review(), "id": "glass"}, SERVER)
+    call, other, desk = (
+        Call(Interaction.READ, replace(PRACTITIONER, **who), NOW, "Observation", "o")
+        for who in ({}, {"fhir_user": OTHER}, {"role": "clinical-lead"})
+    )
+
+    assert await record.ties.broken(call, "ann") == "Task/glass"
+    assert await record.ties.broken(call, "ben") is None
+    assert [await record.ties.broken(each, "ann") for each in (other, desk)] == [None, None]
+    await record.write({**review(), "id": "glass", "status": "rejected"}, OTHER)
+    assert await record.ties.broken(call, "ann") == "Task/glass", "for this call it was looked up"
+    assert await record.ties.broken(replace(call, trace=Trace()), "ann") is None
+
+
 async def test_an_absolute_reference_to_this_server_ties_and_one_to_another_does_not(record: Record) -> None:
     await record.write(care_team("ann", f"{BASE}/{ME}"))
     assert await record.tied()
@@ -296,6 +348,16 @@ async def test_a_related_person_acts_while_the_record_says_so(
 
     assert await record.tied(role="related-person", fhir_user="RelatedPerson/rel") is ties
     assert not await record.tied(role="related-person", fhir_user="RelatedPerson/another")
+
+
+async def test_who_is_related_ties_themselves_and_nobody_else(record: Record) -> None:
+    other = await record.write({**RELATED, "id": "other"})
+    me = replace(PRACTITIONER, role="related-person", fhir_user="RelatedPerson/me")
+    call = Call(Interaction.READ, me, NOW, "RelatedPerson", "other")
+
+    await record.ties.know(call, rights_of(me), ["ann"], other)
+
+    assert call.trace.ties == {"ann": None}
 
 
 async def test_too_many_patients_at_once_are_refused(record: Record) -> None:
