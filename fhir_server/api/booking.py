@@ -4,6 +4,7 @@ https://profiles.ihe.net/ITI/Scheduling/ (ITI-115 to -117). `$cancel` is ours: I
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from starlette.requests import Request
@@ -77,7 +78,8 @@ async def book(surface: Surface, request: Request, call: Call) -> Do:
 
     async def do() -> Response:
         if isinstance(asked, dict) and asked.get("status") == "cancelled":
-            return _told(surface, call, await surface.booking.cancel(call, f"Appointment/{asked.get('id', '')}"))
+            cancelling = replace(call, operation="cancel")
+            return _told(surface, call, await surface.booking.cancel(cancelling, f"Appointment/{asked.get('id', '')}"))
         return _told(surface, call, await surface.booking.book(call, asked, patient))
 
     return do

@@ -1,19 +1,22 @@
 """Booking: free Slots become Appointments, each Slot for one alone, whoever asks at the same instant.
 
-IHE ITI Scheduling 1.0 (ITI-115 to -117); https://hl7.org/fhir/R4/appointment.html. Every write is a transaction of the
-caller's own, so scopes and roles decide as they do for the same Bundle.
+IHE ITI Scheduling 1.0 (ITI-115 to -117); https://hl7.org/fhir/R4/appointment.html. Who may book, and for whom, is
+decided on the Appointment as for any write of it; what becomes of its Slots the server writes beside it, in one commit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from fhir_server.engine.bundles import Bundles
-from fhir_server.engine.call import Call, Interaction
+from fhir_server.engine.attempts import Attempt
+from fhir_server.engine.call import Beside, Call, Interaction
+from fhir_server.engine.change import spread
+from fhir_server.engine.courtesy import OVERTAKEN
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
+from fhir_server.fhir.subset import unmarked
 from fhir_server.kernel.clock import instant
-from fhir_server.kernel.errors import ConflictError, InvalidRequestError, NotFoundError, VersionConflictError
+from fhir_server.kernel.errors import ConflictError, ForbiddenError, InvalidRequestError, NotFoundError
 from fhir_server.kernel.identity import NewId, ResourceKey, parse_reference
 from fhir_server.kernel.json import Json
 from fhir_server.search.parse import parse
@@ -26,6 +29,10 @@ HOLD = timedelta(minutes=10)
 """How long somebody has for typing in who comes."""
 
 MOST_PROPOSALS = 200
+MOST_AHEAD = 10
+"""Appointments that a patient has taken by themselves and not had yet: nobody empties a calendar."""
+
+_OUTSIDERS = frozenset({"Patient", "RelatedPerson"})
 _TAKEN = "The time is not free any more."
 _CAN_BE_BOOKED = frozenset({"proposed", "pending"})
 _CAN_BE_CANCELLED = frozenset({"proposed", "pending", "booked", "waitlist"})
@@ -39,8 +46,8 @@ class Wanted:
 
 
 class Booking:
-    def __init__(self, engine: Engine, bundles: Bundles, new_id: NewId) -> None:
-        self._engine, self._bundles, self._new_id = engine, bundles, new_id
+    def __init__(self, engine: Engine, new_id: NewId) -> None:
+        self._engine, self._new_id = engine, new_id
 
     async def find(self, call: Call, wanted: Wanted) -> list[Json]:
         """Proposed Appointments, one for each free Slot, in the order of their start. None of them is stored.
@@ -57,10 +64,41 @@ class Booking:
 
     async def hold(self, call: Call, reference: str) -> Stored:
         """The proposal becomes a pending Appointment, its Slot is nobody else's until the hold ends."""
+        return await self._insisted(call, reference, lambda attempt: self._held(call, attempt, reference))
+
+    async def book(self, call: Call, asked: str | Json, patient: str = "") -> Stored:
+        """Of a proposal, of a held Appointment, or of one that the client wrote (`pending`, with its Slots)."""
+        if not isinstance(asked, str) and _oneself(call):
+            raise ForbiddenError("Who books for themselves books a proposal, or what they hold, by its reference.")
+        what = asked if isinstance(asked, str) else ""
+        return await self._insisted(call, what, lambda attempt: self._taken(call, attempt, asked, patient))
+
+    async def cancel(self, call: Call, reference: str) -> Stored:
+        """The Appointment is cancelled and its Slots are free again. A second call changes nothing."""
+        return await self._insisted(call, reference, lambda attempt: self._cancelled(call, attempt, reference))
+
+    async def _insisted(self, call: Call, what: str, once: Callable[[Attempt], Awaitable[Stored]]) -> Stored:
+        """Looked at again while others are faster: then the time is taken, or it was something else that they wrote."""
+        async with self._engine.attempt(call) as attempt:
+            await self._engine.steps.admit(call)
+
+            async def afresh() -> Stored:
+                call.trace.forget()
+                return await once(attempt)
+
+            try:
+                return await self._engine.courtesy.insist([what] if what else [], afresh)
+            except OVERTAKEN:
+                raise ConflictError(_TAKEN) from None
+
+    async def _held(self, call: Call, attempt: Attempt, reference: str) -> Stored:
         slot = await self._slot(call, _id(reference))
         self._require_free(slot, call.instant)
         schedules = await self._schedule(call, slot.resource)
         pending = {**_proposed(slot.resource, schedules), "id": self._new_id(), "status": "pending"}
+        if oneself := _oneself(call):
+            await self._require_few(call, oneself)
+            pending["participant"] = [*pending["participant"], _coming(oneself)]
         freed = _freed(slot.resource)
         held = [
             *freed.get("extension", []),
@@ -68,20 +106,19 @@ class Booking:
             {"url": HELD_FOR, "valueReference": {"reference": f"Appointment/{pending['id']}"}},
         ]
         busy = {**freed, "status": "busy-tentative", "extension": held}
-        return await self._written(call, [(pending, None), (busy, slot.version)])
+        return await self._written(call, attempt, [(pending, None), (busy, slot)])
 
-    async def book(self, call: Call, asked: str | Json, patient: str = "") -> Stored:
-        """Of a proposal, of a held Appointment, or of one that the client wrote (`pending`, with its Slots)."""
+    async def _taken(self, call: Call, attempt: Attempt, asked: str | Json, patient: str) -> Stored:
         if isinstance(asked, str):
             existing = await self._read(call, "Appointment", _id(asked))
             if existing is None:
                 slot = await self._slot(call, _id(asked))
                 self._require_free(slot, call.instant)
                 fresh = _proposed(slot.resource, await self._schedule(call, slot.resource))
-                return await self._booked(call, fresh, None, patient, [slot])
+                return await self._booked(call, attempt, fresh, None, patient, [slot])
         else:
             existing = None
-        appointment = existing.resource if existing else dict(asked) if isinstance(asked, dict) else {}
+        appointment = _content(existing) if existing else dict(asked) if isinstance(asked, dict) else {}
         if appointment.get("status") not in _CAN_BE_BOOKED:
             raise ConflictError("Only a proposed or pending appointment can be booked.")
         slots = [await self._slot(call, _id(each.get("reference", ""))) for each in appointment.get("slot", [])]
@@ -92,10 +129,9 @@ class Booking:
                 self._require_free(slot, call.instant)
         elif not all(_holder(slot.resource) == str(existing.key) for slot in slots):
             raise ConflictError(_TAKEN)
-        return await self._booked(call, appointment, existing, patient, slots)
+        return await self._booked(call, attempt, appointment, existing, patient, slots)
 
-    async def cancel(self, call: Call, reference: str) -> Stored:
-        """The Appointment is cancelled and its Slots are free again. A second call changes nothing."""
+    async def _cancelled(self, call: Call, attempt: Attempt, reference: str) -> Stored:
         found = await self._read(call, "Appointment", _id(reference))
         if found is None:
             raise NotFoundError("There is no such appointment.")
@@ -104,9 +140,9 @@ class Booking:
         if found.resource.get("status") not in _CAN_BE_CANCELLED:
             raise ConflictError("The appointment has begun or is over; it cannot be cancelled.")
         slots = [await self._read(call, "Slot", _id(each["reference"])) for each in found.resource.get("slot", [])]
-        freed = [(_freed(slot.resource), slot.version) for slot in slots if slot and self._is_its(found, slot, call)]
-        cancelled = {**found.resource, "status": "cancelled"}
-        return await self._written(call, [(cancelled, found.version), *freed])
+        freed = [(_freed(slot.resource), slot) for slot in slots if slot and self._is_its(found, slot, call)]
+        cancelled = {**_content(found), "status": "cancelled"}
+        return await self._written(call, attempt, [(cancelled, found), *freed])
 
     def _is_its(self, appointment: Stored, slot: Stored, call: Call) -> bool:
         """A hold that ran out may be somebody else's by now."""
@@ -115,30 +151,47 @@ class Booking:
         return _holder(slot.resource) == str(appointment.key) and not _is_free(slot.resource, call.instant)
 
     async def _booked(
-        self, call: Call, appointment: Json, existing: Stored | None, patient: str, slots: Sequence[Stored]
+        self,
+        call: Call,
+        attempt: Attempt,
+        appointment: Json,
+        existing: Stored | None,
+        patient: str,
+        slots: Sequence[Stored],
     ) -> Stored:
+        patient = patient or _oneself(call)
+        if existing is None and _oneself(call):
+            await self._require_few(call, patient)
         participants = [*appointment.get("participant", [])]
         actors = {each.get("actor", {}).get("reference", "") for each in participants}
         if patient and patient not in actors:
-            participants.append({"actor": {"reference": patient}, "status": "accepted"})
+            participants.append(_coming(patient))
         if not any(each.startswith("Patient/") for each in {*actors, patient}):
             raise InvalidRequestError("Say who comes: patient-reference, or a participant who is a Patient.")
         booked = {**appointment, "status": "booked", "participant": participants}
-        first = (booked, existing.version) if existing else ({**booked, "id": self._new_id()}, None)
-        taken = [({**_freed(slot.resource), "status": "busy"}, slot.version) for slot in slots]
-        return await self._written(call, [first, *taken])
+        first = (booked, existing) if existing else ({**booked, "id": self._new_id()}, None)
+        taken = [({**_freed(slot.resource), "status": "busy"}, slot) for slot in slots]
+        return await self._written(call, attempt, [first, *taken])
 
-    async def _written(self, call: Call, writes: Sequence[tuple[Json, int | None]]) -> Stored:
+    async def _require_few(self, call: Call, patient: str) -> None:
+        asked = [("patient", patient), ("status", "pending,booked"), ("date", f"ge{instant(call.instant)}")]
+        page = await self._engine.store.find(parse("Appointment", asked, self._engine.language), None, MOST_AHEAD)
+        if len(page.matches) >= MOST_AHEAD:
+            raise ConflictError(f"There are {MOST_AHEAD} appointments ahead; ask the clinic for more.")
+
+    async def _written(self, call: Call, attempt: Attempt, writes: Sequence[tuple[Json, Stored | None]]) -> Stored:
         """All of it at once, each version as it was looked at; what the first one made."""
-        entries = [_entry(*write) for write in writes]
-        bundle: Json = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-        asking = replace(call, interaction=Interaction.TRANSACTION, type=None, id=None, operation=None)
-        try:
-            [answer, *_] = await self._bundles.process(asking, bundle)
-        except VersionConflictError:
-            raise ConflictError(_TAKEN) from None
-        assert answer.stored is not None
-        return answer.stored
+        keyed = [(ResourceKey(one["resourceType"], one["id"]), one, previous) for one, previous in writes]
+        made = frozenset(key for key, _, previous in keyed if previous is None)
+        asking = replace(call, beside=Beside(made=made, resources=[one for one, _ in writes]))
+        drafts = self._engine.drafts
+        changes = [
+            await drafts.prepared(asking, drafts.of(key, resource, previous and (previous.masked_from or previous)))
+            for key, resource, previous in keyed
+        ]
+        stored, *_ = await self._engine.store.commit(spread(changes))
+        attempt.committed = True
+        return stored
 
     async def _slot(self, call: Call, id: str) -> Stored:
         found = await self._read(call, "Slot", id)
@@ -204,11 +257,21 @@ def _proposed(slot: Json, schedules: Mapping[str, Json]) -> Json:
 _ATTENDER: Json = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "ATND"}]}
 
 
-def _entry(resource: Json, version: int | None) -> Json:
-    """A new resource under its own id, or the next version of this one."""
-    condition = {"ifNoneMatch": "*"} if version is None else {"ifMatch": f'W/"{version}"'}
-    url = f"{resource['resourceType']}/{resource['id']}"
-    return {"resource": resource, "request": {"method": "PUT", "url": url, **condition}}
+def _coming(patient: str) -> Json:
+    return {"actor": {"reference": patient}, "status": "accepted"}
+
+
+def _content(stored: Stored) -> Json:
+    """What the caller sees of it; what they do not see is put back before it is written."""
+    return unmarked(stored.resource) if stored.masked_from else stored.resource
+
+
+def _oneself(call: Call) -> str:
+    """The patient who books, or for whom a relative does; empty where the clinic books."""
+    person = parse_reference(call.principal.fhir_user) if call.principal.fhir_user else None
+    if person is None or person.type not in _OUTSIDERS:
+        return ""
+    return str(person) if person.type == "Patient" else f"Patient/{call.principal.patient}"
 
 
 def _id(reference: str) -> str:

@@ -24,7 +24,7 @@ from fhir_server.smart.rights import SHARED_WITH_PATIENTS, Granted, Right, Right
 from fhir_server.smart.roles import SYSTEM, Reach
 
 _ENTRY_BY_ENTRY = frozenset({Interaction.BATCH, Interaction.TRANSACTION})
-_DRAWS_UP = frozenset({"break-glass", "erase"})
+_DRAWS_UP = frozenset({"book", "break-glass", "cancel", "erase", "hold"})
 """Operations that write something beside what they are asked of: that is the server's own, and whole."""
 
 _LISTS = frozenset({Interaction.SEARCH_TYPE, Interaction.SEARCH_SYSTEM})
@@ -69,18 +69,19 @@ class Access(Step):
         change = change.written_by(author_of(call.principal))
         if right.whole:
             return change
-        before = None
-        if change.previous is not None:
-            before = await self._reached(call, rights, right, Place.of_stored(change.previous))
+        before, was = None, Place.of_stored(change.previous) if change.previous is not None else None
+        if was is not None:
+            before = await self._reached(call, rights, right, was)
             if before is None:
                 raise NotFoundError("There is no resource with this id.")
         if change.resource is None:
             return change
-        after = await self._reached(
-            call, rights, right, Place.of_new(change, change.resource, self._base, call.instant)
-        )
+        place = Place.of_new(change, change.resource, self._base, call.instant)
+        after = await self._reached(call, rights, right, place)
         if after is None:
             raise ForbiddenError("The resource would lie outside of what the token and the role reach.")
+        if after.rule.reach is Reach.OWN and not place.concerned <= {rights.own, *(was.concerned if was else ())}:
+            raise ForbiddenError("Who writes into a record of their own writes into nobody else's.")
         return _partly(change, before, after)
 
     async def disclose(self, call: Call, stored: Stored) -> Stored | None:

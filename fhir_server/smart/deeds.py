@@ -21,9 +21,11 @@ _LETTER: Mapping[Interaction, str] = {
     Interaction.HISTORY_SYSTEM: "s",
 }
 _LETTER_OF_OPERATION: Mapping[str, str] = {
+    "$book": "c",
     "$break-glass": "r",
     "$compare": "r",
     "$erase": "d",
+    "$hold": "c",
     "$rendition": "r",
     "$timeline": "s",
 }

@@ -41,6 +41,11 @@ class Place:
         return lies_in or self.subjects
 
     @property
+    def concerned(self) -> frozenset[str]:
+        """All of them, in whichever way."""
+        return frozenset(self.patients) | frozenset(self.subjects)
+
+    @property
     def names_only(self) -> bool:
         """It lies in nobody's compartment: then it is everybody's whom it names, and nobody's alone."""
         return not any(one.startswith(_PATIENT) for one in self.access)

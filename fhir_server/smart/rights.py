@@ -18,9 +18,19 @@ from fhir_server.smart.roles import SYSTEM, Reach, Role, Rule, roles
 from fhir_server.smart.scopes import parse_all
 
 SHARED_WITH_PATIENTS = frozenset(
-    {"Organization", "Practitioner", "PractitionerRole", "Location", "HealthcareService", "Medication", "Questionnaire"}
+    {
+        "HealthcareService",
+        "Location",
+        "Medication",
+        "Organization",
+        "Practitioner",
+        "PractitionerRole",
+        "Questionnaire",
+        "Schedule",
+        "Slot",
+    }
 )
-"""Types in no patient's compartment that a patient's app may read: they describe the clinic, nobody treated."""
+"""Types that a patient's app may read whole: they describe the clinic and when it has time, nobody treated."""
 
 _READING = frozenset("rs")
 _TREATMENT = "TREAT"

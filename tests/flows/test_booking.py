@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from httpx2 import Response
 
-from fhir_server.engine.booking import HELD_UNTIL
+from fhir_server.engine.booking import HELD_UNTIL, MOST_AHEAD
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read
@@ -218,3 +218,135 @@ async def test_who_may_not_write_slots_books_nothing(clinic: InProcess, desk: Ca
 
     assert (await booked(reader, reference)).status_code == 403
     assert await state(desk, "forbidden") == "free"
+
+
+# Patients who book for themselves: in person, by an app with the scopes that docs/api/booking.md names, or a relative.
+
+OWN = ("patient/Appointment.crus", "patient/Slot.rs", "patient/Schedule.rs")
+
+
+def themselves(clinic: InProcess, name: str, *scopes: str) -> Caller:
+    return clinic.caller(*(scopes or OWN), role="patient", fhir_user=f"Patient/{name}", patient=name)
+
+
+async def someone(desk: Caller) -> str:
+    return str((await desk.store(patient("Books")))["id"])
+
+
+async def test_patients_find_hold_book_and_cancel_for_themselves(clinic: InProcess, desk: Caller) -> None:
+    reference, name = await slot(desk, "own", 9), await someone(desk)
+    ann = themselves(clinic, name)
+
+    assert await found(ann, "start=2031-05-06T09:00:00Z&end=2031-05-06T09:10:00Z&practitioner=Practitioner/x") == []
+    assert "own" in await found(ann, "start=2031-05-06T09:00:00Z&end=2031-05-06T09:10:00Z")
+    held = await ann.post("/fhir/Appointment/$hold", parameters(appointment_reference=reference))
+    assert held.status_code == 200, held.text
+    mine = f"Appointment/{read(held)['id']}"
+    made = await ann.post("/fhir/Appointment/$book", parameters(appointment_reference=mine))
+    assert made.status_code == 200, made.text
+    assert {each["actor"]["reference"] for each in read(made)["participant"]} == {
+        "Practitioner/booking-doctor",
+        f"Patient/{name}",
+    }
+    assert await state(desk, "own") == "busy"
+    ended = await ann.post(f"/fhir/{mine}/$cancel")
+    assert read(ended)["status"] == "cancelled"
+    assert await state(desk, "own") == "free"
+
+
+async def test_what_a_patient_books_is_recorded_as_theirs(clinic: InProcess, desk: Caller) -> None:
+    reference, name = await slot(desk, "traced", 9), await someone(desk)
+    ann = themselves(clinic, name)
+
+    async with clinic.trail.recording() as recorded:
+        made = await ann.post("/fhir/Appointment/$book", parameters(appointment_reference=reference))
+
+    assert made.status_code == 200, made.text
+    written = [event for event in recorded.events if event["action"] in {"C", "U", "E"}]
+    assert written
+    for event in written:
+        assert any(agent.get("who", {}).get("reference") == f"Patient/{name}" for agent in event["agent"])
+
+
+async def test_a_relative_books_for_the_patient_and_nobody_else(clinic: InProcess, desk: Caller) -> None:
+    reference, name, other = await slot(desk, "relative", 9), await someone(desk), await someone(desk)
+    related = await desk.store({"resourceType": "RelatedPerson", "patient": {"reference": f"Patient/{name}"}})
+    mother = clinic.caller(*OWN, role="related-person", fhir_user=f"RelatedPerson/{related['id']}", patient=name)
+
+    assert (await booked(mother, reference, f"Patient/{other}")).status_code == 403
+    made = await mother.post("/fhir/Appointment/$book", parameters(appointment_reference=reference))
+
+    assert made.status_code == 200, made.text
+    assert f"Patient/{name}" in made.text
+
+
+async def test_nobody_books_or_cancels_for_another_patient(clinic: InProcess, desk: Caller) -> None:
+    free, theirs = await slot(desk, "not-theirs", 9), await slot(desk, "theirs", 10)
+    name, other = await someone(desk), await someone(desk)
+    taken = read(await booked(desk, theirs, f"Patient/{other}"))
+    ann = themselves(clinic, name)
+
+    assert (await booked(ann, free, f"Patient/{other}")).status_code == 403
+    whole = {**taken, "id": "whatever", "status": "pending", "slot": [{"reference": "Slot/not-theirs"}]}
+    assert (await ann.post("/fhir/Appointment/$book", parameters(appointment_resource=whole))).status_code == 403
+    assert (await ann.post(f"/fhir/Appointment/{taken['id']}/$cancel")).status_code == 404
+    cancelled = parameters(appointment_resource={**taken, "status": "cancelled"})
+    assert (await ann.post("/fhir/Appointment/$book", cancelled)).status_code in {403, 404}
+    assert (await booked(ann, f"Appointment/{taken['id']}", f"Patient/{name}")).status_code == 404
+
+    assert (await state(desk, "not-theirs"), await state(desk, "theirs")) == ("free", "busy")
+    held = read(await desk.post("/fhir/Appointment/$hold", parameters(appointment_reference=free)))
+    assert (await booked(ann, f"Appointment/{held['id']}", f"Patient/{name}")).status_code == 404
+    assert (await booked(ann, free, f"Patient/{name}")).status_code == 409
+
+
+async def test_booking_lets_a_patient_write_nothing_else(clinic: InProcess, desk: Caller) -> None:
+    """Neither a Slot of their own making, nor an Appointment that is booked without its time being taken."""
+    await slot(desk, "untouched", 9)
+    name = await someone(desk)
+    ann = themselves(clinic, name, "patient/*.cruds", "user/*.cruds")
+    own = {"participant": [{"actor": {"reference": f"Patient/{name}"}, "status": "accepted"}]}
+    appointment: Json = {"resourceType": "Appointment", "status": "booked", **own}
+    appointment |= {"start": "2031-05-06T09:00:00Z", "end": "2031-05-06T09:30:00Z"}
+
+    stored = read(await desk.get("/fhir/Slot/untouched"))
+    assert (await ann.put("/fhir/Slot/untouched", {**stored, "status": "busy"})).status_code == 403
+    assert (await ann.post("/fhir/Appointment", appointment)).status_code == 403
+    proposed = await ann.post("/fhir/Appointment", {**appointment, "status": "proposed"})
+    assert proposed.status_code == 201, proposed.text
+    mine = f"Appointment/{read(proposed)['id']}"
+    assert (await ann.post("/fhir/Appointment/$book", parameters(appointment_reference=mine))).status_code == 400
+    assert (await ann.put(f"/fhir/{mine}", {**read(proposed), "status": "booked"})).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("scopes", "status"),
+    [
+        (("patient/Appointment.cr", "patient/Slot.r", "patient/Schedule.r"), 200),
+        (("patient/Appointment.rus", "patient/Slot.rs", "patient/Schedule.rs"), 403),
+        (("patient/Appointment.crus", "patient/Schedule.rs"), 403),
+        (("user/Appointment.crus", "user/Slot.rs", "user/Schedule.rs"), 200),
+    ],
+)
+async def test_the_scopes_of_an_app_say_whether_it_books(
+    clinic: InProcess, desk: Caller, scopes: tuple[str, ...], status: int
+) -> None:
+    name = await someone(desk)
+    reference = await slot(desk, f"scoped-{name}", 9)
+
+    answer = await booked(themselves(clinic, name, *scopes), reference, f"Patient/{name}")
+
+    assert answer.status_code == status, answer.text
+
+
+async def test_nobody_empties_the_calendar(clinic: InProcess, desk: Caller) -> None:
+    name = await someone(desk)
+    ann = themselves(clinic, name)
+    references = [await slot(desk, f"greedy-{number}", number) for number in range(MOST_AHEAD + 1)]
+
+    statuses = [(await booked(ann, reference, f"Patient/{name}")).status_code for reference in references]
+
+    assert statuses == [200] * MOST_AHEAD + [409]
+    held = await ann.post("/fhir/Appointment/$hold", parameters(appointment_reference=references[-1]))
+    assert held.status_code == 409
+    assert (await booked(desk, references[-1], f"Patient/{name}")).status_code == 200, "the clinic may"
