@@ -446,6 +446,41 @@ async def test_the_subject_of_what_is_stored_is_not_changed_into_or_out_of_a_fil
     assert (await own.desk.get(path)).json()["subject"]["reference"] == f"Patient/{own.patient}"
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"resourceType": "QuestionnaireResponse", "status": "completed", "subject": "victim", "author": "own"},
+        {"resourceType": "Communication", "status": "completed", "subject": "victim", "sender": "own"},
+        {"resourceType": "Communication", "status": "completed", "subject": "own", "recipient": ["victim"]},
+    ],
+)
+async def test_a_patient_writes_into_nobody_elses_file_beside_their_own(scene: Scene, written: Json) -> None:
+    def named(value: object) -> object:
+        if isinstance(value, list):
+            return [named(one) for one in value]
+        case = {"victim": scene.victim, "own": scene.own}.get(str(value))
+        return {"reference": f"Patient/{case.patient}"} if case else value
+
+    who = of_patient(scene.clinic, scene.own.patient)
+    resource: Json = {name: named(value) for name, value in written.items()}
+    own = {name: named("own") if value == "victim" else value for name, value in written.items()}
+
+    assert (await who.post(f"/fhir/{written['resourceType']}", resource)).status_code == 403
+    alone = {name: [named("own")] if isinstance(value, list) else named(value) for name, value in own.items()}
+    assert (await who.post(f"/fhir/{written['resourceType']}", alone)).status_code == 201
+
+
+async def test_what_the_clinic_linked_stays_when_a_patient_changes_their_own(scene: Scene) -> None:
+    link = [{"other": {"reference": f"Patient/{scene.victim.patient}"}, "type": "seealso"}]
+    own = await scene.own.desk.store({**patient("Linked"), "link": link})
+    who = of_patient(scene.clinic, own["id"])
+
+    answer = await who.put(f"/fhir/Patient/{own['id']}", {**own, "telecom": [{"system": "phone", "value": "1"}]})
+
+    assert answer.status_code == 200, answer.text
+    assert read(answer)["link"] == link
+
+
 async def test_a_photo_is_not_stored_for_who_is_not_treated(scene: Scene) -> None:
     before = await scene.clinic.counts()
 
