@@ -425,7 +425,9 @@ async def test_r_bulk_020_a_finished_export_says_when_it_goes(
     assert read(answer)["transactionTime"] <= instant(clinic.clinic.surface.clock.now())
 
 
-async def test_every_download_is_recorded_for_each_patient(clinic: InProcess, service: Caller, filled: Caller) -> None:
+async def test_t_58_every_download_is_recorded_for_each_patient(
+    clinic: InProcess, service: Caller, filled: Caller
+) -> None:
     found: Export = await exported(clinic, service, "/fhir/$export?_type=Patient")
 
     async with clinic.trail.recording() as recorded:

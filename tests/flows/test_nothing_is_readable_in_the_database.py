@@ -165,7 +165,7 @@ async def test_s58_t1_t103_no_value_stands_in_any_byte_of_any_collection_or_of_t
     assert found == set()
 
 
-async def test_s58_no_piece_of_a_photo_stands_anywhere(scanned: Scanned) -> None:
+async def test_s_58_t_56_no_piece_of_a_photo_stands_anywhere(scanned: Scanned) -> None:
     pieces = {scanned.photo[at : at + 16] for at in range(0, len(scanned.photo) - 16, 256)}
     jfif, exif = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00", b"Exif\x00\x00MM"
     needles = by_beginning({*(form for piece in pieces for form in disguised(piece)), jfif, exif})

@@ -20,6 +20,7 @@ from fhir_server.media.vocabulary import (
     TIMEPOINT,
 )
 from tests.clinics import Caller, InProcess, read
+from tests.people import staff
 from tests.samples import consent, media, patient
 from tests.unit.media.drawn import face
 from tests.unit.media.films import heic
@@ -102,6 +103,18 @@ async def test_m14_a_rendition_has_a_provenance_from_the_same_commit(doctor: Cal
     [provenance] = [entry["resource"] for entry in found["entry"]]
     assert provenance["entity"] == [{"role": "derivation", "what": {"reference": f"Media/{original['id']}/_history/1"}}]
     assert provenance["agent"][0]["who"] == {"reference": "Practitioner/drawing"}
+
+
+async def test_t_62_a_thumbnail_is_shown_to_nobody_who_may_not_see_the_photo(
+    clinic: InProcess, doctor: Caller, person: str
+) -> None:
+    original = await taken(doctor, person)
+    made = read(await asked(doctor, original, kind("thumbnail")))
+
+    for role, status in {"practitioner": 404, "receptionist": 403, "administrator": 403}.items():
+        for one in (original, made):
+            for path in (f"Media/{one['id']}", one["content"]["url"]):
+                assert (await staff(clinic, role).get(f"/fhir/{path}")).status_code == status, (role, path)
 
 
 async def test_each_rendition_has_a_key_of_its_own(clinic: InProcess, doctor: Caller, person: str) -> None:

@@ -168,7 +168,9 @@ async def test_with_a_payload_the_resource_is_put_under_the_endpoint(clinic: InP
     assert json.decode(event.body) == read(await clinic.caller().get(f"/fhir/{focus}"))
 
 
-async def test_each_notification_is_in_the_log_as_the_clients_own_read(clinic: InProcess, receiver: Receiver) -> None:
+async def test_t_58_each_notification_is_in_the_log_as_the_clients_own_read(
+    clinic: InProcess, receiver: Receiver
+) -> None:
     await subscribed(clinic, receiver, "Patient?family=Told")
     person = (await clinic.caller().store(patient("Told")))["id"]
 

@@ -90,6 +90,28 @@ def test_an_override_that_is_no_setting_is_refused() -> None:
         Settings.from_environment({}, prot=1)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["ENCRYPTION", "SEALED", "AUDIT", "AUDIT_LOG", "SECOND_FACTOR", "MFA", "STAFF_BY_PASSWORD", "CONSENT", "ROLES"],
+)
+@pytest.mark.parametrize("value", ["off", "false", "0"])
+def test_s_10_no_safeguard_can_be_turned_off_and_who_tries_gets_no_server(name: str, value: str) -> None:
+    assert f"FHIR_SERVER_{name} is not a setting" in refusal(**{name: value})
+
+
+def test_s_10_what_can_be_switched_is_known_and_no_safeguard() -> None:
+    switches = {variable.field for variable in VARIABLES if isinstance(getattr(Settings(), variable.field), bool)}
+
+    assert switches == {
+        "behind_tls_proxy",  # where it is not, a listener for others has a certificate
+        "conditional_delete_several",
+        "notify_loopback",
+        "patients_by_password",  # patients: staff never
+        "refuse_missing_references",
+        "self_made_ties",  # told by the report
+    }
+
+
 def test_every_fault_is_named_at_once() -> None:
     complaint = refusal(PROT="1", PORT="many", BEHIND_TLS_PROXY="perhaps", LOG_LEVEL="loud", WORKER_INTERVAL="soon")
 

@@ -62,7 +62,7 @@ async def test_a_password_is_hashed_once_whoever_it_is(at: Servers, monkeypatch:
 
 
 async def test_it_takes_as_long(at: Servers) -> None:
-    """In processor time, the medians of twenty tries each are within a factor of two; without a dummy hash it would be ten."""
+    """By processor time the medians of twenty are within a factor of two; without a dummy hash it would be ten."""
     known, unknown = await name_of(at, "known"), "nobody.at.all"
     spent: dict[str, list[float]] = {known: [], unknown: []}
     for number in range(20):

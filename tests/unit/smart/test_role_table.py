@@ -45,7 +45,7 @@ def test_s_60_the_command_prints_the_page(monkeypatch: pytest.MonkeyPatch, capsy
     assert capsys.readouterr().out == page()
 
 
-def test_these_are_the_roles_of_a_clinic() -> None:
+def test_s_107_these_are_the_roles_of_a_clinic() -> None:
     assert set(roles()) == STAFF | SERVED | {SYSTEM}
 
 
