@@ -58,6 +58,7 @@ def test_a_refusal_that_takes_emergencies_out_is_opened_by_a_broken_glass(refuse
         refusal(),
         refusal("TREAT", "BTG", "ETREAT"),
         refusal("TREAT", but=coded("permit", "HRESCH")),
+        refusal(but=[coded("permit", "HCOMPL"), coded("permit", "HLEGAL"), coded("permit", "PATRQT")]),  # a restriction
         refusal("TREAT", but=coded("permit")),
         refusal("TREAT", but=coded("permit", "BTG", "HMARKT")),
         refusal("TREAT", but=coded("permit", "BTG", **{"class": [{"code": "Observation"}]})),
