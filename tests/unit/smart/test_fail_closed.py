@@ -3,7 +3,7 @@
 Rows T57, T61.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -47,7 +47,7 @@ class NoAnswer(NoTies):
 
 
 class NoHeads:
-    async def head(self, patient: str) -> Head | None:
+    async def heads(self, patients: Collection[str]) -> Mapping[str, Head]:
         raise UnavailableError("The head rows cannot be read.")
 
 
