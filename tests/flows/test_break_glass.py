@@ -47,7 +47,7 @@ async def test_t_74_it_opens_one_record_for_an_hour(clinic: InProcess, case: Cas
     assert timedelta(minutes=59) < lasts <= timedelta(hours=1)
 
 
-async def test_everything_is_recorded_under_its_purpose(clinic: InProcess, case: Case) -> None:
+async def test_r_pcf_013_everything_is_recorded_under_its_purpose(clinic: InProcess, case: Case) -> None:
     who = staff(clinic, "practitioner", person="Practitioner/breaks")
     async with clinic.trail.recording() as recorded:
         await broken(who, case)

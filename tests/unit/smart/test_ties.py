@@ -245,10 +245,8 @@ async def test_who_is_nobody_treats_nobody(record: Record) -> None:
 async def test_a_broken_glass_is_known_beside_a_tie_and_looked_up_once(record: Record) -> None:
     await record.write(care_team("ann", ME))
     await record.write({**review(), "id": "glass"}, SERVER)
-    call, other, desk = (
-        Call(Interaction.READ, replace(PRACTITIONER, **who), NOW, "Observation", "o")
-        for who in ({}, {"fhir_user": OTHER}, {"role": "clinical-lead"})
-    )
+    others = (PRACTITIONER, replace(PRACTITIONER, fhir_user=OTHER), replace(PRACTITIONER, role="clinical-lead"))
+    call, other, desk = (Call(Interaction.READ, who, NOW, "Observation", "o") for who in others)
 
     assert await record.ties.broken(call, "ann") == "Task/glass"
     assert await record.ties.broken(call, "ben") is None

@@ -631,7 +631,7 @@ async def test_an_enrolment_that_cannot_be_kept_is_not_begun(
     assert (await browser.get("/auth/enrol")).heading == "Sign in again"
 
 
-async def test_t75_two_people_on_one_user_are_told_apart_by_their_second_factor(at: Entrance) -> None:
+async def test_t_75_r_ehds_005_two_people_on_one_user_are_told_apart_by_their_second_factor(at: Entrance) -> None:
     ana = await at.door.person("shared", totp=False)
     devices = [FakeAuthenticator(), FakeAuthenticator()]
     party = at.door.open.relying_party
