@@ -68,8 +68,6 @@ class Booking:
 
     async def book(self, call: Call, asked: str | Json, patient: str = "") -> Stored:
         """Of a proposal, of a held Appointment, or of one that the client wrote (`pending`, with its Slots)."""
-        if not isinstance(asked, str) and _oneself(call):
-            raise ForbiddenError("Who books for themselves books a proposal, or what they hold, by its reference.")
         what = asked if isinstance(asked, str) else ""
         return await self._insisted(call, what, lambda attempt: self._taken(call, attempt, asked, patient))
 
@@ -117,6 +115,8 @@ class Booking:
                 fresh = _proposed(slot.resource, await self._schedule(call, slot.resource))
                 return await self._booked(call, attempt, fresh, None, patient, [slot])
         else:
+            if _oneself(call):
+                raise ForbiddenError("Who books for themselves books a proposal, or what they hold, by its reference.")
             existing = None
         appointment = _content(existing) if existing else dict(asked) if isinstance(asked, dict) else {}
         if appointment.get("status") not in _CAN_BE_BOOKED:
@@ -139,7 +139,8 @@ class Booking:
             return found
         if found.resource.get("status") not in _CAN_BE_CANCELLED:
             raise ConflictError("The appointment has begun or is over; it cannot be cancelled.")
-        slots = [await self._read(call, "Slot", _id(each["reference"])) for each in found.resource.get("slot", [])]
+        named = [parse_reference(each.get("reference", "")) for each in found.resource.get("slot", [])]
+        slots = [await self._read(call, "Slot", key.id) for key in named if key and key.type == "Slot"]
         freed = [(_freed(slot.resource), slot) for slot in slots if slot and self._is_its(found, slot, call)]
         cancelled = {**_content(found), "status": "cancelled"}
         return await self._written(call, attempt, [(cancelled, found), *freed])
@@ -159,9 +160,10 @@ class Booking:
         patient: str,
         slots: Sequence[Stored],
     ) -> Stored:
-        patient = patient or _oneself(call)
-        if existing is None and _oneself(call):
-            await self._require_few(call, patient)
+        oneself = _oneself(call)
+        if existing is None and oneself:
+            await self._require_few(call, oneself)
+        patient = patient or oneself
         participants = [*appointment.get("participant", [])]
         actors = {each.get("actor", {}).get("reference", "") for each in participants}
         if patient and patient not in actors:

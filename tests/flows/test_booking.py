@@ -339,6 +339,19 @@ async def test_the_scopes_of_an_app_say_whether_it_books(
     assert answer.status_code == status, answer.text
 
 
+async def test_what_names_its_time_otherwise_than_by_a_slot_is_cancelled_all_the_same(
+    clinic: InProcess, desk: Caller
+) -> None:
+    name = await someone(desk)
+    coming = [{"actor": {"reference": f"Patient/{name}"}, "status": "accepted"}]
+    slots = [{"identifier": {"value": "9 o'clock"}}, {"reference": "https://elsewhere.example/Slot/1"}]
+    made = await desk.store({"resourceType": "Appointment", "status": "proposed", "slot": slots, "participant": coming})
+
+    answer = await themselves(clinic, name).post(f"/fhir/Appointment/{made['id']}/$cancel")
+
+    assert read(answer)["status"] == "cancelled"
+
+
 async def test_nobody_empties_the_calendar(clinic: InProcess, desk: Caller) -> None:
     name = await someone(desk)
     ann = themselves(clinic, name)
@@ -349,4 +362,6 @@ async def test_nobody_empties_the_calendar(clinic: InProcess, desk: Caller) -> N
     assert statuses == [200] * MOST_AHEAD + [409]
     held = await ann.post("/fhir/Appointment/$hold", parameters(appointment_reference=references[-1]))
     assert held.status_code == 409
+    other = themselves(clinic, await someone(desk))
+    assert (await booked(other, references[-1], f"Patient/{name}")).status_code == 403, "which tells of no others"
     assert (await booked(desk, references[-1], f"Patient/{name}")).status_code == 200, "the clinic may"
