@@ -8,6 +8,7 @@ import pytest
 from fhir_server.consent.purposes import ACT_REASON
 from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read, running
+from tests.flows.erasures import Record
 from tests.people import TASK, Case, care_team, of_patient, staff
 from tests.samples import consent
 
@@ -311,14 +312,20 @@ async def test_it_opens_no_photo_that_a_consent_of_its_own_refuses(clinic: InPro
     assert await case.statuses(who) == (200, 403, 403)
 
 
-async def test_it_brings_back_nothing_that_was_erased(clinic: InProcess, case: Case) -> None:
+async def test_it_brings_back_nothing_that_was_erased(clinic: InProcess) -> None:
+    record = await Record(clinic).begin()
     who = staff(clinic, "practitioner")
-    await case.desk.store(refusal(case.patient, *TREAT, but=BTG))
-    await broken(who, case)
-    assert (await case.desk.delete(f"/fhir/Observation/{case.observation}")).status_code == 204
-    assert (await case.desk.delete(f"/fhir/Media/{case.media}")).status_code == 204
+    answer = await who.post(f"/fhir/Patient/{record.patient}/$break-glass", asking())
+    assert answer.status_code == 200, answer.text
+    gone = [record.paths[name] for name in ("appointment", "marketing")]
+    assert [(await who.get(path)).status_code for path in gone] == [200, 200]
 
-    assert await case.statuses(who) == (410, 410, 410)
+    assert (await record.erase()).status_code == 200
+
+    assert {(await who.get(path)).status_code for path in gone} <= {404, 410}
+    again = await who.post(f"/fhir/Patient/{record.patient}/$break-glass", asking())
+    assert again.status_code == 200, "who they are is kept with their file"
+    assert {(await who.get(path)).status_code for path in gone} <= {404, 410}
 
 
 async def test_it_opens_nothing_for_marketing(clinic: InProcess, case: Case) -> None:
