@@ -141,14 +141,17 @@ class Booking:
             raise ConflictError("The appointment has begun or is over; it cannot be cancelled.")
         named = [parse_reference(each.get("reference", "")) for each in found.resource.get("slot", [])]
         slots = [await self._read(call, "Slot", key.id) for key in named if key and key.type == "Slot"]
-        freed = [(_freed(slot.resource), slot) for slot in slots if slot and self._is_its(found, slot, call)]
+        its = [slot for slot in slots if slot and await self._is_its(found, slot, call)]
+        freed = [(_freed(slot.resource), slot) for slot in its]
         cancelled = {**_content(found), "status": "cancelled"}
         return await self._written(call, attempt, [(cancelled, found), *freed])
 
-    def _is_its(self, appointment: Stored, slot: Stored, call: Call) -> bool:
-        """A hold that ran out may be somebody else's by now."""
+    async def _is_its(self, appointment: Stored, slot: Stored, call: Call) -> bool:
+        """A hold that ran out may be somebody else's by now, and so may a time that was freed by hand."""
         if appointment.resource.get("status") == "booked":
-            return bool(slot.resource.get("status") == "busy")
+            asked = [("slot", str(slot.key)), ("status", "booked,arrived,checked-in,fulfilled")]
+            page = await self._engine.store.find(parse("Appointment", asked, self._engine.language), None, 2)
+            return slot.resource.get("status") == "busy" and all(one.key == appointment.key for one in page.matches)
         return _holder(slot.resource) == str(appointment.key) and not _is_free(slot.resource, call.instant)
 
     async def _booked(

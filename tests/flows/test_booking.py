@@ -164,6 +164,18 @@ async def test_a_cancelled_appointment_frees_its_time(desk: Caller, by: str) -> 
     assert (await booked(desk, f"Appointment/cancel-{by}", "Patient/booking-ben")).status_code == 200
 
 
+async def test_to_cancel_frees_no_time_that_is_somebody_elses_by_now(desk: Caller) -> None:
+    reference = await slot(desk, "freed-by-hand", 13)
+    first = read(await booked(desk, reference))
+    await desk.store({**read(await desk.get("/fhir/Slot/freed-by-hand")), "status": "free"})
+    assert (await booked(desk, reference, "Patient/booking-ben")).status_code == 200
+
+    answer = await desk.post(f"/fhir/Appointment/{first['id']}/$cancel")
+
+    assert read(answer)["status"] == "cancelled"
+    assert await state(desk, "freed-by-hand") == "busy"
+
+
 async def test_a_whole_appointment_is_booked_for_the_slots_that_it_names(desk: Caller) -> None:
     await slot(desk, "whole", 15)
     appointment: Json = {
