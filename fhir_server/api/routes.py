@@ -103,6 +103,7 @@ TABLE: Mapping[str, Methods] = {
     "/fhir/Media/{id}/$rendition": {"POST": (Interaction.OPERATION, photo_operations.rendition)},
     "/fhir/Media/{id}/$compare": {"POST": (Interaction.OPERATION, photo_operations.compare)},
     "/fhir/Media/{id}/$reassign": {"POST": (Interaction.OPERATION, photo_operations.reassign)},
+    "/fhir/Media/{id}/$share": {"POST": (Interaction.OPERATION, photo_operations.share)},
     "/fhir/Media/{id}/$upload": {
         "GET": (Interaction.OPERATION, uploads.state),
         "POST": (Interaction.OPERATION, uploads.begin),

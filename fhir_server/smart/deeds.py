@@ -25,6 +25,7 @@ _LETTER_OF_OPERATION: Mapping[str, str] = {
     "$compare": "r",
     "$erase": "d",
     "$rendition": "r",
+    "$share": "r",
     "$timeline": "s",
 }
 """Of the others each changes what it is asked of. What is made of a photo needs the letter c as well."""
