@@ -64,6 +64,7 @@ from fhir_server.fhir.shapes import shapes
 from fhir_server.kernel.clock import Clock, SystemClock
 from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import random_id
+from fhir_server.media.capturing import Captured
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
 from fhir_server.media.photographs import Shares, Stores, photographs
@@ -85,8 +86,10 @@ from fhir_server.settings import Settings, transport
 from fhir_server.smart.access import Access, may_export, may_name, reads_type
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.break_glass import Glass, GlassReviews
+from fhir_server.smart.capture import CaptureSessions
 from fhir_server.smart.masks import Masks
 from fhir_server.smart.oidc.signing_keys import SigningKeys
+from fhir_server.smart.possession import Possession
 from fhir_server.smart.ties import RecordedTies, TiePolicy
 from fhir_server.smart.token import Tokens
 from fhir_server.spoken import saying, speaking, warn_of_old_rows, zone_of
@@ -136,6 +139,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 ),
                 GlassReviews(),  # a broken glass is reviewed, and not by oneself
                 Masks(),  # what the role does not see is taken out
+                Captured(store.resources),  # a device brings photographs on what its session was decided on
                 Intake(taking),  # photos leave the JSON, sealed
                 Filing(THE_SERVER),  # receipts are the server's own, and stay
                 Withdrawal(),  # a withdrawn consent queues a new decision on the photos
@@ -185,7 +189,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             proofs=Proofs(engine, store.log, store.sequencer.key, anchoring.assurance),
             photos=photos,
             events=told.events,
-            bearer=bearer,
+            possession=Possession(bearer, store.handles),
+            captures=CaptureSessions(tokens, store.grants, random_id),
             paging=paging,
             clock=clock,
             base=base,

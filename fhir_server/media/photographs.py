@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fhir_server.engine.call import Principal
 from fhir_server.engine.interactions import Engine
 from fhir_server.kernel.identity import NewId
+from fhir_server.media.capturing import Capturing
 from fhir_server.media.comparing import Comparing
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.ports import Contact, PhotoVault, UploadVault, Versions
@@ -42,6 +43,7 @@ class Photographs:
     comparing: Comparing
     reassigning: Reassigning
     sharing: Sharing
+    capturing: Capturing
 
 
 def photographs(
@@ -55,4 +57,5 @@ def photographs(
         Comparing(engine, renditions),
         Reassigning(engine, stores.photos, stores.versions, server, new_id, stores.index),
         Sharing(engine, shares.delivery, shares.contact, server, new_id, shares.secret),
+        Capturing(engine, new_id),
     )

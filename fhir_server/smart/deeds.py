@@ -22,6 +22,7 @@ _LETTER: Mapping[Interaction, str] = {
 }
 _LETTER_OF_OPERATION: Mapping[str, str] = {
     "$break-glass": "r",
+    "$capture-session": "c",
     "$compare": "r",
     "$erase": "d",
     "$rendition": "r",
