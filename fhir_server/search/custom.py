@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/searchparameter.html
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from fhir_server.fhir.definitions import SearchParameter, search_parameters, served_types
 from fhir_server.fhir.fhirpath import PathError, compile_path
@@ -39,15 +40,18 @@ class Taken:
     problems: Mapping[str, str]
 
 
-def taken(resources: Iterable[Json]) -> Taken:
-    """In the order of their ids, so that of two that claim the same code the same one wins everywhere."""
+def taken(resources: Iterable[Json], beside: Definitions = MappingProxyType({})) -> Taken:
+    """In the order of their ids, so that of two that claim the same code the same one wins everywhere.
+
+    `beside`: whose codes are taken already.
+    """
     found: dict[str, dict[str, SearchParameter]] = {}
     problems: dict[str, str] = {}
     for resource in sorted(resources, key=lambda each: str(each["id"])):
         try:
             definition, types = _definition(resource)
             for type in types:
-                _require_usable(type, definition, found.get(type, {}))
+                _require_usable(type, definition, {**beside.get(type, {}), **found.get(type, {})})
         except NotTakenError as why:
             problems[str(resource["id"])] = str(why)
             continue

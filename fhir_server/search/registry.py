@@ -4,24 +4,28 @@ https://hl7.org/fhir/R4/searchparameter.html; sealed-storage section 2: definiti
 """
 
 from collections.abc import Mapping
+from hashlib import sha256
 
 from fhir_server.fhir.data import digest
 from fhir_server.fhir.definitions import SearchParameter, search_parameters
 from fhir_server.search.parameters import Parameters, compiled
+from fhir_server.search.shipped import RAW
 
 _KEYWORDS = 2
 """The version of the keywords; rises when those of an existing kind change."""
 
-RULES = f"{_KEYWORDS}-{digest('search_parameters', 'compartments')}"
-"""What of the index follows from this code and R4's definitions alone."""
+_DEFINITIONS = digest("search_parameters", "compartments").encode() + RAW
+RULES = f"{_KEYWORDS}-{sha256(_DEFINITIONS).hexdigest()[:12]}"
+"""What of the index follows from this code, R4's definitions and those that are shipped with it."""
 
 
 class Registry:
     """One version of all of it; never changed, but replaced by the next one.
 
-    `custom`: type -> code -> what a clinic defined itself. `inside`: parameters, as `Patient.name`, whose texts are
-    found by any part of them. `number` tells versions apart. `whole` is False while some rows were indexed in a way
-    that this one does not know: then only what every way has in common may be relied on.
+    `custom`: type -> code -> what is defined beside R4, by this server or by the clinic. `inside`: parameters, as
+    `Patient.name`, whose texts are found by any part of them. `number` tells versions apart. `whole` is False while
+    some rows were indexed in a way that this one does not know: then only what every way has in common may be relied
+    on.
     """
 
     def __init__(

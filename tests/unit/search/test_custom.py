@@ -8,6 +8,7 @@ from fhir_server.search.described import described
 from fhir_server.search.language import Language
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.registry import STANDARD, Registry
+from fhir_server.search.shipped import shipped
 from tests.unit.search.asking import BASE, finds, patient
 
 EYES = "http://clinic.example/eye-colour"
@@ -23,6 +24,13 @@ def parameter(**changes: object) -> Json:
         "expression": f"Patient.extension('{EYES}').value",
         **changes,
     }
+
+
+def test_what_is_shipped_is_understood_and_its_codes_are_taken() -> None:
+    found = taken([parameter(base=["Media"], code="timepoint", expression="Media.extension('urn:x').value")], shipped())
+
+    assert "Media has a parameter timepoint already" in found.problems["eyes"]
+    assert shipped().keys() == {"Media"}
 
 
 def spoken(*parameters: Json) -> Language:
