@@ -109,7 +109,7 @@ async def session(by: Caller, clinic: InProcess, patient_id: str, device: Json) 
     return Device(clinic, told(await begin(by, clinic, patient_id, device))["token"])
 
 
-async def test_m20_the_answer_names_what_was_received_and_what_is_stored(
+async def test_m20_t36_the_answer_names_what_was_received_and_what_is_stored(
     clinic: InProcess, nurse: Caller, office: Caller, device: Json
 ) -> None:
     person, sent = await somebody(office), jpeg()
@@ -135,7 +135,7 @@ async def test_m20_the_answer_names_what_was_received_and_what_is_stored(
         assert (digests[RECEIVED], digests[SHA_256]) == (digest(sent), digest(kept))
 
 
-async def test_m20_a_lost_device_is_revoked_at_once(clinic: InProcess, nurse: Caller, office: Caller) -> None:
+async def test_m20_t35_a_lost_device_is_revoked_at_once(clinic: InProcess, nurse: Caller, office: Caller) -> None:
     """T35: whoever may write the Device revokes it; the token and its key are good for nothing from then on."""
     device = await nurse.store(tablet())
     person = await somebody(office)
@@ -154,7 +154,7 @@ async def test_m20_a_lost_device_is_revoked_at_once(clinic: InProcess, nurse: Ca
     assert (await phone.photo(person)).status_code == 401
 
 
-async def test_s86_a_session_ends_with_the_decision_that_it_stands_on(
+async def test_s86_s114_a_session_ends_with_the_decision_that_it_stands_on(
     clinic: InProcess, nurse: Caller, office: Caller, device: Json
 ) -> None:
     person = await somebody(office)

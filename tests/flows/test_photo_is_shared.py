@@ -99,7 +99,7 @@ async def standing(clinic: InProcess) -> AsyncIterator[Case]:
         yield Case(clinic, office, nurse, id, photo, {"care": care, "messages": messages}, Browser(http, origin))
 
 
-async def test_s110_the_patient_opens_it_with_link_and_code(case: Case) -> None:
+async def test_t20_the_patient_opens_it_with_link_and_code(case: Case) -> None:
     share = await case.shared()
 
     assert await case.bytes_of(share) == (await case.nurse.get(f"/fhir/{case.photo['content']['url']}")).content
@@ -115,7 +115,7 @@ async def test_the_page_speaks_both_languages_and_says_nothing_of_whom_it_shows(
         assert "Sample" not in page.html
 
 
-async def test_without_the_code_there_is_no_photo_and_guessing_has_to_wait(case: Case) -> None:
+async def test_t20_without_the_code_there_is_no_photo_and_guessing_has_to_wait(case: Case) -> None:
     share = await case.shared()
     wrong = "0000 0000" if share["code"] != "0000 0000" else "1111 1111"
 
@@ -206,7 +206,7 @@ async def test_s42_a_channel_without_consent_is_refused_and_recorded(case: Case)
     assert recorded.only["outcome"] == "4"
 
 
-async def test_others_share_nothing(case: Case) -> None:
+async def test_t20_others_share_nothing(case: Case) -> None:
     for stranger, expected in (
         (staff(case.clinic, "nurse"), 404),
         (staff(case.clinic, "receptionist"), 403),
@@ -215,7 +215,7 @@ async def test_others_share_nothing(case: Case) -> None:
         assert (await replace(case, nurse=stranger).share()).status_code == expected
 
 
-async def test_t3_sharing_and_opening_are_recorded_as_disclosures(case: Case) -> None:
+async def test_t20_sharing_and_opening_are_recorded_as_disclosures(case: Case) -> None:
     async with case.clinic.trail.recording() as recorded:
         share = await case.shared()
         await case.opened(share)

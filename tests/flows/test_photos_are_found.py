@@ -104,7 +104,7 @@ SERIES_OF = "series=urn:series|person1-left"
         ("timepoint:not=before", (2, 3), VIEWS),
     ],
 )
-async def test_b2_t63_the_capture_protocol_takes_part_in_a_search(
+async def test_b2_t12_t14_t15_the_capture_protocol_takes_part_in_a_search(
     doctor: Caller, asked: str, visits: Sequence[int], views: Iterable[str]
 ) -> None:
     found = await ids(doctor, f"/fhir/Media?patient=person1&_count=50&{asked}")
@@ -178,7 +178,7 @@ async def test_t68_one_query_finds_it_by_identifier_time_site_view_or_procedure(
     assert await ids(doctor, f"/fhir/Media?{query}") == ["person3-2-left"]
 
 
-async def test_t63_whoever_looks_for_photos_does_not_wait(doctor: Caller) -> None:
+async def test_t63_t102_whoever_looks_for_photos_does_not_wait(doctor: Caller) -> None:
     taken = []
     for number in range(40):
         before = perf_counter()
