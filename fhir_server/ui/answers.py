@@ -46,7 +46,7 @@ class Give:
     parts: AsyncIterator[bytes] = dataclasses.field(repr=False)
 
 
-Answer: TypeAlias = Show | Go | Give
+Answer: TypeAlias = Show | Go
 
 
 def path(root: str, page: str, pending: Pending | None = None) -> str:

@@ -29,7 +29,7 @@ from fhir_server.ui.rendering import Renderer, given, redirect
 from fhir_server.ui.surface import Surface
 from fhir_server.ui.visit import Visit, visit
 
-Handler = Callable[[Surface, Visit], Awaitable[Answer]]
+Handler = Callable[[Surface, Visit], Awaitable[Answer | Give]]
 
 TABLE: Mapping[str, Mapping[str, Handler]] = {
     "sign-in": {"GET": sign_in_page.get, "POST": sign_in_page.post},
@@ -69,7 +69,7 @@ class Pages:
         except FhirError as failure:
             return self._fault(request, failure)
 
-    def _written(self, seen: Visit, answer: Answer) -> Response:
+    def _written(self, seen: Visit, answer: Answer | Give) -> Response:
         if isinstance(answer, Give):
             return given(answer.media_type, answer.length, answer.parts)
         response = redirect(answer.address) if isinstance(answer, Go) else self._shown(seen, answer)

@@ -22,7 +22,7 @@ async def get(surface: Surface, visit: Visit) -> Answer:
     return Show("shared", _values(visit, share)) if share else _GONE
 
 
-async def post(surface: Surface, visit: Visit) -> Answer:
+async def post(surface: Surface, visit: Visit) -> Answer | Give:
     share = await _share(surface, visit)
     if share is None:
         return _GONE
