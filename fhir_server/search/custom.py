@@ -6,12 +6,12 @@ https://hl7.org/fhir/R4/searchparameter.html
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from fhir_server.fhir.definitions import SearchParameter, search_parameters, served_types
 from fhir_server.fhir.fhirpath import PathError, compile_path
 from fhir_server.kernel.json import Json
 from fhir_server.search.kinds import KINDS
+from fhir_server.search.shipped import shipped
 from fhir_server.search.sources import readable
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9\-_]{0,63}", re.ASCII)
@@ -40,18 +40,15 @@ class Taken:
     problems: Mapping[str, str]
 
 
-def taken(resources: Iterable[Json], beside: Definitions = MappingProxyType({})) -> Taken:
-    """In the order of their ids, so that of two that claim the same code the same one wins everywhere.
-
-    `beside`: whose codes are taken already.
-    """
+def taken(resources: Iterable[Json]) -> Taken:
+    """In the order of their ids, so that of two that claim the same code the same one wins everywhere."""
     found: dict[str, dict[str, SearchParameter]] = {}
     problems: dict[str, str] = {}
     for resource in sorted(resources, key=lambda each: str(each["id"])):
         try:
             definition, types = _definition(resource)
             for type in types:
-                _require_usable(type, definition, {**beside.get(type, {}), **found.get(type, {})})
+                _require_usable(type, definition, found.get(type, {}))
         except NotTakenError as why:
             problems[str(resource["id"])] = str(why)
             continue
@@ -80,7 +77,7 @@ def _definition(resource: Json) -> tuple[SearchParameter, list[str]]:
 
 
 def _require_usable(type: str, definition: SearchParameter, own: Mapping[str, SearchParameter]) -> None:
-    if definition.code in search_parameters(type) or definition.code in own:
+    if definition.code in search_parameters(type).keys() | shipped(type).keys() | own.keys():
         raise NotTakenError(f"{type} has a parameter {definition.code} already")
     try:
         lanes = readable(KINDS[definition.kind], compile_path(definition.expression, type))

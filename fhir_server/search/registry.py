@@ -1,31 +1,28 @@
-"""Which search parameters there are, and how the index stores them: what R4 defines, and what a clinic adds.
+"""Which search parameters there are, and how the index stores them: what R4 defines, what we add, what a clinic adds.
 
 https://hl7.org/fhir/R4/searchparameter.html; sealed-storage section 2: definitions and token layout carry a version.
 """
 
 from collections.abc import Mapping
-from hashlib import sha256
 
 from fhir_server.fhir.data import digest
 from fhir_server.fhir.definitions import SearchParameter, search_parameters
 from fhir_server.search.parameters import Parameters, compiled
-from fhir_server.search.shipped import RAW
+from fhir_server.search.shipped import digest_of_shipped, shipped
 
 _KEYWORDS = 2
 """The version of the keywords; rises when those of an existing kind change."""
 
-_DEFINITIONS = digest("search_parameters", "compartments").encode() + RAW
-RULES = f"{_KEYWORDS}-{sha256(_DEFINITIONS).hexdigest()[:12]}"
-"""What of the index follows from this code, R4's definitions and those that are shipped with it."""
+RULES = f"{_KEYWORDS}-{digest('search_parameters', 'compartments')}-{digest_of_shipped()}"
+"""What of the index follows from this code, R4's definitions and our own alone."""
 
 
 class Registry:
     """One version of all of it; never changed, but replaced by the next one.
 
-    `custom`: type -> code -> what is defined beside R4, by this server or by the clinic. `inside`: parameters, as
-    `Patient.name`, whose texts are found by any part of them. `number` tells versions apart. `whole` is False while
-    some rows were indexed in a way that this one does not know: then only what every way has in common may be relied
-    on.
+    `custom`: type -> code -> what a clinic defined itself. `inside`: parameters, as `Patient.name`, whose texts are
+    found by any part of them. `number` tells versions apart. `whole` is False while some rows were indexed in a way
+    that this one does not know: then only what every way has in common may be relied on.
     """
 
     def __init__(
@@ -45,7 +42,7 @@ class Registry:
         if found is None:
             own = self.custom.get(type_name)
             if own or self is STANDARD:
-                found = compiled(type_name, search_parameters(type_name), own or {})
+                found = compiled(type_name, {**search_parameters(type_name), **shipped(type_name)}, own or {})
             else:
                 found = STANDARD.of(type_name)
             self._compiled[type_name] = found
@@ -59,7 +56,7 @@ class Registry:
 
 
 STANDARD = Registry()
-"""What R4 defines and nothing more."""
+"""What R4 defines and this server adds, and nothing of a clinic's own."""
 
 
 def parameters_of(type_name: str) -> Parameters:

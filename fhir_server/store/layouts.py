@@ -14,7 +14,6 @@ from fhir_server.kernel.errors import ContendedError, UnavailableError
 from fhir_server.kernel.json import Json
 from fhir_server.search.custom import taken
 from fhir_server.search.registry import RULES, Registry
-from fhir_server.search.shipped import shipped
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.layout import MIXED, Layout, highest, layout_of
@@ -134,11 +133,8 @@ class Layouts:
         known = self._known.get(layout.number)
         if known is not None:
             return known
-        # Rows that were made by other rules may lack what is shipped with ours.
-        ours = shipped() if layout.rules == RULES else {}
-        found = taken([await self._definition(id, version) for id, version in layout.custom], ours).definitions
-        both = {type: {**ours.get(type, {}), **found.get(type, {})} for type in {*ours, *found}}
-        return Registry(both, frozenset(layout.inside), layout.number, whole=layout.rules == RULES)
+        definitions = taken([await self._definition(id, version) for id, version in layout.custom]).definitions
+        return Registry(definitions, frozenset(layout.inside), layout.number, whole=layout.rules == RULES)
 
     async def _definition(self, id: str, version: int) -> Json:
         """A SearchParameter as it was when the layout was made; it may have changed since."""

@@ -18,7 +18,6 @@ from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import ConflictError
 from fhir_server.search.custom import MOST, taken
 from fhir_server.search.registry import RULES
-from fhir_server.search.shipped import shipped
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import seam
 from fhir_server.store.documents import UNSEARCHED
@@ -67,7 +66,7 @@ class Reindexing:
             found = await cursor.to_list(_MOST_STORED)
         opened = [each for each in await self._opening.rows(found) if each.resource.get("status") == "active"]
         active = opened[:MOST]
-        problems = taken([each.resource for each in active], shipped()).problems
+        problems = taken([each.resource for each in active]).problems
         problems = {**problems, **{each.key.id: f"only {MOST} take part" for each in opened[MOST:]}}
         custom = tuple(sorted((each.key.id, each.version) for each in active if each.key.id not in problems))
         return Wanted(Layout(0, RULES, custom, tuple(sorted(set(inside)))), problems)

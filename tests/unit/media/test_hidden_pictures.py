@@ -2,18 +2,25 @@
 
 import pytest
 
+from fhir_server.kernel import json
 from fhir_server.kernel.errors import UnprocessableError
+from fhir_server.kernel.json import Json
 from fhir_server.media.data_urls import refuse_pictures_in_urls
 from fhir_server.media.photos_within import decoded, hidden_photos
 
 
+def refuse(url: str) -> None:
+    resource: Json = {"resourceType": "Media", "height": 1, "implicitRules": url}
+    refuse_pictures_in_urls(resource, json.encode(resource))
+
+
 def test_a_data_url_that_cannot_be_decoded_is_held_for_a_picture() -> None:
     with pytest.raises(UnprocessableError, match="not in a URL"):
-        refuse_pictures_in_urls({"resourceType": "Basic", "implicitRules": "data:text/plain;base64,AAAA!AAA"})
+        refuse("data:text/plain;base64,AAAA!AAA")
 
 
 def test_a_data_url_that_holds_words_is_none() -> None:
-    refuse_pictures_in_urls({"resourceType": "Basic", "implicitRules": "data:text/plain;base64,aGVsbG8="})
+    refuse("data:text/plain;base64,aGVsbG8=")
 
 
 def test_the_data_of_a_photo_has_to_be_base64() -> None:
