@@ -5,6 +5,7 @@ import pytest
 from fhir_server.kernel import json
 from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.json import Json
+from fhir_server.media.consumer_clouds import refuse_consumer_clouds
 from fhir_server.media.data_urls import refuse_pictures_in_urls
 from fhir_server.media.photos_within import decoded, hidden_photos
 
@@ -30,3 +31,9 @@ def test_the_data_of_a_photo_has_to_be_base64() -> None:
 
 def test_what_is_no_base64_hides_no_photo() -> None:
     assert list(hidden_photos({"data": "no base64 at all! " * 8}, "Binary")) == []
+
+
+def test_an_address_that_cannot_be_taken_apart_leads_into_no_cloud() -> None:
+    resource: Json = {"resourceType": "Media", "content": {"url": "https://[drive.google.com/a"}}
+
+    refuse_consumer_clouds(resource, json.encode(resource))
