@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from fhir_server.api import (
     binaries,
     booking,
+    capture_sessions,
     conditions,
     consents,
     erasing,
@@ -100,9 +101,11 @@ TABLE: Mapping[str, Methods] = {
     "/fhir/AuditEvent/{id}/$proof": {"GET": (Interaction.OPERATION, log_routes.proof_of_event)},
     "/fhir/Patient/{id}/$access-log": {"GET": (Interaction.OPERATION, log_routes.access_log)},
     "/fhir/Media/$timeline": {"GET": (Interaction.OPERATION, photo_operations.in_order)},
+    "/fhir/Media/$capture-session": {"POST": (Interaction.OPERATION, capture_sessions.begin)},
     "/fhir/Media/{id}/$rendition": {"POST": (Interaction.OPERATION, photo_operations.rendition)},
     "/fhir/Media/{id}/$compare": {"POST": (Interaction.OPERATION, photo_operations.compare)},
     "/fhir/Media/{id}/$reassign": {"POST": (Interaction.OPERATION, photo_operations.reassign)},
+    "/fhir/Media/{id}/$share": {"POST": (Interaction.OPERATION, photo_operations.share)},
     "/fhir/Media/{id}/$upload": {
         "GET": (Interaction.OPERATION, uploads.state),
         "POST": (Interaction.OPERATION, uploads.begin),
@@ -243,7 +246,7 @@ async def _answer(surface: Surface, request: Request, place: _Place) -> Response
             require_target(request, call)
             return Response(status_code=204, headers={"Allow": ", ".join(place.allowed)})
         if interaction not in _OPEN:
-            principal = authenticated(request, surface.bearer.authenticate, surface.clock)
+            principal = await authenticated(request, surface.possession.authenticate, surface.clock, surface.base)
             call = replace(call, principal=principal, purpose=purpose_of(principal) or call.purpose)
         require_target(request, call)
         _require_served(request.method, place, is_served=found is not None)

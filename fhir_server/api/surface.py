@@ -19,8 +19,9 @@ from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.photographs import Photographs
 from fhir_server.privacy.erasure import Erasures
-from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.break_glass import Glass
+from fhir_server.smart.capture import CaptureSessions
+from fhir_server.smart.possession import Possession
 from fhir_server.subscriptions.events import Events
 
 
@@ -47,7 +48,8 @@ class Surface:
     access_log: AccessLog
     photos: Photographs
     events: Events
-    bearer: Bearer
+    possession: Possession
+    captures: CaptureSessions
     paging: Paging
     clock: Clock
     base: str

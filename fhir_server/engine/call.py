@@ -35,13 +35,22 @@ class Interaction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Capture:
+    """What the token of a capture session is bound to: a key by its thumbprint, a Device by its id, a legal basis."""
+
+    key: str
+    device: str
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """The authenticated party and what its token grants.
 
     `subject` and `issuer` are the token's sub and iss, `token_id` its jti. `fhir_user` is a reference such as
     `Practitioner/3`. `patient` is the id of the patient in context, without `Patient/`. `role` is the one in which it
     acts, `purposes` (v3-ActReason codes) are all that its client may state. `grant` is what the token ends with; what
-    the server does itself has none.
+    the server does itself has none. `capture`: all it is good for is to bring photographs in one session.
     """
 
     subject: str
@@ -55,6 +64,7 @@ class Principal:
     role: str | None = None
     purposes: tuple[str, ...] = ()
     grant: str = ""
+    capture: Capture | None = None
 
 
 ANONYMOUS = Principal("anonymous", "anonymous", "", "")

@@ -23,10 +23,12 @@ _LETTER: Mapping[Interaction, str] = {
 _LETTER_OF_OPERATION: Mapping[str, str] = {
     "$book": "c",
     "$break-glass": "r",
+    "$capture-session": "c",
     "$compare": "r",
     "$erase": "d",
     "$hold": "c",
     "$rendition": "r",
+    "$share": "r",
     "$timeline": "s",
 }
 """Of the others each changes what it is asked of. What is made of a photo needs the letter c as well."""
