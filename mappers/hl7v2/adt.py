@@ -36,7 +36,7 @@ def entries(parsed: Parsed, source: str, zone: Zone, order: Order, tables: Table
 def _replaced(parsed: Parsed, source: str, who: Json, order: Order) -> Json:
     part: Json = {
         "resourceType": "Patient",
-        "identifier": numbers(parsed.need("MRG"), 1, source)[:1],
+        "identifier": numbers(parsed.need("MRG"), 1, source, parsed.refused)[:1],
         "active": False,
         "link": [{"other": {"reference": who["fullUrl"]}, "type": "replaced-by"}],
     }

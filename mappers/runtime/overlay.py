@@ -9,7 +9,7 @@ from mappers.mapping.faults import UnusableError
 from mappers.mapping.identifiers import OURS
 from mappers.mapping.json_text import Json
 from mappers.mapping.result import Order
-from mappers.mapping.stamps import WHOLE, stamped, stamps
+from mappers.mapping.stamps import ORDER, WHOLE, stamped, stamps
 
 ELEMENTS = f"{OURS}:elements"
 _NEVER = frozenset({"resourceType", "id", "meta", "extension", "identifier"})
@@ -33,6 +33,9 @@ def overlaid(current: Json, mapped: Json, *, part: bool) -> Json | None:
             found.pop(element, None)
     found |= {element: value for element, value in mapped.items() if element not in _NEVER and element != "participant"}
     found["identifier"] = _joined(current, mapped, part=part)
+    if said := [one for one in mapped.get("extension", ()) if one["url"] not in {ORDER, ELEMENTS}]:
+        urls = {one["url"] for one in said}
+        found["extension"] = [*(one for one in current.get("extension", ()) if one.get("url") not in urls), *said]
     if "participant" in mapped:
         found["participant"] = (_answered if part else _participants)(current, mapped, order, known)
     if not part and "status" in known and known["status"] > order and "status" in current:
