@@ -19,6 +19,7 @@ from mappers.mapping.result import Mapping
 from mappers.runtime.clock import Clock
 from mappers.runtime.faults import NotNowError, OvertakenError, RejectedError
 from mappers.runtime.followers import Followers
+from mappers.runtime.identity import with_candidates
 from mappers.runtime.plan import Lack, Plan, claim_ids, current_query, patients_to_know, plan, to_keep
 from mappers.runtime.records import Records, replaced
 from mappers.runtime.server import Server
@@ -138,8 +139,9 @@ class Delivery:
             planned = plan(mapping, found, taken, self.records, known)
             if planned.lack is not None:
                 return await self._lacking(planned, message, mapping)
+            entries = await with_candidates(self.server, planned.entries)
             try:
-                await self.server.write([*planned.entries, *records(planned)])
+                await self.server.write([*entries, *records(planned)])
             except OvertakenError:
                 await asyncio.sleep(_PAUSE * (2**look - 1))
                 is_new = False

@@ -54,29 +54,33 @@ class Server:
         [found] = await self.read([query])
         return [] if found is None else [entry["resource"] for entry in found.get("entry", ())]
 
+    async def ask(self, operation: str, parameters: Json) -> Json:
+        """An operation that changes nothing: RejectedError for what it does not answer."""
+        return await self._post(parameters, operation)
+
     async def _asked(self, urls: Sequence[str]) -> list[Json]:
         entries = [{"request": {"method": "GET", "url": url}} for url in urls]
         answer = await self._post({"resourceType": "Bundle", "type": "batch", "entry": entries})
         found: list[Json] = answer["entry"]
         return found
 
-    async def _post(self, bundle: Json) -> Json:
-        body, renewed = encode(bundle), False
+    async def _post(self, resource: Json, path: str = "") -> Json:
+        body, renewed = encode(resource), False
         for pause in (*self.pauses, None):
-            answer = await self._sent(body)
+            answer = await self._sent(body, path)
             if answer is not None and answer.status_code == _UNAUTHORIZED and not renewed:
                 self.tokens.forget()
-                renewed, answer = True, await self._sent(body)
+                renewed, answer = True, await self._sent(body, path)
             if answer is not None and answer.status_code < _FAULTS and answer.status_code != _TOO_MANY:
                 return _told(answer)
             if pause is not None:
                 await asyncio.sleep(pause)
         raise NotNowError("The server cannot be reached, or is not able to answer.")
 
-    async def _sent(self, body: bytes) -> Response | None:
+    async def _sent(self, body: bytes, path: str) -> Response | None:
         headers = {"Authorization": f"Bearer {await self.tokens.token()}", "Content-Type": _FHIR, "Accept": _FHIR}
         try:
-            return await self.http.post(self.base, content=body, headers=headers)
+            return await self.http.post(f"{self.base}/{path}".rstrip("/"), content=body, headers=headers)
         except HTTPError:
             return None
 

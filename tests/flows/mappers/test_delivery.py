@@ -144,13 +144,49 @@ async def test_the_message_its_losses_and_its_origin_lie_beside_what_came_of_it(
     assert message.sha256 in str(origin["entity"])
 
 
-async def test_a_doubtful_patient_is_a_question_for_a_person(clinic: InProcess, deliveries: Deliveries) -> None:
-    await deliveries(CALCOM).deliver(own("booking-created", "doubt"))
+def named_so(mark: str, *, email: str) -> Message:
+    """A booking of somebody whose name no other test has."""
+    raw = own("booking-created", mark).raw
+    assert "Léa Martin".encode() in raw
+    return Message(
+        raw.replace("Léa Martin".encode(), f"Ada {mark}".encode()).replace(b"lea.martin@example.org", email.encode()),
+        RECEIVED,
+    )
 
-    [patient] = await search(clinic, "Patient?identifier=https://cal.com/booking-attendee|doubt-0")
+
+async def test_t42_a_doubtful_patient_is_a_question_for_a_person_with_those_who_come_into_question(
+    clinic: InProcess, deliveries: Deliveries
+) -> None:
+    email = [{"system": "email", "value": "doubt@example.org"}]
+    there = await clinic.caller().store(
+        {"resourceType": "Patient", "name": [{"family": "Doubt", "given": ["Ada"]}], "telecom": email}
+    )
+
+    await deliveries(CALCOM).deliver(named_so("Doubt", email="doubt@example.org"))
+
+    [patient] = await search(clinic, "Patient?identifier=https://cal.com/booking-attendee|Doubt-0")
     [task] = await search(clinic, f"Task?patient=Patient/{patient['id']}")
+    [candidate] = task["input"]
+    assert candidate["valueReference"] == {"reference": f"Patient/{there['id']}"}
+    assert candidate["type"]["coding"][0]["code"] == "possible"
     assert task["code"]["coding"][0]["code"] == "match-patient"
-    assert "lea.martin" not in json.encode(task).decode()
+    assert "doubt@example.org" not in json.encode(task).decode()
+    assert patient["id"] != there["id"]
+
+
+@pytest.mark.parametrize(("born", "asked"), [("19870214", 0), ("", 1)], ids=["birth date", "none"])
+async def test_t42_of_who_has_a_birth_date_and_is_like_nobody_nothing_is_asked(
+    clinic: InProcess, deliveries: Deliveries, born: str, asked: int
+) -> None:
+    raw = named("hl7v2/adt-a28").message.raw
+    for before, after in (("4471^", f"alone{born}^"), ("Okafor^Ngozi", "Solitary^Una"), ("19870214", born)):
+        assert before.encode() in raw
+        raw = raw.replace(before.encode(), after.encode())
+
+    await deliveries("hl7v2.messages").deliver(Message(raw, RECEIVED))
+
+    [patient] = await search(clinic, f"Patient?identifier=alone{born}")
+    assert len(await search(clinic, f"Task?patient=Patient/{patient['id']}")) == asked
 
 
 async def test_a_poison_message_is_put_aside_and_does_not_stop_the_next(
