@@ -27,6 +27,8 @@ def overlaid(current: Json, mapped: Json, *, part: bool) -> Json | None:
     known = stamps(current)
     if _is_late(aspect, order, known):
         return None
+    if mapped.get("link") == []:
+        mapped = _unlinking(current, mapped, is_linked=aspect in known)
     found = dict(current)
     if not part:
         for element in _remembered(current) - mapped.keys() - _NEVER:
@@ -42,8 +44,15 @@ def overlaid(current: Json, mapped: Json, *, part: bool) -> Json | None:
         found["status"] = current["status"]
     if labels := _labels(current, mapped):
         found["meta"] = {**current.get("meta", {}), "security": labels}
-    found = stamped(found, order, aspect)
+    found = stamped({element: value for element, value in found.items() if value != []}, order, aspect)
     return found if part else _remembering(found, mapped)
+
+
+def _unlinking(current: Json, mapped: Json, *, is_linked: bool) -> Json:
+    """A merge of ours is taken back; who was never merged stays as they are, also should the merge come later."""
+    if not is_linked:
+        return {element: value for element, value in mapped.items() if element not in {"active", "link"}}
+    return {**mapped, "link": [one for one in current.get("link", ()) if one.get("type") != "replaced-by"]}
 
 
 def _is_late(aspect: str, order: Order, known: dict[str, Order]) -> bool:

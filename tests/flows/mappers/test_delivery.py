@@ -290,6 +290,28 @@ async def test_records_are_merged_and_the_one_that_is_left_keeps_its_visits(
     assert not await search(clinic, f"Task?identifier={delivery.source.name}&status=on-hold")
 
 
+@pytest.mark.parametrize("names", [("adt-a40", "adt-a37"), ("adt-a37", "adt-a40")], ids=" ".join)
+async def test_t42_a_merge_is_taken_back_in_whatever_order_the_two_messages_come(
+    clinic: InProcess, deliveries: Deliveries, names: tuple[str, str]
+) -> None:
+    delivery, mark = deliveries("hl7v2.messages"), names[0]
+
+    def message(name: str, number: bytes = b"4471") -> Message:
+        raw = named(f"hl7v2/{name}").message.raw.replace(b"4471^", number + b"^")
+        return Message(raw.replace(b"447", f"{mark}-447".encode()), RECEIVED)
+
+    outcomes = [
+        await delivery.deliver(one)
+        for one in (message("adt-a28", b"4470"), message("adt-a31"), *(message(name) for name in names))
+    ]
+
+    assert outcomes[:3] == [Outcome.WRITTEN] * 3
+    for number in (4470, 4471):
+        [patient] = await search(clinic, f"Patient?identifier={mark}-{number}")
+        assert patient.get("active", True) is True
+        assert "link" not in patient
+
+
 async def test_an_answer_by_calendar_reaches_the_visit(clinic: InProcess, deliveries: Deliveries) -> None:
     delivery = deliveries("booking.icalendar.events")
 
