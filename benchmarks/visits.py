@@ -24,7 +24,7 @@ def hl7(number: int, step: int) -> bytes:
         ),
         "NTE|1||First line\\.br\\second \\T\\ third",
         (
-            f"PID|1||{number // _VISITS_OF_ONE}^^^CLINIC^MR||Okafor^Ngozi^A^^Dr^^L||19870214|F|||"
+            f"PID|1||{number // _VISITS_OF_ONE}^^^CLINIC^MR||Okafor{number // _VISITS_OF_ONE}^Ngozi^A^^Dr^^L||19870214|F|||"
             "5 Rue Haute^^Lille^^59000^FR^H||+33320000000^PRN^PH"
         ),
         "RGS|1",
@@ -49,7 +49,7 @@ def webhook(number: int, step: int) -> bytes:
         "endTime": f"2026-03-16T{hour}:30:00Z",
         "status": "CANCELLED" if event.endswith("CANCELLED") else "ACCEPTED",
         "organizer": {"name": "Dr Moreau", "email": "anais@clinic.example", "timeZone": "Europe/Paris"},
-        "attendees": [{"name": "Ngozi Okafor", "email": f"{number}@example.org", "timeZone": "Europe/Paris"}],
+        "attendees": [{"name": f"Ngozi Okafor{number}", "email": f"{number}@example.org", "timeZone": "Europe/Paris"}],
         "length": 30,
         **moved,
     }
