@@ -12,7 +12,7 @@ _CALCOM = (("BOOKING_CREATED", 10), ("BOOKING_RESCHEDULED", 11), ("BOOKING_CANCE
 
 def hl7(number: int, step: int) -> bytes:
     """HL7 v2.5.1 chapter 10."""
-    trigger, status, hour = _SIU[step]
+    (trigger, status, hour), person = _SIU[step], number // _VISITS_OF_ONE
     lines = (
         (
             f"MSH|^~\\&|EHR|HAUTE|FHIR|CLINIC|2026030109010{step}+0100||SIU^{trigger}|M{number}-{step}|P|2.5.1"
@@ -24,7 +24,7 @@ def hl7(number: int, step: int) -> bytes:
         ),
         "NTE|1||First line\\.br\\second \\T\\ third",
         (
-            f"PID|1||{number // _VISITS_OF_ONE}^^^CLINIC^MR||Okafor{number // _VISITS_OF_ONE}^Ngozi^A^^Dr^^L||19870214|F|||"
+            f"PID|1||{person}^^^CLINIC^MR||Okafor{person}^Ngozi^A^^Dr^^L||19870214|F|||"
             "5 Rue Haute^^Lille^^59000^FR^H||+33320000000^PRN^PH"
         ),
         "RGS|1",
