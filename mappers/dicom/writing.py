@@ -57,7 +57,7 @@ def photographic(media: Json, patient: Json, jpeg: bytes) -> bytes:
     made["PixelData"].is_undefined_length = True
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
-    made.file_meta.MediaStorageSOPClassUID = PHOTOGRAPHIC
+    made.file_meta.MediaStorageSOPClassUID = UID(PHOTOGRAPHIC)
     made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
     written = BytesIO()
     made.save_as(written, enforce_file_format=True)
@@ -100,7 +100,7 @@ def _codings(media: Json, element: str) -> list[Json]:
 def _coded(coding: Json) -> Dataset:
     made = Dataset()
     made.CodeValue, made.CodingSchemeDesignator = coding["code"], DESIGNATORS[coding["system"]]
-    made.CodeMeaning = coding.get("display", coding["code"])[:64]
+    made.CodeMeaning = str(coding.get("display", coding["code"]))[:64]
     return made
 
 

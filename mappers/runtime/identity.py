@@ -37,7 +37,7 @@ async def with_candidates(server: Server, entries: Sequence[Json]) -> list[Json]
 
 
 def _is_new_patient(entry: Json) -> bool:
-    return entry["resource"]["resourceType"] == "Patient" and entry["request"]["method"] == "POST"
+    return bool(entry["resource"]["resourceType"] == "Patient" and entry["request"]["method"] == "POST")
 
 
 async def _candidates(server: Server, patient: Json) -> list[Candidate] | None:

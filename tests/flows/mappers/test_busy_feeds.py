@@ -70,8 +70,9 @@ async def test_m18_who_has_the_link_sees_when_somebody_is_taken_and_nothing_else
 
     assert answer.status_code == 200
     assert answer.headers["cache-control"].startswith("private")
-    begins = [event["DTSTART"].dt.isoformat() for event in Calendar.from_ical(answer.content).walk("VEVENT")]
-    assert [begin[:10] for begin in begins] == ["2026-11-03", "2026-11-06", "2026-12-20"]
+    begins = [line[8:16] for line in answer.text.splitlines() if line.startswith("DTSTART:")]
+    assert begins == ["20261103", "20261106", "20261220"]
+    assert len(Calendar.from_ical(answer.content).walk("VEVENT")) == 3
     assert not any(word in answer.text for word in ("Unsaid", "Lip filler", "Patient/", mine))
 
 
