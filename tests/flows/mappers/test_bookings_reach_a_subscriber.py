@@ -140,10 +140,10 @@ class Tools:
 
     async def _asked(self, item: Any) -> None:
         self.vendors.pages["individual_appointments?"] = {"individual_appointments": [item], "links": {}}
-        await self.runtime.pollers(self.runtime.settings.source("cliniko"))[0].poll()
+        await self.runtime.pollers(self.runtime.settings.source("told-cliniko"))[0].poll()
 
     async def _by_mllp(self, raw: bytes) -> None:
-        async with await listening(self.runtime, self.runtime.settings.source("ehr")) as listener:
+        async with await listening(self.runtime, self.runtime.settings.source("told-ehr")) as listener:
             reader, writer = await asyncio.open_connection(*listener.sockets[0].getsockname())
             writer.write(START + raw + END)
             answer = (await reader.readuntil(END))[1:-2]
@@ -152,7 +152,7 @@ class Tools:
         assert parsed(answer).need("MSA").text(1) == "AA"
 
     async def _imported(self, start: str, status: str) -> None:
-        source = self.runtime.settings.source("old-system")
+        source = self.runtime.settings.source("told-old-system")
         importing = importing_of(source, self.runtime.clock)
         with zipfile.ZipFile(self.folder / "export.zip", "w") as made:
             row = f"ID;Patient;Début;Durée;Statut\n{STORIES['csv'].value};told;{start};30;{status}\n"
@@ -164,13 +164,18 @@ class Tools:
 @pytest.fixture(scope="module")
 async def tools(clinic: InProcess, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tools]:
     folder, vendors = tmp_path_factory.mktemp("tools"), Vendors(clinic)
-    settings = load(written(folder, clinic.base))
+    file = written(folder, clinic.base)
+    given = json.decode(file.read_bytes())
+    for source in given["sources"]:
+        # Sources of this test's own: how far they were asked, and what was put aside, is nobody else's.
+        source["name"] = f"told-{source['name']}"
+    file.write_bytes(json.encode(given))
     appointments = COLUMNS["files"][FILE]
     known = {"status": {**appointments["codes"]["status"], "Annulé": CANCELLED}}
     columns = {**COLUMNS, "files": {FILE: {**appointments, "codes": known}}}
     (folder / "columns.json").write_bytes(json.encode(columns))
     async with AsyncClient(transport=vendors) as http:
-        runtime = Runtime(settings, http, lambda: made.at)
+        runtime = Runtime(load(file), http, lambda: made.at)
         # The messages are of March, the server's clock is not.
         tokens = BackendServices(http, clinic.base, "mappers", " ".join(SCOPES), KEY, now)
         runtime.server = replace(runtime.server, tokens=tokens)

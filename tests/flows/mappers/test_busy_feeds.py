@@ -7,6 +7,7 @@ from httpx2 import ASGITransport, AsyncClient
 from icalendar import Calendar
 
 from mappers.mapping.faults import UnusableError
+from mappers.runtime.faults import NotNowError
 from mappers.runtime.feeds import Feeds
 from mappers.runtime.records import Records
 from mappers.runtime.server import Server
@@ -98,6 +99,19 @@ async def test_what_is_no_link_opens_nothing(feeds: Feeds, outside: AsyncClient)
         await feeds.add("Patient/1", "a-feed-of-a-patient")
     with pytest.raises(UnusableError):
         await feeds.revoke("none")
+
+
+async def test_while_the_server_cannot_be_asked_who_has_the_link_shall_come_again() -> None:
+    class Away:
+        async def read(self, urls: Sequence[str]) -> list[None]:
+            raise NotNowError
+
+    feeds = Feeds(Away(), Records("feeds", STATE_KEY), lambda: RECEIVED)  # type: ignore[arg-type]  # it stands for the server
+    transport = ASGITransport(build_app((), feeds.clock, feeds))
+    async with AsyncClient(transport=transport, base_url="http://feeds.example") as http:
+        answer = await http.get(f"/feeds/{TOKEN}.ics")
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
 
 
 async def test_who_guesses_is_held_back(outside: AsyncClient) -> None:
