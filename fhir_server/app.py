@@ -60,6 +60,7 @@ from fhir_server.export.job import RUN_EXPORT
 from fhir_server.export.running import Running
 from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.shapes import shapes
+from fhir_server.injectables.services import injectables
 from fhir_server.kernel.clock import Clock, SystemClock
 from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import random_id
@@ -181,6 +182,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             access_log=AccessLog(engine),
             proofs=Proofs(engine, store.log, store.sequencer.key, anchoring.assurance),
             photos=photos,
+            injectables=injectables(engine, bundles),
             events=told.events,
             bearer=bearer,
             paging=paging,

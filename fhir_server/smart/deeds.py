@@ -24,6 +24,11 @@ _LETTER_OF_OPERATION: Mapping[str, str] = {
     "$break-glass": "r",
     "$compare": "r",
     "$erase": "d",
+    "$evidence-pack": "r",
+    "$insurance-check": "r",
+    "$lot-patients": "s",
+    "$lot-recall": "s",
+    "$lots": "r",
     "$rendition": "r",
     "$timeline": "s",
 }

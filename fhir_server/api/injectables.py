@@ -1,0 +1,108 @@
+"""Operations on what is injected: `$lot-patients`, `$lot-recall`, `$lots`, `$insurance-check`, `$evidence-pack`.
+
+https://hl7.org/fhir/R4/operations.html
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from fhir_server.api import outgoing
+from fhir_server.api.body import json_body, query_pairs
+from fhir_server.api.given import Given
+from fhir_server.api.preconditions import refuse_conditions
+from fhir_server.api.surface import Surface
+from fhir_server.engine.call import Call
+from fhir_server.injectables.lots import Traced, Use, Wanted
+from fhir_server.injectables.recall import Notice
+from fhir_server.kernel.errors import InvalidRequestError
+from fhir_server.kernel.json import Json
+
+Do: TypeAlias = Callable[[], Awaitable[Response]]
+
+_MOST_BYTES = 64 * 1024
+_STRING = ("valueString", "valueCode")
+
+
+async def lot_patients(surface: Surface, request: Request, call: Call) -> Do:
+    """`GET Medication/$lot-patients?lot=…[&product=…]`: each use of the lot, with its patient."""
+    pairs = query_pairs(request)
+    if len(dict(pairs)) != len(pairs) or not dict(pairs).keys() <= {"lot", "product"}:
+        raise InvalidRequestError("The operation has the parameters lot and product, each once.")
+    wanted = Wanted(dict(pairs).get("lot", ""), dict(pairs).get("product", ""))
+    asking = _with_request(call, request)
+
+    async def do() -> Response:
+        return _answer(_told(await surface.injectables.lots.patients(asking, wanted)))
+
+    return do
+
+
+async def lots_of_patient(surface: Surface, request: Request, call: Call) -> Do:
+    """`GET Patient/[id]/$lots`: each product that was used on the patient, with its lot."""
+    asking = _with_request(call, request)
+
+    async def do() -> Response:
+        return _answer(_told(await surface.injectables.lots.of_patient(asking)))
+
+    return do
+
+
+async def lot_recall(surface: Surface, request: Request, call: Call) -> Do:
+    """`lot`, and as that needs it `product`, `language`, `text` and `reason`."""
+    refuse_conditions(request)
+    given = Given(await json_body(request, _MOST_BYTES), ("lot", "product", "language", "text", "reason"))
+    wanted = Wanted(given.one("lot", _STRING), given.one("product", _STRING, ""))
+    text, reason = given.one("text", _STRING, ""), given.one("reason", _STRING, "")
+    notice = Notice(given.one("language", _STRING, "en"), text, reason)
+
+    async def do() -> Response:
+        found = await surface.injectables.recalls.recall(call, wanted, notice)
+        parts: list[Json] = [{"name": "task", "valueReference": {"reference": str(found.task.key)}}]
+        parts += [{"name": "notice", "valueReference": {"reference": str(one.key)}} for one in found.notices]
+        return _answer([*_told(found.traced), *parts])
+
+    return do
+
+
+def _with_request(call: Call, request: Request) -> Call:
+    return replace(call, request=f"{request.method} {request.url.path}?{request.url.query}")
+
+
+def _answer(parts: list[Json]) -> Response:
+    return outgoing.json_answer({"resourceType": "Parameters", "parameter": parts})
+
+
+def _told(traced: Traced) -> list[Json]:
+    return [
+        {"name": "complete", "valueBoolean": traced.complete},
+        {"name": "withheld", "valueUnsignedInt": traced.withheld},
+        {"name": "patients", "valueUnsignedInt": len(traced.patients)},
+        *(_use(use) for use in traced.uses),
+    ]
+
+
+def _use(use: Use) -> Json:
+    parts: list[Json] = [{"name": "use", "valueReference": {"reference": str(use.stored.key)}}]
+    if use.patient:
+        parts.append({"name": "patient", "valueReference": {"reference": f"Patient/{use.patient}"}})
+    if use.when:
+        parts.append({"name": "when", "valueDateTime": use.when})
+    parts += [{"name": "performer", "valueReference": {"reference": one}} for one in use.who]
+    if use.where:
+        parts.append({"name": "location", "valueReference": {"reference": use.where}})
+    for product in use.products:
+        said = {
+            "reference": product.reference,
+            "name": product.name,
+            "lot": product.lot,
+            "expires": product.expires,
+            "manufacturer": product.manufacturer,
+            "code": ", ".join(sorted(product.codes)),
+        }
+        told = [{"name": name, "valueString": value} for name, value in said.items() if value]
+        parts.append({"name": "product", "part": told})
+    return {"name": "given", "part": parts}
