@@ -27,7 +27,7 @@ from fhir_server.audit.access_log import AccessLog
 from fhir_server.audit.anchoring import Anchoring
 from fhir_server.audit.proofs import Proofs
 from fhir_server.audit.recorder import Recorder
-from fhir_server.chosen import THE_SERVER, anchors, clinic_of, glass_policy, limits, organization, scribe
+from fhir_server.chosen import THE_SERVER, anchors, clinic_of, glass_policy, insurers, limits, organization, scribe
 from fhir_server.clinic import Clinic, ended
 from fhir_server.consent.gate import Gate
 from fhir_server.consent.inquiry import Inquiry
@@ -166,6 +166,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         public = Signer(receipt_key).public
         signed_by = await scribe(keyring, settings.database, receipt_key, public)
         told = notifying(store, engine, hooks, THE_SERVER, settings.base_url, clock)
+        inquiry = Inquiry(engine, law)
         surface = Surface(
             engine=engine,
             bundles=bundles,
@@ -174,7 +175,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             histories=histories,
             validation=Validation(engine),
             signing=Signing(engine, THE_SERVER, random_id, RandomBytes(), office_of(settings, law)),
-            inquiry=Inquiry(engine, law),
+            inquiry=inquiry,
             glass=Glass(engine, random_id, glass_policy(settings)),
             erasures=Erasures(engine, store.holdings, store.photos, signed_by, pack(settings.jurisdiction)),
             delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),
@@ -182,7 +183,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             access_log=AccessLog(engine),
             proofs=Proofs(engine, store.log, store.sequencer.key, anchoring.assurance),
             photos=photos,
-            injectables=injectables(engine, bundles),
+            injectables=injectables(engine, bundles, inquiry, insurers(settings), zone_of(settings) or UTC),
             events=told.events,
             bearer=bearer,
             paging=paging,

@@ -3,6 +3,7 @@
 Architecture section 2. Part of the composition root.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from fhir_server.audit import agents
@@ -12,11 +13,13 @@ from fhir_server.crypto.jws import sign_jws
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.engine.call import Principal
 from fhir_server.engine.limits import Limits
+from fhir_server.injectables.policy import Policy, PolicyError, policies
 from fhir_server.outbound.file_witness import FileWitness
 from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
 from fhir_server.settings import Settings
 from fhir_server.smart.break_glass import GlassPolicy
 from fhir_server.smart.token import Organization
+from fhir_server.variables import PREFIX, SettingsError
 
 THE_SERVER = Principal("fhir-server", "fhir-server", "", "", scopes=("system/*.cruds",), name="fhir-server")
 """Who acts when a duty of the server itself writes: recorded like anybody else."""
@@ -39,6 +42,14 @@ async def scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) ->
         return derive(secret, "receipt-id", text.encode()).hex()
 
     return Scribe(sign, name, clinic, f"After the next rotation of the root key. {status.root.note}")
+
+
+def insurers(settings: Settings) -> Mapping[str, Policy]:
+    """Raises SettingsError for a file that is no policy."""
+    try:
+        return policies(settings.insurance_policies)
+    except PolicyError as error:
+        raise SettingsError(f"{PREFIX}INSURANCE_POLICIES: {error}") from None
 
 
 def anchors(settings: Settings) -> list[Anchor]:

@@ -16,7 +16,9 @@ from fhir_server.api.given import Given
 from fhir_server.api.preconditions import refuse_conditions
 from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call
+from fhir_server.injectables.checking import Checked, Finding
 from fhir_server.injectables.lots import Traced, Use, Wanted
+from fhir_server.injectables.policy import GENERAL
 from fhir_server.injectables.recall import Notice
 from fhir_server.kernel.errors import InvalidRequestError
 from fhir_server.kernel.json import Json
@@ -24,6 +26,7 @@ from fhir_server.kernel.json import Json
 Do: TypeAlias = Callable[[], Awaitable[Response]]
 
 _MOST_BYTES = 64 * 1024
+INSURANCE_RULE = "urn:aesthetic-fhir-server:insurance-rule"
 _STRING = ("valueString", "valueCode")
 
 
@@ -66,6 +69,64 @@ async def lot_recall(surface: Surface, request: Request, call: Call) -> Do:
         return _answer([*_told(found.traced), *parts])
 
     return do
+
+
+async def insurance_check(surface: Surface, request: Request, call: Call) -> Do:
+    """`GET Procedure/[id]/$insurance-check[?policy=…]`: each condition, and an OperationOutcome of what lacks."""
+    pairs = query_pairs(request)
+    if len(dict(pairs)) != len(pairs) or not dict(pairs).keys() <= {"policy"}:
+        raise InvalidRequestError("The operation has the parameter policy, once.")
+    policy = dict(pairs).get("policy", GENERAL)
+
+    async def do() -> Response:
+        return _answer(_checked(await surface.injectables.checking.check(call, policy)))
+
+    return do
+
+
+def _checked(checked: Checked) -> list[Json]:
+    policy = f"{checked.policy.code}|{checked.policy.version}"
+    issues = [_issue(finding) for finding in checked.findings] or [_NOT_COVERED]
+    return [
+        {"name": "result", "valueBoolean": checked.passed},
+        {"name": "policy", "valueString": policy},
+        *(_finding(finding) for finding in checked.findings),
+        {"name": "outcome", "resource": {"resourceType": "OperationOutcome", "issue": issues}},
+    ]
+
+
+_NOT_COVERED: Json = {
+    "severity": "information",
+    "code": "informational",
+    "diagnostics": "The policy is not about a treatment like this.",
+}
+
+
+def _finding(finding: Finding) -> Json:
+    said = {"missing": finding.missing, "consequence": finding.condition.consequence if finding.missing else ""}
+    return {
+        "name": "condition",
+        "part": [
+            {"name": "rule", "valueCode": finding.condition.rule},
+            {"name": "met", "valueBoolean": not finding.missing},
+            {"name": "severity", "valueCode": finding.severity},
+            {"name": "text", "valueString": finding.condition.text},
+            *({"name": name, "valueString": value} for name, value in said.items() if value),
+            *({"name": "evidence", "valueReference": {"reference": one}} for one in finding.evidence),
+        ],
+    }
+
+
+def _issue(finding: Finding) -> Json:
+    """Coded by the rule of the insurer."""
+    rule = {"system": INSURANCE_RULE, "code": finding.condition.rule}
+    text = finding.condition.consequence if finding.missing else finding.condition.text
+    return {
+        "severity": finding.severity,
+        "code": "business-rule" if finding.missing else "informational",
+        "details": {"coding": [rule], "text": text},
+        "diagnostics": finding.missing or "Met.",
+    }
 
 
 def _with_request(call: Call, request: Request) -> Call:

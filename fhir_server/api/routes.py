@@ -103,6 +103,9 @@ TABLE: Mapping[str, Methods] = {
     "/fhir/Medication/$lot-patients": {"GET": (Interaction.OPERATION, injectables.lot_patients)},
     "/fhir/Medication/$lot-recall": {"POST": (Interaction.OPERATION, injectables.lot_recall)},
     "/fhir/Patient/{id}/$lots": {"GET": (Interaction.OPERATION, injectables.lots_of_patient)},
+    "/fhir/Procedure/{id}/$insurance-check": {
+        "GET": (Interaction.OPERATION, injectables.insurance_check),
+    },
     "/fhir/Media/$timeline": {"GET": (Interaction.OPERATION, photo_operations.in_order)},
     "/fhir/Media/{id}/$rendition": {"POST": (Interaction.OPERATION, photo_operations.rendition)},
     "/fhir/Media/{id}/$compare": {"POST": (Interaction.OPERATION, photo_operations.compare)},
