@@ -4,16 +4,22 @@ Architecture section 2. Part of the composition root.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 
 from fhir_server.audit import agents
 from fhir_server.audit.anchoring import Anchor
 from fhir_server.crypto.derivation import derive
 from fhir_server.crypto.jws import sign_jws
 from fhir_server.crypto.keyring import Keyring
+from fhir_server.crypto.signing import Signer
 from fhir_server.engine.call import Principal
+from fhir_server.engine.interactions import Engine
 from fhir_server.engine.limits import Limits
+from fhir_server.injectables.packing import PACK_TYPE
+from fhir_server.injectables.packs import Issuer
 from fhir_server.injectables.policy import Policy, PolicyError, policies
+from fhir_server.injectables.services import Injectables, Parts, injectables
+from fhir_server.kernel.identity import random_id
 from fhir_server.outbound.file_witness import FileWitness
 from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
 from fhir_server.settings import Settings
@@ -50,6 +56,17 @@ def insurers(settings: Settings) -> Mapping[str, Policy]:
         return policies(settings.insurance_policies)
     except PolicyError as error:
         raise SettingsError(f"{PREFIX}INSURANCE_POLICIES: {error}") from None
+
+
+def injecting(settings: Settings, engine: Engine, parts: Parts, secret: bytes, zone: tzinfo) -> Injectables:
+    """Packs of evidence are signed with the key of receipts, as another type of text."""
+    public = Signer(secret).public
+
+    def sign(payload: bytes) -> str:
+        return sign_jws(payload, secret, public, "receipts", PACK_TYPE)
+
+    issuer = Issuer(clinic_of(settings).name, sign, random_id, THE_SERVER)
+    return injectables(engine, parts, insurers(settings), issuer, zone)
 
 
 def anchors(settings: Settings) -> list[Anchor]:

@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/operations.html
 """
 
+import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeAlias
@@ -13,20 +14,25 @@ from starlette.responses import Response
 from fhir_server.api import outgoing
 from fhir_server.api.body import json_body, query_pairs
 from fhir_server.api.given import Given
+from fhir_server.api.negotiation import wanted
 from fhir_server.api.preconditions import refuse_conditions
 from fhir_server.api.surface import Surface
+from fhir_server.consent.releasing import Ground
 from fhir_server.engine.call import Call
 from fhir_server.injectables.checking import Checked, Finding
+from fhir_server.injectables.evidence import Asked
 from fhir_server.injectables.lots import Traced, Use, Wanted
 from fhir_server.injectables.policy import GENERAL
 from fhir_server.injectables.recall import Notice
-from fhir_server.kernel.errors import InvalidRequestError
+from fhir_server.kernel.errors import InvalidRequestError, UnprocessableError
 from fhir_server.kernel.json import Json
 
 Do: TypeAlias = Callable[[], Awaitable[Response]]
 
 _MOST_BYTES = 64 * 1024
 INSURANCE_RULE = "urn:aesthetic-fhir-server:insurance-rule"
+_RECIPIENTS = frozenset({"Organization", "Practitioner", "PractitionerRole"})
+_ZIP = "application/zip"
 _STRING = ("valueString", "valueCode")
 
 
@@ -35,11 +41,11 @@ async def lot_patients(surface: Surface, request: Request, call: Call) -> Do:
     pairs = query_pairs(request)
     if len(dict(pairs)) != len(pairs) or not dict(pairs).keys() <= {"lot", "product"}:
         raise InvalidRequestError("The operation has the parameters lot and product, each once.")
-    wanted = Wanted(dict(pairs).get("lot", ""), dict(pairs).get("product", ""))
+    lot = Wanted(dict(pairs).get("lot", ""), dict(pairs).get("product", ""))
     asking = _with_request(call, request)
 
     async def do() -> Response:
-        return _answer(_told(await surface.injectables.lots.patients(asking, wanted)))
+        return _answer(_told(await surface.injectables.lots.patients(asking, lot)))
 
     return do
 
@@ -58,12 +64,12 @@ async def lot_recall(surface: Surface, request: Request, call: Call) -> Do:
     """`lot`, and as that needs it `product`, `language`, `text` and `reason`."""
     refuse_conditions(request)
     given = Given(await json_body(request, _MOST_BYTES), ("lot", "product", "language", "text", "reason"))
-    wanted = Wanted(given.one("lot", _STRING), given.one("product", _STRING, ""))
+    lot = Wanted(given.one("lot", _STRING), given.one("product", _STRING, ""))
     text, reason = given.one("text", _STRING, ""), given.one("reason", _STRING, "")
     notice = Notice(given.one("language", _STRING, "en"), text, reason)
 
     async def do() -> Response:
-        found = await surface.injectables.recalls.recall(call, wanted, notice)
+        found = await surface.injectables.recalls.recall(call, lot, notice)
         parts: list[Json] = [{"name": "task", "valueReference": {"reference": str(found.task.key)}}]
         parts += [{"name": "notice", "valueReference": {"reference": str(one.key)}} for one in found.notices]
         return _answer([*_told(found.traced), *parts])
@@ -80,6 +86,29 @@ async def insurance_check(surface: Surface, request: Request, call: Call) -> Do:
 
     async def do() -> Response:
         return _answer(_checked(await surface.injectables.checking.check(call, policy)))
+
+    return do
+
+
+async def evidence_pack(surface: Surface, request: Request, call: Call) -> Do:
+    """`recipient`, `purpose`, `basis`, and any further `procedure`. A ZIP file, or a Binary for who asks for FHIR."""
+    refuse_conditions(request)
+    asked = wanted(request)
+    given = Given(await json_body(request, _MOST_BYTES), ("recipient", "purpose", "basis", "procedure"))
+    recipients = given.keys("recipient", _RECIPIENTS, surface.base)
+    others = given.keys("procedure", {"Procedure"}, surface.base)
+    basis = given.one("basis", _STRING)
+    if len(recipients) != 1 or basis not in set(Ground):
+        raise UnprocessableError(f"A pack has one recipient, and as its basis {' or '.join(Ground)}.")
+    procedures = tuple(dict.fromkeys((str(call.id), *(one.id for one in others))))
+    pack_of = Asked(procedures, recipients[0], given.one("purpose", _STRING), Ground(basis))
+
+    async def do() -> Response:
+        pack = await surface.injectables.packs.make(call, pack_of)
+        if asked.resource_of(_ZIP):
+            data = base64.b64encode(pack.data).decode()
+            return outgoing.json_answer({"resourceType": "Binary", "contentType": _ZIP, "data": data})
+        return Response(pack.data, media_type=_ZIP)
 
     return do
 

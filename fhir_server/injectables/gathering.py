@@ -4,7 +4,7 @@ Architecture section 2: every search is admitted and narrowed, every resource di
 says how much it lacks, and is refused rather than cut short.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -28,8 +28,13 @@ class Gathered(NamedTuple):
     withheld: frozenset[ResourceKey] = frozenset()
 
 
-async def gathered(engine: Engine, call: Call, type: str, pairs: Pairs, most: int = MOST) -> Gathered:
-    """Raises ForbiddenError where the caller may not search that type, TooCostlyError for more than `most`."""
+async def gathered(
+    engine: Engine, call: Call, type: str, pairs: Pairs, concerns: Callable[[Stored], bool] = lambda _: True
+) -> Gathered:
+    """`concerns`: does it belong to what is looked for at all?
+
+    Raises ForbiddenError where the caller may not search that type, TooCostlyError for more than MOST.
+    """
     asking = _as(call, Interaction.SEARCH_TYPE, type)
     query = await engine.searching.narrowed(asking, parse(type, pairs, engine.language))
     found: list[Stored] = []
@@ -37,7 +42,7 @@ async def gathered(engine: Engine, call: Call, type: str, pairs: Pairs, most: in
     position: Position | None = None
     while True:
         page = await engine.store.find(query, position, _BATCH)
-        for match in page.matches:
+        for match in filter(concerns, page.matches):
             seen = await visible(engine.steps, asking, query, match)
             if seen is None:
                 withheld.add(match.key)
@@ -46,8 +51,8 @@ async def gathered(engine: Engine, call: Call, type: str, pairs: Pairs, most: in
         position = page.position
         if position is None:
             return Gathered(found, frozenset(withheld))
-        if len(found) + len(withheld) > most:
-            raise TooCostlyError(f"More than {most} resources of type {type} are concerned.")
+        if len(found) + len(withheld) > MOST:
+            raise TooCostlyError(f"More than {MOST} resources of type {type} are concerned.")
 
 
 async def opened(engine: Engine, call: Call, keys: Sequence[ResourceKey]) -> Gathered:

@@ -22,13 +22,17 @@ _GIVEN = "MedicationAdministration"
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """`given`: the administrations; `articles`: the Medications and Devices that were used. `patient` is an id."""
+    """`given`: the administrations; `articles`: the Medications and Devices that were used. `patient` is an id.
+
+    `withheld`: what belongs to it and this caller is not shown.
+    """
 
     procedure: Stored
     patient: str
     given: Sequence[Stored] = ()
     articles: Sequence[Stored] = ()
     notes: Sequence[Stored] = ()
+    withheld: frozenset[ResourceKey] = frozenset()
 
     @property
     def regions(self) -> tuple[frozenset[str], ...]:
@@ -55,14 +59,15 @@ class Treatments:
             raise UnprocessableError("The Procedure is of no patient of this server.", expression="Procedure.subject")
         encounter = str(procedure.resource.get("encounter", {}).get("reference", ""))
         mine = (("patient", str(subject)),)
-        given = [one for one in (await gathered(self._engine, call, _GIVEN, mine)).found if belongs(one, procedure)]
-        used = [key for one in (procedure, *given) for key in sorted(referred(_uses(one.resource)))]
-        articles = (await opened(self._engine, call, used)).found
-        notes = list((await opened(self._engine, call, _reports(procedure.resource))).found)
-        for type in _NOTES if parse_reference(encounter) else ():
-            notes += (await gathered(self._engine, call, type, (*mine, ("encounter", encounter)))).found
-        told = {one.key: one for one in notes}
-        return Treatment(procedure, subject.id, given, articles, tuple(told.values()))
+        given = await gathered(self._engine, call, _GIVEN, mine, lambda one: belongs(one, procedure))
+        used = [key for one in (procedure, *given.found) for key in sorted(referred(_uses(one.resource)))]
+        articles = await opened(self._engine, call, used)
+        noting = _NOTES if parse_reference(encounter) else ()
+        notes = [await gathered(self._engine, call, type, (*mine, ("encounter", encounter))) for type in noting]
+        notes.append(await opened(self._engine, call, _reports(procedure.resource)))
+        told = {one.key: one for each in notes for one in each.found}
+        withheld = given.withheld.union(articles.withheld, *(each.withheld for each in notes))
+        return Treatment(procedure, subject.id, given.found, articles.found, tuple(told.values()), withheld)
 
 
 def belongs(stored: Stored, procedure: Stored) -> bool:

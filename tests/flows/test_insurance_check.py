@@ -144,7 +144,7 @@ async def test_lots_are_those_of_the_procedure_and_of_what_was_given_with_it(cli
 
     await give(batched, partOf=[{"reference": f"Procedure/{done.procedure['id']}"}])
     await give(bare, partOf=[{"reference": f"Procedure/{other.procedure['id']}"}])
-    await give(bare, context={"reference": "Encounter/visit-1"}, dosage={"text": "10 U", "site": site(CHEEK)})
+    await give(bare, context={"reference": "Encounter/visit-1"}, dosage={"dose": {"value": 10}, "site": site(CHEEK)})
     whole = await checked(office, done)
     await give(bare, context={"reference": "Encounter/visit-1"})
     lacking = await checked(office, done)
