@@ -4,6 +4,7 @@ Architecture section 2: every search is admitted and narrowed, every resource di
 says how much it lacks, and is refused rather than cut short.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -42,8 +43,10 @@ async def gathered(
     position: Position | None = None
     while True:
         page = await engine.store.find(query, position, _BATCH)
-        for match in filter(concerns, page.matches):
-            seen = await visible(engine.steps, asking, query, match)
+        matches = [match for match in page.matches if concerns(match)]
+        # Together: what is looked up for each patient would otherwise be waited for one after the other.
+        seen_of = await asyncio.gather(*(visible(engine.steps, asking, query, match) for match in matches))
+        for match, seen in zip(matches, seen_of, strict=True):
             if seen is None:
                 withheld.add(match.key)
             else:

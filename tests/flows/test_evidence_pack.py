@@ -19,6 +19,7 @@ from fhir_server.kernel.json import Json
 from fhir_server.media.vocabulary import SIMULATED, TAGS
 from tests.architecture.files import ROOT
 from tests.clinics import Caller, InProcess, read
+from tests.flows.test_log_is_provable import sequenced
 from tests.flows.treatments import CHEEK, Treated, site, treated
 from tests.people import care_team, staff
 from tests.samples import consent
@@ -88,7 +89,7 @@ async def test_t_17_t_49_m_9_a_pack_holds_photos_consents_notes_and_lots_of_the_
 ) -> None:
     visit = {"reference": f"Encounter/{random_id()}"}
     done = await done_by(clinic, office, encounter=visit)
-    mine = {"partOf": [{"reference": key_of(done.procedure)}]}
+    mine: dict[str, Any] = {"partOf": [{"reference": key_of(done.procedure)}]}
     photo = await done.photo(office, **mine)
     of_visit = await done.photo(office, encounter=visit)
     person = {"reference": f"Patient/{done.patient}"}
@@ -144,7 +145,7 @@ def verified(folder: Path, files: dict[str, bytes], key: str) -> tuple[int, str]
     with zipfile.ZipFile(folder / "pack.zip", "w") as pack:
         for name, data in files.items():
             pack.writestr(name, data)
-    command = [sys.executable, "-I", ROOT / "verify_pack.py", folder / "pack.zip", key]
+    command = [sys.executable, "-I", str(ROOT / "verify_pack.py"), str(folder / "pack.zip"), key]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     return run.returncode, run.stdout.partition(":")[0]
 
@@ -153,6 +154,7 @@ async def test_t_52_it_says_how_the_record_is_kept_and_where_the_log_stood(
     clinic: InProcess, office: Caller, doctor: Caller, insurer: str
 ) -> None:
     done = await done_by(clinic, office)
+    await sequenced(clinic)
 
     _, stated = opened(await asked(doctor, done, asking(insurer)))
 
