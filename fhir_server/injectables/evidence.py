@@ -56,7 +56,7 @@ class Evidence:
     parts: tuple[Stored, ...]
     products: tuple[Product, ...]
     withheld: int
-    basis: LegalBasis | None
+    basis: LegalBasis
 
 
 class Collecting:
@@ -84,9 +84,8 @@ class Collecting:
                 raise NoLegalBasisError("There is no legal basis for handing this treatment to this recipient.")
             else:
                 refused += 1
-        basis = _one_basis(call.trace.bases.get(patient), outside.trace.bases.get(patient))
-        if basis:
-            call.trace.bases[patient] = basis
+        basis = of_one_state(call.trace.bases[patient], outside.trace.bases[patient])
+        call.trace.bases[patient] = basis
         products = dict.fromkeys(product for one in treatments for product in one.products)
         return Evidence(patient, recipient[0], tuple(parts), tuple(products), refused, basis)
 
@@ -117,11 +116,11 @@ class Collecting:
         return [*consents, *(await opened(self._engine, call, forms)).found]
 
 
-def _one_basis(caller: LegalBasis | None, recipient: LegalBasis | None) -> LegalBasis | None:
-    """What is recorded and looked at once more: that of the recipient, of the same state of the consents."""
-    if caller and recipient and caller.epoch != recipient.epoch:
+def of_one_state(caller: LegalBasis, recipient: LegalBasis) -> LegalBasis:
+    """What is recorded and looked at once more: the recipient's. Raises StaleBasisError for two states of consents."""
+    if caller.epoch != recipient.epoch:
         raise StaleBasisError("What the pack rests on has changed.")
-    return recipient or caller
+    return recipient
 
 
 def _is_evidence(media: Json) -> bool:

@@ -98,7 +98,7 @@ class Packs:
             "recipientName": _name(evidence.recipient.resource),
             "purpose": asked.purpose,
             "ground": str(asked.ground),
-            "basis": str(evidence.basis or ""),
+            "basis": str(evidence.basis),
             "patient": f"Patient/{evidence.patient}",
             "procedures": [f"Procedure/{id}" for id in asked.procedures],
             "withheld": evidence.withheld,

@@ -270,23 +270,58 @@ async def test_who_asks_for_fhir_gets_a_binary(clinic: InProcess, office: Caller
     assert zipfile.is_zipfile(io.BytesIO(base64.b64decode(binary["data"])))
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        asking("Organization/nobody"),
-        asking("Patient/somebody"),
-        asking("Organization/x", "HMARKT"),
-        asking("Organization/x", "HPAYMT"),
-        asking("Organization/x", "HLEGAL", "because"),
-        asking("Organization/x", "HLEGAL", "legal-claim", "Media/1"),
-        asking("Organization/x", "HLEGAL", "legal-claim", *(f"Procedure/{number}" for number in range(20))),
-        {"resourceType": "Parameters", "parameter": asking("Organization/x")["parameter"][1:]},
-    ],
+WRONG = (
+    asking("Organization/nobody"),
+    asking("Patient/somebody"),
+    asking("Organization/x", "HMARKT"),
+    asking("Organization/x", "HPAYMT"),
+    asking("Organization/x", "HLEGAL", "because"),
+    asking("Organization/x", "HLEGAL", "legal-claim", "Media/1"),
+    asking("Organization/x", "HLEGAL", "legal-claim", *(f"Procedure/{number}" for number in range(20))),
+    {"resourceType": "Parameters", "parameter": asking("Organization/x")["parameter"][1:]},
 )
-async def test_a_pack_is_asked_for_in_one_way(clinic: InProcess, office: Caller, doctor: Caller, body: Json) -> None:
+
+
+async def test_a_pack_is_asked_for_in_one_way(clinic: InProcess, office: Caller, doctor: Caller) -> None:
     done = await done_by(clinic, office)
 
-    assert (await asked(doctor, done, body)).status_code == 422
+    assert [(await asked(doctor, done, body)).status_code for body in WRONG] == [422] * len(WRONG)
+
+
+async def test_a_photo_that_is_for_the_eyes_of_one_person_stays_here(
+    clinic: InProcess, office: Caller, doctor: Caller, insurer: str
+) -> None:
+    done = await done_by(clinic, office, photographed=False)
+    recipient = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "IRCP"}]}
+    packer = {"role": recipient, "reference": {"reference": "Practitioner/packer"}}
+    await office.store(consent(done.patient, provision={"actor": [packer]}))
+    photo = await done.photo(doctor, partOf=[{"reference": key_of(done.procedure)}])
+
+    files, stated = opened(await asked(doctor, done, asking(insurer)))
+
+    assert (await doctor.get(f"/fhir/Media/{photo['id']}")).status_code == 200
+    assert key_of(photo) not in records(files)
+    assert stated["withheld"] == 1
+
+
+async def test_a_pack_has_its_size_and_nothing_that_is_gone(
+    clinic: InProcess, office: Caller, doctor: Caller, insurer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = await done_by(clinic, office)
+    photo = await done.photo(office, partOf=[{"reference": key_of(done.procedure)}])
+    role = await office.store({"resourceType": "PractitionerRole", "active": True})
+    body = asking(key_of(role))
+
+    answers = []
+    for most in (10, 3_000, 4 << 20):
+        monkeypatch.setattr(clinic.clinic.surface.injectables.packs, "_most", most)
+        answers.append(await asked(doctor, done, body))
+    row = {"_id": photo["content"]["url"].removeprefix("Binary/")}
+    await clinic.mongo[clinic.database]["photos"].update_one(row, {"$set": {"state": "condemned"}})
+    gone = await asked(doctor, done, body)
+
+    assert [one.status_code for one in (*answers, gone)] == [400, 400, 200, 410]
+    assert opened(answers[2])[1]["recipientName"] == ""
 
 
 async def test_a_pack_is_made_by_who_treats_or_answers_the_complaint(

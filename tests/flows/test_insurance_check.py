@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from fhir_server.chosen import insurers
 from fhir_server.injectables.policy import PolicyError, policies, read_policy
 from fhir_server.kernel.json import Json
 from fhir_server.media.vocabulary import RENDITION, SIMULATED, TAGS, TIMEPOINT
+from fhir_server.settings import Settings
+from fhir_server.variables import SettingsError
 from tests.clinics import Caller, InProcess, read
 from tests.flows.treatments import CHEEK, FOREHEAD, Treated, site, treated
 from tests.people import care_team, staff
@@ -181,13 +184,13 @@ async def test_what_is_no_injectable_is_not_what_the_policy_is_about(clinic: InP
     assert (found["result"], len(found["outcome"]["issue"])) == (True, 1)
 
 
-@pytest.mark.parametrize(
-    ("query", "status"), [("?policy=nobody", 422), ("?policy=general&policy=general", 400), ("?insurer=x", 400)]
-)
-async def test_a_policy_is_one_that_is_here(clinic: InProcess, office: Caller, query: str, status: int) -> None:
+async def test_a_policy_is_one_that_is_here(clinic: InProcess, office: Caller) -> None:
     done = await treated(clinic, office)
+    asked = ("?policy=nobody", "?policy=general&policy=general", "?insurer=x")
 
-    assert (await office.get(f"{done.path}/$insurance-check{query}")).status_code == status
+    answers = [await office.get(f"{done.path}/$insurance-check{query}") for query in asked]
+
+    assert [one.status_code for one in answers] == [422, 400, 400]
 
 
 async def test_what_cannot_be_checked_is_said(clinic: InProcess, office: Caller) -> None:
@@ -250,6 +253,13 @@ def test_a_file_that_is_no_policy_is_refused_by_its_name(tmp_path: Path, text: s
 
     with pytest.raises(PolicyError, match=r"mine\.toml"):
         policies(tmp_path)
+
+
+def test_a_server_does_not_start_on_a_file_that_is_no_policy(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("code = ")
+
+    with pytest.raises(SettingsError, match="INSURANCE_POLICIES"):
+        insurers(Settings(insurance_policies=tmp_path))
 
 
 def test_a_policy_without_a_product_is_about_its_codes() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fhir_server.injectables import gathering, lots
 from fhir_server.kernel.identity import random_id
 from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read
@@ -98,10 +99,12 @@ async def test_s_19_a_lot_leads_to_every_patient_however_the_product_is_named(of
     await office.store(treated(fourth, focalDevice=[{"manipulated": to(syringe)}]))
     await office.store(treated(fifth, contained=[{**filler(number), "id": "it"}], usedReference=[{"reference": "#it"}]))
     await office.store(filler(number, patient={"reference": f"Patient/{sixth}"}))
+    group = await office.store(given("", **within(toxin(number)), subject={"reference": "Group/trial"}))
 
     answer = await traced(office, number)
 
     assert people(answer) == set(people_of_it)
+    assert f"MedicationAdministration/{group['id']}" in str(answer["given"])
     assert (answer["complete"], answer["withheld"], answer["patients"]) == ([True], [0], [6])
 
 
@@ -228,6 +231,31 @@ async def test_a_recall_of_what_nobody_was_given_leaves_a_task_that_says_so(offi
     made = await recalled(office, lot=lot())
 
     assert ("notice" in made, made["patients"]) == (False, [0])
+
+
+async def test_a_lot_is_followed_whole_or_not_at_all(office: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = lot()
+    for _ in range(2):
+        await office.store(given(await somebody(office), **within(toxin(number))))
+
+    monkeypatch.setattr(gathering, "_BATCH", 1)
+    by_pages = await traced(office, number)
+    monkeypatch.setattr(gathering, "MOST", 0)
+    too_many = await office.get(f"/fhir/Medication/$lot-patients?lot={number}")
+    monkeypatch.setattr(lots, "SECONDS", 0.0)
+    too_long = await office.get(f"/fhir/Medication/$lot-patients?lot={number}")
+
+    assert by_pages["patients"] == [2]
+    assert [(one.status_code, "too-costly" in one.text) for one in (too_many, too_long)] == [(400, True)] * 2
+
+
+async def test_a_product_that_is_gone_is_not_told(office: Caller) -> None:
+    one = await somebody(office)
+    syringe = await office.store(filler(lot()))
+    await office.store(treated(one, usedReference=[to(syringe)]))
+    await office.delete(f"/fhir/Device/{syringe['id']}")
+
+    assert told(read(await office.get(f"/fhir/Patient/{one}/$lots")))["given"] == []
 
 
 @pytest.mark.parametrize("asked", ["", "?lot=", "?lot=a&lot=b", "?lot=a&when=now", f"?lot={'a' * 101}"])

@@ -36,10 +36,13 @@ class Treated:
         return await office.store(media(self.patient, jpeg(plain=True), bodySite=site(code), **more))
 
 
-async def treated(clinic: InProcess, office: Caller, *, agreed: bool = True, **more: Any) -> Treated:
-    """Now, after both consents; `more` goes into the Procedure."""
+async def treated(
+    clinic: InProcess, office: Caller, *, agreed: bool = True, photographed: bool = True, **more: Any
+) -> Treated:
+    """Now, after both consents, if there are both; `more` goes into the Procedure."""
     person = str((await office.store(patient()))["id"])
-    await office.store(consent(person))
+    if photographed:
+        await office.store(consent(person))
     if agreed:
         await office.store(consent(person, "treatment"))
     syringe = await office.store({"resourceType": "Device", "lotNumber": random_id(), "type": {"text": "Filler"}})
