@@ -1,5 +1,6 @@
 """A disclosure to somebody outside, as BALP's profile has it, whoever asked for it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -25,8 +26,9 @@ def test_r_balp_017_a_disclosure_conforms_whoever_asked_for_it(
     principal: Principal, clinic: Organization | None, basis: str
 ) -> None:
     named = principal is DOCTOR
-    request = {"operation": "evidence-pack", "request_id": "cc6d"} if named else {}
-    call = Call(Interaction.OPERATION, principal, NOW, "Procedure", "p1", **request)
+    call = Call(Interaction.OPERATION, principal, NOW, "Procedure", "p1")
+    if named:
+        call = replace(call, operation="evidence-pack", request_id="cc6d")
     part = Stored(ResourceKey("Procedure", "p1"), 3, 1, NOW, b"")
 
     written = json.decode(
