@@ -26,8 +26,8 @@ from fhir_server.settings import Settings
 from fhir_server.smart.token import Claims
 from fhir_server.store.embedded import EmbeddedMongo
 
-_PER_PATIENT = 5
-_BATCH = 80
+_PER_PATIENT = 20
+_BATCH = 20
 _TIMES = 5
 
 
@@ -107,7 +107,7 @@ def _vial(lot: int, id: str) -> dict[str, Any]:
 
 
 def _patient(number: int, lots: int) -> Iterator[Any]:
-    """One, and what was given to them: of five lots that lie apart."""
+    """One, and what was given to them: of twenty lots."""
     yield _put({"resourceType": "Patient", "id": f"p{number}", "name": [{"family": f"Sample{number}"}]})
     for place in range(_PER_PATIENT):
         lot = (number * _PER_PATIENT + place) % lots
@@ -120,7 +120,7 @@ def _patient(number: int, lots: int) -> Iterator[Any]:
                 "status": "completed",
                 **(inside if number % 2 else linked),
                 "subject": {"reference": f"Patient/p{number}"},
-                "effectiveDateTime": f"2026-0{1 + place}-15",
+                "effectiveDateTime": f"2026-01-{1 + place:02}",
                 "performer": [{"actor": {"display": "Dr Sample"}}],
             }
         )

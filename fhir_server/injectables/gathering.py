@@ -4,7 +4,6 @@ Architecture section 2: every search is admitted and narrowed, every resource di
 says how much it lacks, and is refused rather than cut short.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from fhir_server.engine.call import Call, Interaction
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored
-from fhir_server.engine.visible import shown, visible
+from fhir_server.engine.visible import shown, visible_among
 from fhir_server.kernel.errors import TooCostlyError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.search.parse import Pairs, parse
@@ -44,13 +43,9 @@ async def gathered(
     while True:
         page = await engine.store.find(query, position, _BATCH)
         matches = [match for match in page.matches if concerns(match)]
-        # Together: what is looked up for each patient would otherwise be waited for one after the other.
-        seen_of = await asyncio.gather(*(visible(engine.steps, asking, query, match) for match in matches))
-        for match, seen in zip(matches, seen_of, strict=True):
-            if seen is None:
-                withheld.add(match.key)
-            else:
-                found.append(seen)
+        seen = await visible_among(engine.steps, asking, query, matches)
+        found += seen
+        withheld.update({match.key for match in matches} - {one.key for one in seen})
         position = page.position
         if position is None:
             return Gathered(found, frozenset(withheld))
