@@ -27,13 +27,14 @@ from fhir_server.audit.access_log import AccessLog
 from fhir_server.audit.anchoring import Anchoring
 from fhir_server.audit.proofs import Proofs
 from fhir_server.audit.recorder import Recorder
-from fhir_server.chosen import THE_SERVER, anchors, clinic_of, glass_policy, limits, organization, scribe
+from fhir_server.chosen import THE_SERVER, anchors, clinic_of, glass_policy, injecting, limits, organization, scribe
 from fhir_server.clinic import Clinic, ended
 from fhir_server.consent.contact import Contact
 from fhir_server.consent.gate import Gate
 from fhir_server.consent.inquiry import Inquiry
 from fhir_server.consent.law import law_of
 from fhir_server.consent.lifecycle import Lifecycle
+from fhir_server.consent.releasing import Releasing
 from fhir_server.consent.signing import Signing
 from fhir_server.consent.standing import Standing
 from fhir_server.crypto.jws import public_jwk
@@ -61,6 +62,7 @@ from fhir_server.export.job import RUN_EXPORT
 from fhir_server.export.running import Running
 from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.shapes import shapes
+from fhir_server.injectables.services import Parts
 from fhir_server.kernel.clock import Clock, SystemClock
 from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import random_id
@@ -172,6 +174,9 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         public = Signer(receipt_key).public
         signed_by = await scribe(keyring, settings.database, receipt_key, public)
         told = notifying(store, engine, hooks, THE_SERVER, settings.base_url, clock)
+        inquiry = Inquiry(engine, law)
+        proofs = Proofs(engine, store.log, store.sequencer.key, anchoring.assurance)
+        parts = Parts(bundles, inquiry, Releasing(standing, gate), store.photos, proofs)
         surface = Surface(
             engine=engine,
             bundles=bundles,
@@ -180,14 +185,15 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             histories=histories,
             validation=Validation(engine),
             signing=Signing(engine, THE_SERVER, random_id, RandomBytes(), office_of(settings, law)),
-            inquiry=Inquiry(engine, law),
+            inquiry=inquiry,
             glass=Glass(engine, random_id, glass_policy(settings)),
             erasures=Erasures(engine, store.holdings, store.photos, signed_by, pack(settings.jurisdiction)),
             delivery=delivery,
             exports=Exports(engine, store.exports, clock, random_id, base, may_export),
             access_log=AccessLog(engine),
-            proofs=Proofs(engine, store.log, store.sequencer.key, anchoring.assurance),
+            proofs=proofs,
             photos=photos,
+            injectables=injecting(settings, engine, parts, receipt_key, zone_of(settings) or UTC),
             events=told.events,
             possession=Possession(bearer, store.handles),
             captures=CaptureSessions(tokens, store.grants, random_id),

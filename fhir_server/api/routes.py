@@ -22,6 +22,7 @@ from fhir_server.api import (
     everything,
     exports,
     histories,
+    injectables,
     instances,
     log_routes,
     matching,
@@ -100,6 +101,11 @@ TABLE: Mapping[str, Methods] = {
     "/fhir/AuditEvent/$proof": {"GET": (Interaction.OPERATION, log_routes.proof_of_growth)},
     "/fhir/AuditEvent/{id}/$proof": {"GET": (Interaction.OPERATION, log_routes.proof_of_event)},
     "/fhir/Patient/{id}/$access-log": {"GET": (Interaction.OPERATION, log_routes.access_log)},
+    "/fhir/Medication/$lot-patients": {"GET": (Interaction.OPERATION, injectables.lot_patients)},
+    "/fhir/Medication/$lot-recall": {"POST": (Interaction.OPERATION, injectables.lot_recall)},
+    "/fhir/Patient/{id}/$lots": {"GET": (Interaction.OPERATION, injectables.lots_of_patient)},
+    "/fhir/Procedure/{id}/$insurance-check": {"GET": (Interaction.OPERATION, injectables.insurance_check)},
+    "/fhir/Procedure/{id}/$evidence-pack": {"POST": (Interaction.OPERATION, injectables.evidence_pack)},
     "/fhir/Media/$timeline": {"GET": (Interaction.OPERATION, photo_operations.in_order)},
     "/fhir/Media/$capture-session": {"POST": (Interaction.OPERATION, capture_sessions.begin)},
     "/fhir/Media/{id}/$rendition": {"POST": (Interaction.OPERATION, photo_operations.rendition)},
@@ -157,10 +163,10 @@ _TRIED: Mapping[str, Interaction] = {
 _OPEN = frozenset({Interaction.CAPABILITIES})
 """What is answered without a token: a description of the server, nothing of the clinic (R-SMART-010)."""
 
-_NATIVE = frozenset({binaries.read_binary, exports.file})
+_NATIVE = frozenset({binaries.read_binary, exports.file, injectables.evidence_pack})
 """What may answer in another format than FHIR's JSON."""
 
-_PACKED = frozenset({binaries.read_binary})
+_PACKED = frozenset({binaries.read_binary, injectables.evidence_pack})
 """What is mostly packed already, and would only grow by it."""
 
 

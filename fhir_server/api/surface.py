@@ -15,6 +15,7 @@ from fhir_server.engine.history import Histories
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.validation import Validation
 from fhir_server.export.exports import Exports
+from fhir_server.injectables.services import Injectables
 from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.photographs import Photographs
@@ -47,6 +48,7 @@ class Surface:
     proofs: Proofs
     access_log: AccessLog
     photos: Photographs
+    injectables: Injectables
     events: Events
     possession: Possession
     captures: CaptureSessions

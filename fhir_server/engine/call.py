@@ -70,6 +70,19 @@ class Principal:
 ANONYMOUS = Principal("anonymous", "anonymous", "", "")
 
 
+@dataclass(frozen=True, slots=True)
+class Release:
+    """To whom outside of the clinic something is handed: the reference of the recipient, for what, and on what ground.
+
+    `purpose` is a v3-ActReason code, `sha256` that of what was handed over.
+    """
+
+    recipient: str
+    purpose: str
+    ground: str
+    sha256: str
+
+
 @dataclass(slots=True)
 class Trace:
     """What the steps worked out while they handled one call; never part of its identity.
@@ -82,6 +95,7 @@ class Trace:
     a Bundle share it. `broken`: patient id -> the Task by which the caller broke the glass before that patient, None
     where they did not; `glass`: those of them on which the answer rests.
     `listed`: whether all to whom something ties were looked up; `tied` are these, None where they are too many.
+    `release`: whom what is disclosed is handed to; then it is recorded as a disclosure to them.
     `within`: the patients to one of whom an answer has to keep that lists what is listed within one patient only.
     """
 
@@ -95,6 +109,7 @@ class Trace:
     listed: bool = False
     tied: tuple[str, ...] | None = None
     within: frozenset[str] | None = None
+    release: Release | None = None
 
     def forget(self) -> None:
         """Something changed: decide again, on nothing that was remembered from before."""
@@ -105,7 +120,7 @@ class Trace:
         self.ties.clear()
         self.broken.clear()
         self.glass.clear()
-        self.listed, self.tied, self.within = False, None, None
+        self.listed, self.tied, self.within, self.release = False, None, None, None
 
 
 @dataclass(slots=True)
