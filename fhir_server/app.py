@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_server.accountability import accountability
 from fhir_server.api.error_handlers import fhir_error, http_exception
 from fhir_server.api.health import health
 from fhir_server.api.log_routes import log_routes
@@ -70,11 +71,13 @@ from fhir_server.media.reassigning import FINISH_REASSIGNMENT
 from fhir_server.media.security_context import SecurityContext
 from fhir_server.media.taking import Taking
 from fhir_server.notifying import notifying, way_out
+from fhir_server.privacy.breaches.documenting import Documenting
 from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.erasure import SHRED, Erasures
 from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.filing import Filing
 from fhir_server.privacy.reconsider import Reconsider
+from fhir_server.privacy.register.registering import Registering
 from fhir_server.privacy.retention import pack
 from fhir_server.privacy.shredding import Shredding
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
@@ -137,6 +140,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 Masks(),  # what the role does not see is taken out
                 Intake(taking),  # photos leave the JSON, sealed
                 Filing(THE_SERVER),  # receipts are the server's own, and stay
+                Registering(pack(settings.jurisdiction)),  # the register says what the law asks of it
+                Documenting(),  # a breach has the law's clock, and stays on record
                 Withdrawal(),  # a withdrawn consent queues a new decision on the photos
                 Records(),  # a patient's records are labelled, and can be read
                 Recorder(store.audit, base, clinic_of(settings)),  # nothing happens unrecorded
@@ -164,6 +169,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         receipt_key = await keyring.named("receipts", KeyClass.SIGNING)
         public = Signer(receipt_key).public
         signed_by = await scribe(keyring, settings.database, receipt_key, public)
+        shown = accountability(settings, store, engine, anchoring.assurance, THE_SERVER, (receipt_key, public))
         told = notifying(store, engine, hooks, THE_SERVER, settings.base_url, clock)
         surface = Surface(
             engine=engine,
@@ -182,6 +188,9 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             proofs=Proofs(engine, store.log, store.sequencer.key, anchoring.assurance),
             photos=photos,
             events=told.events,
+            surveying=shown.surveying,
+            regulator=shown.regulator,
+            breaches=shown.breaches,
             bearer=bearer,
             paging=paging,
             clock=clock,

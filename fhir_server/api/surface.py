@@ -18,7 +18,10 @@ from fhir_server.export.exports import Exports
 from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.photographs import Photographs
+from fhir_server.privacy.breaches.desk import BreachDesk
 from fhir_server.privacy.erasure import Erasures
+from fhir_server.privacy.register.regulator import Regulator
+from fhir_server.privacy.register.surveying import Surveying
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.break_glass import Glass
 from fhir_server.subscriptions.events import Events
@@ -47,6 +50,9 @@ class Surface:
     access_log: AccessLog
     photos: Photographs
     events: Events
+    surveying: Surveying
+    regulator: Regulator
+    breaches: BreachDesk
     bearer: Bearer
     paging: Paging
     clock: Clock

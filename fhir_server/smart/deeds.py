@@ -23,9 +23,13 @@ _LETTER: Mapping[Interaction, str] = {
 _LETTER_OF_OPERATION: Mapping[str, str] = {
     "$book": "c",
     "$break-glass": "r",
+    "$breach-notification": "r",
+    "$breach-scope": "r",
     "$compare": "r",
+    "$compliance-report": "s",
     "$erase": "d",
     "$hold": "c",
+    "$regulator-export": "s",
     "$rendition": "r",
     "$timeline": "s",
 }
