@@ -14,9 +14,9 @@ from fhir_server.engine.interactions import Engine
 from fhir_server.privacy.authorities import authority
 from fhir_server.privacy.breaches.desk import BreachDesk
 from fhir_server.privacy.breaches.reach import Reach
+from fhir_server.privacy.premises import Log, Measure, Recipient
 from fhir_server.privacy.register.files import PACK_TYPE
 from fhir_server.privacy.register.ledger import Ledger
-from fhir_server.privacy.register.premises import Log, Measure, Recipient
 from fhir_server.privacy.register.regulator import Regulator, Sealing
 from fhir_server.privacy.register.surveying import Law, Surveying
 from fhir_server.privacy.retention import pack
@@ -60,7 +60,7 @@ def accountability(
 
 
 class Here:
-    """This server, as privacy.register.premises.Premises asks."""
+    """What this server knows of itself, as privacy.premises.Premises asks."""
 
     def __init__(
         self, settings: Settings, store: ClinicStore, engine: Engine, assurance: Callable[[], Awaitable[str]]

@@ -1,19 +1,19 @@
 """The register of processing, the compliance report and the regulator's pack, of one new French clinic."""
 
+import base64
 import csv
 import io
 import zipfile
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from fhir_server.crypto.jws import verify_jws
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
-from fhir_server.privacy.register.contact import PRIVACY
-from fhir_server.privacy.register.contact import SYSTEM as CONTACT
+from fhir_server.privacy.contact import PRIVACY
+from fhir_server.privacy.contact import SYSTEM as CONTACT
 from fhir_server.privacy.register.entries import SYSTEM
 from fhir_server.privacy.register.files import PACK_TYPE
 from fhir_server.smart.clients.client import Client, Kind
@@ -75,7 +75,9 @@ async def test_the_report_is_for_those_who_answer_for_it(french: InProcess) -> N
 async def test_s_25_26_27_28_29_t_29_every_clinic_has_the_activities_that_every_clinic_has(officer: Caller) -> None:
     found = {row["id"]: row for row in rows(await pack(officer), "register-controller")}
 
-    assert found.keys() >= {f"activity-{name}" for name in ("patient-files", "appointments", "marketing", "video", "staff")}
+    assert found.keys() >= {
+        f"activity-{name}" for name in ("patient-files", "appointments", "marketing", "video", "staff")
+    }
     assert found["activity-patient-files"]["retention"].startswith("fr-medical-file; ")
     assert found["activity-video"]["confirmed"] == "no"
 
@@ -174,8 +176,6 @@ async def test_s_113_the_pack_is_signed_and_says_of_each_file_what_it_is(french:
 
 
 def unurl(text: str) -> bytes:
-    import base64
-
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
@@ -204,7 +204,8 @@ async def test_the_pack_is_in_the_log_for_each_patient_in_it(french: InProcess, 
     async with french.trail.recording() as recorded:
         await pack(officer)
 
-    named = {entity["what"]["reference"] for event in recorded.events for entity in event["entity"] if "what" in entity}
+    whats = [entity.get("what", {}) for event in recorded.events for entity in event.get("entity", [])]
+    named = {what.get("reference") for what in whats}
     assert f"Patient/{person}" in named
 
 
@@ -216,18 +217,34 @@ async def test_s_44_45_46_47_48_the_report_turns_green_by_what_is_written(french
         await officer.put(f"/fhir/Basic/activity-{name}", activity(f"activity-{name}"))
     written = [
         entry("officer", "officer", needed=False, reasons="One practice", contact="Dr Contact"),
-        entry("dpia", "dpia", title="Photos", activity="activity-patient-files", reviewed=before, conclusion="May go on"),
         entry(
-            "risk", "risk", activity="activity-patient-files", threat="A lost phone", severity="high",
-            mitigation="Nothing is kept on it", owner="Dr Owner", status="done",
+            "dpia", "dpia", title="Photos", activity="activity-patient-files", reviewed=before, conclusion="May go on"
+        ),
+        entry(
+            "risk",
+            "risk",
+            activity="activity-patient-files",
+            threat="A lost phone",
+            severity="high",
+            mitigation="Nothing is kept on it",
+            owner="Dr Owner",
+            status="done",
         ),
         entry("host", "supplier", title="Host", service="Hosting", country="FR", non_eea_control=False),
         entry("hds", "hosting", title="Host", certificate="HDS 1", activities="5", expires=later),
         entry(
-            "training", "training", person="Practitioner/officer", topic="photo-handling", done=before, expires=later,
+            "training",
+            "training",
+            person="Practitioner/officer",
+            topic="photo-handling",
+            done=before,
+            expires=later,
             acknowledged=True,
         ),
-        *(entry(f"review-{one}", "review", topic=one, done=before, next=later) for one in ("data-protection", "insurance")),
+        *(
+            entry(f"review-{one}", "review", topic=one, done=before, next=later)
+            for one in ("data-protection", "insurance")
+        ),
     ]
     for basic in written:
         assert (await officer.put(f"/fhir/Basic/{basic['id']}", basic)).status_code in {200, 201}

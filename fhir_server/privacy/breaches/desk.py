@@ -20,7 +20,7 @@ from fhir_server.kernel.json import Json
 from fhir_server.privacy.authorities import Authority
 from fhir_server.privacy.breaches.reach import Reach, Scope, numbers
 from fhir_server.privacy.breaches.record import SYSTEM, Breach, breach_of, is_breach
-from fhir_server.privacy.register.contact import privacy_contact
+from fhir_server.privacy.contact import privacy_contact
 
 LETTER = "breach-letter"
 

@@ -18,8 +18,8 @@ from fhir_server.kernel.identity import parse_reference
 from fhir_server.kernel.json import Json
 from fhir_server.privacy.breaches.record import Breach
 from fhir_server.privacy.ports import Holdings
-from fhir_server.privacy.register.premises import Premises
-from fhir_server.privacy.register.reading import everything
+from fhir_server.privacy.premises import Premises
+from fhir_server.privacy.reading import everything
 from fhir_server.search.tree import Query
 from fhir_server.smart.rights import rights_of
 

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 
 from fhir_server.privacy.authorities import Authority
 from fhir_server.privacy.breaches.record import Breach
+from fhir_server.privacy.premises import Measure
 from fhir_server.privacy.register.entries import (
     ACTIVITY,
     DPIA,
@@ -20,7 +21,6 @@ from fhir_server.privacy.register.entries import (
     TRAINING,
     Entry,
 )
-from fhir_server.privacy.register.premises import Measure
 
 GREEN, AMBER, RED = "green", "amber", "red"
 DATA_PROTECTION, INSURANCE = "data-protection", "insurance"

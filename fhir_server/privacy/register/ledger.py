@@ -11,9 +11,9 @@ from typing import Any
 
 from fhir_server.engine.call import Call
 from fhir_server.engine.interactions import Engine
+from fhir_server.privacy.premises import Premises, Recipient
+from fhir_server.privacy.reading import everything
 from fhir_server.privacy.register.entries import ACTIVITY, SYSTEM, Entry, entry_of
-from fhir_server.privacy.register.premises import Premises, Recipient
-from fhir_server.privacy.register.reading import everything
 from fhir_server.privacy.retention import Pack
 
 

@@ -12,12 +12,12 @@ from fhir_server.engine.classification import DRILL, RECEIPT, RECEIPT_SYSTEM
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
 from fhir_server.privacy.breaches.record import BREACH
+from fhir_server.privacy.premises import Premises
+from fhir_server.privacy.reading import everything
 from fhir_server.privacy.register import sections
 from fhir_server.privacy.register.entries import basic_of
 from fhir_server.privacy.register.files import files_of, manifest, zipped
 from fhir_server.privacy.register.ledger import Ledger
-from fhir_server.privacy.register.premises import Premises
-from fhir_server.privacy.register.reading import everything
 from fhir_server.privacy.register.surveying import Surveying, code_of
 from fhir_server.privacy.requests import ERASE
 from fhir_server.privacy.retention import Pack

@@ -14,9 +14,9 @@ from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.json import Json
 from fhir_server.privacy.breaches.record import INPUTS, breach_of
+from fhir_server.privacy.premises import Log, Measure
 from fhir_server.privacy.register.compliance import Duty, told
 from fhir_server.privacy.register.entries import ACTIVITY, Entry, kinds
-from fhir_server.privacy.register.premises import Log, Measure
 from fhir_server.privacy.requests import said_in
 from fhir_server.privacy.retention import Pack
 

@@ -15,11 +15,11 @@ from fhir_server.engine.stored import Stored
 from fhir_server.kernel.json import Json
 from fhir_server.privacy.authorities import Authority
 from fhir_server.privacy.breaches.record import BREACH, Breach, breach_of
+from fhir_server.privacy.contact import privacy_contact
+from fhir_server.privacy.premises import Premises
+from fhir_server.privacy.reading import everything
 from fhir_server.privacy.register.compliance import Drill, Duty, Facts, duties
-from fhir_server.privacy.register.contact import privacy_contact
 from fhir_server.privacy.register.ledger import Ledger
-from fhir_server.privacy.register.premises import Premises
-from fhir_server.privacy.register.reading import everything
 from fhir_server.privacy.requests import is_open
 from fhir_server.privacy.retention import Pack
 from fhir_server.search.parse import parse

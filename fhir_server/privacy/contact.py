@@ -6,7 +6,7 @@ GDPR Art. 13(1)(b), 33(3)(b), 37(7); row S45.
 from fhir_server.engine.call import Call
 from fhir_server.engine.interactions import Engine
 from fhir_server.kernel.json import Json
-from fhir_server.privacy.register.reading import everything
+from fhir_server.privacy.reading import everything
 
 SYSTEM, PRIVACY = "urn:aesthetic-fhir-server:contact", "privacy"
 _MOST = 1_000
