@@ -50,8 +50,9 @@ def accountability(
     premises = Here(settings, store, engine, assurance)
     rules, told = pack(settings.jurisdiction), authority(settings.jurisdiction)
     ledger = Ledger(engine, premises, rules)
-    surveying = Surveying(engine, ledger, premises, Law(rules, told), server)
-    sealing = Sealing(settings.organization_name or settings.clinic_name, lambda told: _signed(told, keys))
+    clinic = settings.organization_name or settings.clinic_name
+    surveying = Surveying(engine, ledger, premises, Law(clinic, rules, told), server)
+    sealing = Sealing(clinic, lambda told: _signed(told, keys))
     return Accountability(
         surveying,
         Regulator(engine, ledger, surveying, premises, rules, sealing),

@@ -21,6 +21,7 @@ from fhir_server.api.health import health
 from fhir_server.api.log_routes import log_routes
 from fhir_server.api.middleware import Envelope
 from fhir_server.api.paging import Paging
+from fhir_server.api.published import published_routes
 from fhir_server.api.routes import Dispatch
 from fhir_server.api.smart_routes import smart_routes
 from fhir_server.api.surface import Surface
@@ -266,7 +267,7 @@ def build_app(
         app.add_route(f"/auth/static/{name}", static)
     app.add_exception_handler(FhirError, fhir_error)
     app.add_exception_handler(HTTPException, http_exception)
-    app.router.routes.extend([*smart_routes(), *log_routes()])
+    app.router.routes.extend([*smart_routes(), *log_routes(), *published_routes()])
     app.add_middleware(
         Envelope,
         hsts=transport(settings).hsts,

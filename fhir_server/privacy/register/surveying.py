@@ -19,6 +19,7 @@ from fhir_server.privacy.contact import privacy_contact
 from fhir_server.privacy.premises import Premises
 from fhir_server.privacy.reading import everything
 from fhir_server.privacy.register.compliance import Drill, Duty, Facts, duties
+from fhir_server.privacy.register.entries import HOSTING, SUPPLIER
 from fhir_server.privacy.register.ledger import Ledger
 from fhir_server.privacy.requests import is_open
 from fhir_server.privacy.retention import Pack
@@ -31,8 +32,9 @@ _NOT_RIGHTS = frozenset({BREACH, "legal-hold", "complaint-review", "break-glass-
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """What the jurisdiction says."""
+    """What the jurisdiction says, of which clinic."""
 
+    clinic: str
     pack: Pack
     authority: Authority
 
@@ -42,6 +44,7 @@ class Surveying:
 
     def __init__(self, engine: Engine, ledger: Ledger, premises: Premises, law: Law, server: Principal) -> None:
         self._engine, self._ledger, self._premises, self._law, self._server = engine, ledger, premises, law, server
+        self.clinic = law.clinic
 
     async def report(self, call: Call) -> tuple[Duty, ...]:
         """`$compliance-report`."""
@@ -51,6 +54,26 @@ class Surveying:
             return await self.survey(call.instant)
 
         return await disclosing(self._engine.steps, call, once)
+
+    async def published(self, now: datetime) -> Json:
+        """What anybody may know: certificates of hosting, suppliers under law from outside the EEA (HDS 28 to 31)."""
+        entries = await self._ledger.entries(Call(Interaction.SEARCH_TYPE, self._server, now))
+        hosting = [
+            {
+                "title": one.one("title"),
+                "certificate": one.one("certificate"),
+                "activities": list(one.values["activities"]),
+                "expires": one.one("expires"),
+            }
+            for one in entries
+            if one.kind == HOSTING
+        ]
+        exposure = [
+            {name: one.one(name) for name in ("title", "service", "country", "safeguard")}
+            for one in entries
+            if one.kind == SUPPLIER and one.says("non-eea-control")
+        ]
+        return {"hosting": hosting, "exposure": exposure}
 
     async def survey(self, now: datetime) -> tuple[Duty, ...]:
         looking = Call(Interaction.SEARCH_TYPE, self._server, now)
