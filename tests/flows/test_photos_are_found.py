@@ -111,7 +111,7 @@ async def test_t68_one_query_finds_it_by_identifier_time_site_view_or_procedure(
     assert await ids(doctor, f"/fhir/Media?{query}") == ["person3-2-left"]
 
 
-async def test_t63_whoever_looks_for_photos_does_not_wait(doctor: Caller) -> None:
+async def test_t63_t102_whoever_looks_for_photos_does_not_wait(doctor: Caller) -> None:
     taken = []
     for number in range(40):
         before = perf_counter()
