@@ -23,10 +23,11 @@ async def everything(
     query = parse(type, [*pairs, ("_count", _PAGE)], engine.language)
     found: list[Stored] = []
     after: Position | None = None
-    while len(found) <= most:
+    while True:
         page = await engine.searching.answer(call, (query,), after)
         found += page.matches
+        if len(found) > most:
+            raise TooCostlyError(f"There are more than {most} of type {type}.")
         after = page.next
         if after is None:
             return found
-    raise TooCostlyError(f"There are more than {most} of type {type}.")

@@ -7,6 +7,7 @@ import pytest
 
 from fhir_server.kernel.identity import random_id
 from fhir_server.kernel.json import Json
+from fhir_server.privacy.breaches import reach
 from fhir_server.privacy.breaches.record import SYSTEM
 from fhir_server.privacy.contact import PRIVACY
 from fhir_server.privacy.contact import SYSTEM as CONTACT
@@ -135,6 +136,8 @@ async def test_a_breach_stays_a_breach_with_its_clock(clinic: InProcess, officer
         answer = await clinic.caller().put("/fhir/Task/stays", written)
         assert answer.status_code == 422, answer.text
     assert (await clinic.caller().delete("/fhir/Task/stays")).status_code == 405
+    await clinic.caller().store({"resourceType": "Task", "id": "other", "status": "requested", "intent": "order"})
+    assert (await clinic.caller().delete("/fhir/Task/other")).status_code == 204
 
 
 async def test_s_21_a_lost_sign_in_reached_what_the_log_shows_and_could_have_what_its_role_sees(
@@ -243,6 +246,19 @@ async def test_s_68_each_patient_of_a_breach_of_high_risk_gets_one_letter(
     assert {(one["meta"]["versionId"], one["status"]) for one in letters} == {("1", "preparation")}
     text = letters[0]["payload"][0]["contentString"]
     assert all(part in text for part in ("A phone was stolen", "C", "M", "Clinic, Privacy desk", "Madame, Monsieur"))
+
+
+async def test_more_than_can_be_listed_is_refused_and_not_cut(
+    clinic: InProcess, officer: Caller, people: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = now_of(clinic)
+    await record(officer, breach(at, "much", lost_client="mapper"))
+    await record(officer, breach(at, "most", lost_dump=True))
+    monkeypatch.setattr(reach, "MOST_RESOURCES", len(people) - 1)
+
+    for id in ("much", "most"):
+        answer = await officer.get(f"/fhir/Task/{id}/$breach-scope")
+        assert (answer.status_code, "too-costly" in answer.text) == (400, True)
 
 
 async def test_a_scope_takes_the_log_and_a_task_that_is_a_breach(clinic: InProcess, officer: Caller) -> None:

@@ -134,10 +134,9 @@ class Reach:
                 return looked
 
     async def _under_keys_of(self, reference: str, possible: Touched) -> None:
-        key = parse_reference(reference)
-        if key is not None:
-            held = await self._holdings.of(key.id)
-            possible.add([key.id], [str(one.stored.key) for one in held if not one.stored.deleted])
+        patient = reference.removeprefix("Patient/")
+        held = await self._holdings.of(patient)
+        possible.add([patient], [str(one.stored.key) for one in held if not one.stored.deleted])
 
     async def _everybody(self, possible: Touched) -> None:
         """Without looking into anything: who is there."""

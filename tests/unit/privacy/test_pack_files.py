@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from fhir_server.kernel import json
 from fhir_server.privacy.register.files import MANIFEST, files_of, manifest, zipped
-from fhir_server.privacy.register.sections import Section
+from fhir_server.privacy.premises import Measure
+from fhir_server.privacy.register.sections import Section, of_security
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 SECTION = Section("one", "One", ("id", "says"), ({"id": "1", "says": "Ünïcode → 日本"}, {"id": "-2", "says": ""}))
@@ -52,3 +53,11 @@ def test_the_zip_holds_the_files_and_their_manifest() -> None:
     with zipfile.ZipFile(io.BytesIO(zipped(contents, b"{}", NOW, bytes.decode))) as archive:
         assert set(archive.namelist()) == {*contents, MANIFEST}
         assert archive.read(MANIFEST) == b"{}"
+
+
+def test_s_92_the_pack_maps_the_software_to_iso_27001() -> None:
+    security, mapped = of_security([Measure("tls", "Plain.", holds=False)])
+
+    assert security.rows == ({"measure": "tls", "holds": "no", "says": "Plain."},)
+    assert len(mapped.rows) > 10
+    assert all(row["annex-a"] and row["says"] for row in mapped.rows)
