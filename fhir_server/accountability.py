@@ -26,6 +26,7 @@ from fhir_server.smart.clients.client import Client
 from fhir_server.smart.roles import SYSTEM
 from fhir_server.smart.scopes import parse_all
 from fhir_server.store.clinic import ClinicStore
+from fhir_server.variables import PREFIX, SettingsError
 
 _MOST_SUBSCRIPTIONS = 1_000
 _PERSON = ("user/*.rs", "user/AuditEvent.rs")
@@ -36,6 +37,13 @@ class Accountability:
     surveying: Surveying
     regulator: Regulator
     breaches: BreachDesk
+
+
+def require_region(settings: Settings) -> None:
+    """Row S98. Raises SettingsError for a region where the jurisdiction does not let data be."""
+    allowed = authority(settings.jurisdiction).regions
+    if settings.region and settings.region not in allowed:
+        raise SettingsError(f"{PREFIX}REGION must be one of {', '.join(sorted(allowed))}.")
 
 
 def accountability(
@@ -51,7 +59,7 @@ def accountability(
     rules, told = pack(settings.jurisdiction), authority(settings.jurisdiction)
     ledger = Ledger(engine, premises, rules)
     clinic = settings.organization_name or settings.clinic_name
-    surveying = Surveying(engine, ledger, premises, Law(clinic, rules, told), server)
+    surveying = Surveying(engine, ledger, premises, Law(clinic, settings.region, rules, told), server)
     sealing = Sealing(clinic, lambda told: _signed(told, keys))
     return Accountability(
         surveying,
@@ -129,6 +137,11 @@ async def measures(settings: Settings, store: ClinicStore) -> list[Measure]:
             if settings.drill_hours and settings.backup_dir
             else "No backups are kept by the server.",
             bool(settings.drill_hours and settings.backup_dir),
+        ),
+        Measure(
+            "region",
+            f"Data lie in {settings.region}, as declared." if settings.region else "Where data lie is not declared.",
+            bool(settings.region),
         ),
         Measure("sessions", f"A sign-in ends after {settings.sign_in_idle} seconds without a page."),
     ]

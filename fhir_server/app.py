@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fhir_server.accountability import accountability
+from fhir_server.accountability import accountability, require_region
 from fhir_server.api.error_handlers import fhir_error, http_exception
 from fhir_server.api.health import health
 from fhir_server.api.log_routes import log_routes
@@ -105,6 +105,7 @@ _SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 @asynccontextmanager
 async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Clinic]:
     """Connect, open the keys, wire, start the flushers; and stop them again."""
+    require_region(settings)
     clock = clock or SystemClock()
     shapes()  # compiled at the start, not under the first caller
     for type in served_types():
@@ -244,6 +245,7 @@ def build_app(
     settings: Settings, clock: Clock | None = None, beside: Callable[[Clinic], Coroutine[Any, Any, None]] | None = None
 ) -> FastAPI:
     """The ASGI application; the clinic opens when it starts and closes when it ends. `beside` runs in between."""
+    require_region(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -12,7 +12,7 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """`fine` in `currency`, or `fine_share` of the turnover, whichever is higher."""
+    """`fine` in `currency`, or `fine_share` of the turnover, whichever is higher. `regions`: where data may be."""
 
     name: str
     form: str
@@ -21,6 +21,7 @@ class Authority:
     currency: str
     hosting_certified: bool
     hosting: str
+    regions: frozenset[str]
     letter: str
 
 
@@ -28,7 +29,8 @@ class Authority:
 def authority(jurisdiction: str) -> Authority:
     """Raises KeyError for a jurisdiction that has none."""
     text = files("fhir_server.privacy").joinpath("authorities.toml").read_text(encoding="utf-8")
-    told = tomllib.loads(text)[jurisdiction]
+    whole = tomllib.loads(text)
+    told = whole[jurisdiction]
     return Authority(
         told["authority"],
         told["form"],
@@ -37,5 +39,6 @@ def authority(jurisdiction: str) -> Authority:
         told["currency"],
         told["hosting-certified"],
         told["hosting"],
+        frozenset((*whole["eea"], *told["outside"])),
         told["letter"],
     )

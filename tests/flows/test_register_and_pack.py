@@ -33,7 +33,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture(scope="module")
 async def french(mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[InProcess]:
     folder = tmp_path_factory.mktemp("register")
-    async with running(mongo_uri, "register", folder, jurisdiction="fr", worker_interval=3600) as clinic:
+    async with running(mongo_uri, "register", folder, jurisdiction="fr", region="FR", worker_interval=3600) as clinic:
         yield clinic
 
 
@@ -190,6 +190,7 @@ async def test_s_34_measures_are_told_from_the_configuration(officer: Caller) ->
     found = {row["measure"]: row for row in rows(files, "security")}
 
     assert found["encryption-in-transit"]["holds"] == "no", "this clinic speaks plain HTTP on loopback"
+    assert (found["region"]["holds"], found["region"]["says"]) == ("yes", "Data lie in FR, as declared.")
     assert "Plain HTTP" in rows(files, "register-controller")[0]["measure"]
 
 
@@ -322,4 +323,5 @@ async def test_s_101_anybody_sees_the_certificate_and_the_key_of_receipts(french
     [own] = [one for one in told["hosting"] if one["certificate"] == "HDS 7"]
     assert (own["activities"], own["expires"]) == (["5", "6"], "2030-01-01")
     assert told["exposure"] == [{"title": "Cloud", "service": "Mail", "country": "US", "safeguard": "Clauses"}]
+    assert told["region"] == "FR"
     assert told["receipts"] == french.clinic.receipts

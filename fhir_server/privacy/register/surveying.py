@@ -21,20 +21,21 @@ from fhir_server.privacy.reading import everything
 from fhir_server.privacy.register.compliance import Drill, Duty, Facts, duties
 from fhir_server.privacy.register.entries import HOSTING, SUPPLIER
 from fhir_server.privacy.register.ledger import Ledger
-from fhir_server.privacy.requests import is_open
 from fhir_server.privacy.retention import Pack
 from fhir_server.search.parse import parse
 from fhir_server.smart.tie_sources import TASK_SYSTEM
 
 _SAME = "was restored without a difference"
+_OPEN = "draft,requested,received,accepted,ready,in-progress,on-hold"
 _NOT_RIGHTS = frozenset({BREACH, "legal-hold", "complaint-review", "break-glass-review"})
 
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """What the jurisdiction says, of which clinic."""
+    """What the jurisdiction says, of which clinic. `region`: where it declares to run; empty where it does not."""
 
     clinic: str
+    region: str
     pack: Pack
     authority: Authority
 
@@ -73,18 +74,19 @@ class Surveying:
             for one in entries
             if one.kind == SUPPLIER and one.says("non-eea-control")
         ]
-        return {"hosting": hosting, "exposure": exposure}
+        return {"region": self._law.region, "hosting": hosting, "exposure": exposure}
 
     async def survey(self, now: datetime) -> tuple[Duty, ...]:
         looking = Call(Interaction.SEARCH_TYPE, self._server, now)
-        tasks = await everything(self._engine, looking, "Task", [("code", f"{TASK_SYSTEM}|")])
+        breaches = await everything(self._engine, looking, "Task", [("code", f"{TASK_SYSTEM}|{BREACH}")])
+        requests = await everything(self._engine, looking, "Task", [("code", f"{TASK_SYSTEM}|"), ("status", _OPEN)])
         return duties(
             Facts(
                 now,
                 await self._ledger.entries(looking),
                 await privacy_contact(self._engine, looking),
-                breaches_in(tasks),
-                overdue(tasks, now),
+                breaches_in(breaches),
+                overdue(requests, now),
                 await self._drill(looking),
                 (await self._premises.log()).assurance,
                 await self._premises.measures(),
@@ -119,16 +121,12 @@ _ENOUGH = 5_000
 
 
 def breaches_in(tasks: Sequence[Stored]) -> list[tuple[str, Breach]]:
-    return [(str(one.key), breach_of(one.resource)) for one in tasks if code_of(one.resource) == BREACH]
+    return [(str(one.key), breach_of(one.resource)) for one in tasks]
 
 
 def overdue(tasks: Sequence[Stored], now: datetime) -> list[str]:
     """Rights requests whose legal period is over."""
-    return [
-        str(one.key)
-        for one in tasks
-        if code_of(one.resource) not in _NOT_RIGHTS and is_open(one.resource) and _is_over(one.resource, now)
-    ]
+    return [str(one.key) for one in tasks if code_of(one.resource) not in _NOT_RIGHTS and _is_over(one.resource, now)]
 
 
 def code_of(task: Json) -> str:

@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
+from fhir_server.accountability import require_region
+from fhir_server.app import build_app
 from fhir_server.privacy.authorities import authority
 from fhir_server.privacy.breaches.record import Breach
 from fhir_server.privacy.premises import Measure
 from fhir_server.privacy.register.compliance import Drill, Facts, by_section, duties, worst
 from fhir_server.privacy.register.entries import Entry
+from fhir_server.settings import Settings
+from fhir_server.variables import SettingsError
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 NOTHING = Facts(NOW, (), "", (), (), None, "operator-attested", (), 0, (), authority("fr"))
@@ -181,3 +185,16 @@ def test_s_1_t_34_the_largest_fine_is_a_constant_of_the_jurisdiction(jurisdictio
     found = authority(jurisdiction)
 
     assert (found.fine, str(found.fine_share)) == (fine, "0.04")
+
+
+@pytest.mark.parametrize(("jurisdiction", "region"), [("fr", "US"), ("eu", "GB"), ("fr", "GB"), ("gb", "CH")])
+def test_s_98_no_server_starts_where_its_data_may_not_be(jurisdiction: str, region: str) -> None:
+    with pytest.raises(SettingsError, match="FHIR_SERVER_REGION must be one of"):
+        build_app(Settings(jurisdiction=jurisdiction, region=region))
+
+
+@pytest.mark.parametrize(
+    ("jurisdiction", "region"), [("fr", "FR"), ("fr", "NO"), ("gb", "GB"), ("gb", "IE"), ("eu", "")]
+)
+def test_s_98_a_region_that_is_allowed_or_not_declared_is_taken(jurisdiction: str, region: str) -> None:
+    require_region(Settings(jurisdiction=jurisdiction, region=region))

@@ -6,8 +6,8 @@ import zipfile
 from datetime import UTC, datetime
 
 from fhir_server.kernel import json
-from fhir_server.privacy.register.files import MANIFEST, files_of, manifest, zipped
 from fhir_server.privacy.premises import Measure
+from fhir_server.privacy.register.files import MANIFEST, files_of, manifest, zipped
 from fhir_server.privacy.register.sections import Section, of_security
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
