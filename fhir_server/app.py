@@ -79,6 +79,7 @@ from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.filing import Filing
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.register.registering import Registering
+from fhir_server.privacy.register.trained import Trained
 from fhir_server.privacy.retention import pack
 from fhir_server.privacy.shredding import Shredding
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
@@ -132,6 +133,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 Existence(  # what it refers to is there
                     store.resources, base, may_name, THE_SERVER, refuse_missing=settings.refuse_missing_references
                 ),
+                *([Trained(store.resources)] if settings.require_training else []),  # photographs: who may handle them
                 gate,  # on what legal basis
                 Lifecycle(store.resources, standing),  # a newer signature takes the place of the older
                 SecurityContext(store.resources, Pipeline((access, gate)), base),  # a Binary as what it belongs to
