@@ -58,6 +58,7 @@ from fhir_server.engine.transaction import Transactions
 from fhir_server.engine.validation import Validation
 from fhir_server.entrance import Inside, office_of, open_entrance
 from fhir_server.export.exports import Exports
+from fhir_server.export.importing import Importing
 from fhir_server.export.job import RUN_EXPORT
 from fhir_server.export.running import Running
 from fhir_server.fhir.definitions import served_types
@@ -188,6 +189,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             erasures=Erasures(engine, store.holdings, store.photos, signed_by, pack(settings.jurisdiction)),
             delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),
             exports=Exports(engine, store.exports, clock, random_id, base, may_export),
+            importing=Importing(engine, may_export),
             access_log=AccessLog(engine),
             proofs=Proofs(engine, store.log, store.sequencer.key, anchoring.assurance),
             photos=photos,

@@ -22,6 +22,7 @@ from fhir_server.api import (
     everything,
     exports,
     histories,
+    imports,
     instances,
     log_routes,
     matching,
@@ -58,6 +59,7 @@ TABLE: Mapping[str, Methods] = {
         "GET": (Interaction.OPERATION, exports.kick_off),
         "POST": (Interaction.OPERATION, exports.kick_off),
     },
+    "/fhir/$import": {"POST": (Interaction.OPERATION, imports.take)},
     "/fhir/Patient/$export": {
         "GET": (Interaction.OPERATION, exports.kick_off),
         "POST": (Interaction.OPERATION, exports.kick_off),

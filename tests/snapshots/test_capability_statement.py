@@ -93,6 +93,7 @@ def test_an_operation_is_named_where_it_can_be_asked() -> None:
         "compliance-report",
         "convert",
         "export",
+        "import",
         "regulator-export",
     ]
 
