@@ -314,14 +314,14 @@ async def test_s_44_45_46_47_48_the_report_turns_green_by_what_is_written(french
 
 async def test_s_101_anybody_sees_the_certificate_and_the_key_of_receipts(french: InProcess, officer: Caller) -> None:
     host = entry("hds-own", "hosting", title="Host", certificate="HDS 7", activities=("5", "6"), expires="2030-01-01")
-    cloud = {"title": "Cloud", "service": "Mail", "country": "US", "non_eea_control": True, "safeguard": "Clauses"}
+    cloud = {"title": "Cloud", "service": "Mail", "country": "US", "safeguard": "Clauses"}
     await officer.put("/fhir/Basic/hds-own", host)
-    await officer.put("/fhir/Basic/cloud", entry("cloud", "supplier", **cloud))
+    await officer.put("/fhir/Basic/cloud", entry("cloud", "supplier", non_eea_control=True, **cloud))
 
     told = read(await french.stranger.get("/.well-known/compliance"))
 
     [own] = [one for one in told["hosting"] if one["certificate"] == "HDS 7"]
     assert (own["activities"], own["expires"]) == (["5", "6"], "2030-01-01")
-    assert told["exposure"] == [{"title": "Cloud", "service": "Mail", "country": "US", "safeguard": "Clauses"}]
+    assert told["exposure"] == [cloud]
     assert told["region"] == "FR"
     assert told["receipts"] == french.clinic.receipts
