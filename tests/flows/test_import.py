@@ -72,7 +72,7 @@ async def test_s_52_s_96_what_comes_out_of_one_clinic_goes_into_another_as_it_wa
 
     early = await take(target.caller(), file_of(files["Consent"]))
     assert count(early)["refused"] == len(files["Consent"]), "a consent needs its patient"
-    order = sorted(files, key=lambda type: type != "Patient")
+    order = sorted(files, key=lambda name: name != "Patient")
     taken = [await take(target.caller(), file_of(files[type])) for type in order]
 
     everything = sum(map(len, files.values()))
