@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test clients check format fix lint types imports cover snapshots roles searches bench bench-search bench-erasing bench-lots clean
+.PHONY: help run test clients check format fix lint types imports cover snapshots roles obligations searches bench bench-search bench-erasing bench-lots clean
 PORT ?= 8000
 DATA_DIR ?= .data
 PYTHON ?= python3
@@ -61,6 +61,9 @@ snapshots: .venv/installed ## Write the snapshots of tests/snapshots anew, to be
 
 searches: .venv/installed ## Hold 100,000 searches against a second opinion: make searches [N=100000]
 	$(BIN)/python -m tests.properties.search.oracle.many $(N)
+
+obligations: .venv/installed ## Write conformance/reports/obligations.md anew from the tests
+	$(BIN)/python conformance/obligations.py
 
 roles: .venv/installed ## Write docs/roles.md anew from the roles
 	$(BIN)/python -m fhir_server.smart.role_table > docs/roles.md

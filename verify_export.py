@@ -1,20 +1,23 @@
 #!/usr/bin/env python3
-"""Verifies an exported audit log, offline, without trusting who exported it.
+"""Verifies an exported audit log, or a regulator's pack, offline, without trusting who exported it.
 
     python verify_export.py FOLDER KEY [--older CHECKPOINT]
 
-FOLDER  what `fhir-server export-log` wrote: checkpoint, events.ndjson and, if asked for, growth
-KEY     the log's public key: one line, as you were given it before (or a file that holds it)
+FOLDER  what `fhir-server export-log` wrote: checkpoint, events.ndjson and, if asked for, growth;
+        or what was in the ZIP of `$regulator-export`: manifest.jws, and the files that it tells of
+KEY     the public key, as you were given it before (or a file that holds it): of a log one line, of a pack a JWK
 --older a checkpoint that you kept from an earlier day: shows that the log only grew since
 
 It needs Python 3.11 and the package `cryptography`, for one thing: Ed25519 signatures. Everything else is SHA-256.
 
-What it proves: each event is, byte for byte, in the log of which the checkpoint tells; and where all events are there,
+What it proves of a pack: the clinic signed these files, not one of them was changed, taken out or added. Of a log:
+each event is, byte for byte, in the log of which the checkpoint tells; and where all events are there,
 that none is missing. With an older checkpoint: that what was in the log then is in it unchanged. What it cannot prove:
 that everything that happened was recorded, and that there is no second log under the same key that others are shown.
 Compare your checkpoint with that of somebody who does not depend on the operator.
 
-Hashes are those of RFC 9162 (section 2.1), checkpoints those of https://c2sp.org/tlog-checkpoint.
+Hashes are those of RFC 9162 (section 2.1), checkpoints those of https://c2sp.org/tlog-checkpoint, manifests are JWS
+(RFC 7515) signed with Ed25519 (RFC 9864).
 """
 
 import argparse
@@ -134,6 +137,39 @@ def require_event(line: str, signed: Checkpoint) -> int:
     return index
 
 
+def unurl(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def signed_by(jws: str, key: str) -> bytes:
+    """What a manifest says, if it bears the signature of this key."""
+    head, payload, signature = jws.strip().split(".")
+    told = json.loads(unurl(head))  # noqa: TID251  this file stands alone
+    if told.get("alg") != "Ed25519" or told.get("typ") != "regulator-pack+jws" or "crit" in told:
+        raise Wrong("manifest.jws is no manifest of a pack.")
+    public = Ed25519PublicKey.from_public_bytes(unurl(json.loads(key)["x"]))  # noqa: TID251  likewise
+    try:
+        public.verify(unurl(signature), f"{head}.{payload}".encode())
+    except InvalidSignature:
+        raise Wrong("The manifest's signature is not of this key.") from None
+    return unurl(payload)
+
+
+def verified_pack(folder: Path, key: str) -> str:
+    """Every file is there, and none beside them, and each has the hash that was signed."""
+    told = json.loads(signed_by((folder / "manifest.jws").read_text(), key))  # noqa: TID251  likewise
+    signed = {file["name"]: file["sha256"] for file in told["files"]}
+    here = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()} - {"manifest.jws"}
+    for name in sorted(signed.keys() | here):
+        if name not in here:
+            raise Wrong(f"{name} is missing.")
+        if name not in signed:
+            raise Wrong(f"{name} does not belong to the pack.")
+        if sha256((folder / name).read_bytes()).hex() != signed[name]:
+            raise Wrong(f"{name} is not what was signed.")
+    return f"{len(signed)} files of {told['clinic']}, issued {told['issued']}; the log is {told['assurance']}."
+
+
 def verified(folder: Path, key: str, older: Path | None) -> str:
     signed = checkpoint((folder / "checkpoint").read_text(), key)
     seen: set[int] = set()
@@ -153,14 +189,15 @@ def verified(folder: Path, key: str, older: Path | None) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Verify an exported audit log, offline.")
+    parser = argparse.ArgumentParser(description="Verify an exported audit log or a regulator's pack, offline.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("key", help="the log's public key, or a file that holds it")
+    parser.add_argument("key", help="the public key, or a file that holds it")
     parser.add_argument("--older", type=Path, help="a checkpoint that you kept from an earlier day")
     arguments = parser.parse_args()
     key = Path(arguments.key).read_text() if Path(arguments.key).is_file() else arguments.key
     try:
-        print(verified(arguments.folder, key, arguments.older))
+        is_pack = (arguments.folder / "manifest.jws").exists()
+        print(verified_pack(arguments.folder, key) if is_pack else verified(arguments.folder, key, arguments.older))
     except Wrong as wrong:
         print(f"WRONG. {wrong}")
         return 1

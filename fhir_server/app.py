@@ -15,11 +15,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from fhir_server.accountability import accountability, require_region
 from fhir_server.api.error_handlers import fhir_error, http_exception
 from fhir_server.api.health import health
 from fhir_server.api.log_routes import log_routes
 from fhir_server.api.middleware import Envelope
 from fhir_server.api.paging import Paging
+from fhir_server.api.published import published_routes
 from fhir_server.api.routes import Dispatch
 from fhir_server.api.smart_routes import smart_routes
 from fhir_server.api.surface import Surface
@@ -58,6 +60,7 @@ from fhir_server.engine.transaction import Transactions
 from fhir_server.engine.validation import Validation
 from fhir_server.entrance import Inside, office_of, open_entrance
 from fhir_server.export.exports import Exports
+from fhir_server.export.importing import Importing
 from fhir_server.export.job import RUN_EXPORT
 from fhir_server.export.running import Running
 from fhir_server.fhir.definitions import served_types
@@ -74,11 +77,14 @@ from fhir_server.media.reassigning import FINISH_REASSIGNMENT
 from fhir_server.media.security_context import SecurityContext
 from fhir_server.media.taking import Taking
 from fhir_server.notifying import notifying, way_out
+from fhir_server.privacy.breaches.documenting import Documenting
 from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.erasure import SHRED, Erasures
 from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.filing import Filing
 from fhir_server.privacy.reconsider import Reconsider
+from fhir_server.privacy.register.registering import Registering
+from fhir_server.privacy.register.trained import Trained
 from fhir_server.privacy.retention import pack
 from fhir_server.privacy.shredding import Shredding
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
@@ -107,6 +113,7 @@ _SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 @asynccontextmanager
 async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Clinic]:
     """Connect, open the keys, wire, start the flushers; and stop them again."""
+    require_region(settings)
     clock = clock or SystemClock()
     shapes()  # compiled at the start, not under the first caller
     for type in served_types():
@@ -133,6 +140,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 Existence(  # what it refers to is there
                     store.resources, base, may_name, THE_SERVER, refuse_missing=settings.refuse_missing_references
                 ),
+                *([Trained(store.resources)] if settings.require_training else []),  # photographs: who may handle them
                 gate,  # on what legal basis
                 Lifecycle(store.resources, standing),  # a newer signature takes the place of the older
                 SecurityContext(store.resources, Pipeline((access, gate)), base),  # a Binary as what it belongs to
@@ -144,6 +152,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 Captured(store.resources),  # a device brings photographs on what its session was decided on
                 Intake(taking),  # photos leave the JSON, sealed
                 Filing(THE_SERVER),  # receipts are the server's own, and stay
+                Registering(pack(settings.jurisdiction)),  # the register says what the law asks of it
+                Documenting(),  # a breach has the law's clock, and stays on record
                 Withdrawal(),  # a withdrawn consent queues a new decision on the photos
                 Records(),  # a patient's records are labelled, and can be read
                 Recorder(store.audit, base, clinic_of(settings)),  # nothing happens unrecorded
@@ -173,6 +183,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         receipt_key = await keyring.named("receipts", KeyClass.SIGNING)
         public = Signer(receipt_key).public
         signed_by = await scribe(keyring, settings.database, receipt_key, public)
+        shown = accountability(settings, store, engine, anchoring.assurance, THE_SERVER, (receipt_key, public))
         told = notifying(store, engine, hooks, THE_SERVER, settings.base_url, clock)
         inquiry = Inquiry(engine, law)
         proofs = Proofs(engine, store.log, store.sequencer.key, anchoring.assurance)
@@ -190,6 +201,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             erasures=Erasures(engine, store.holdings, store.photos, signed_by, pack(settings.jurisdiction)),
             delivery=delivery,
             exports=Exports(engine, store.exports, clock, random_id, base, may_export),
+            importing=Importing(engine, may_export),
             access_log=AccessLog(engine),
             proofs=proofs,
             photos=photos,
@@ -197,6 +209,9 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             events=told.events,
             possession=Possession(bearer, store.handles),
             captures=CaptureSessions(tokens, store.grants, random_id),
+            surveying=shown.surveying,
+            regulator=shown.regulator,
+            breaches=shown.breaches,
             paging=paging,
             clock=clock,
             base=base,
@@ -248,6 +263,7 @@ def build_app(
     settings: Settings, clock: Clock | None = None, beside: Callable[[Clinic], Coroutine[Any, Any, None]] | None = None
 ) -> FastAPI:
     """The ASGI application; the clinic opens when it starts and closes when it ends. `beside` runs in between."""
+    require_region(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -271,7 +287,7 @@ def build_app(
         app.add_route(f"/auth/static/{name}", static)
     app.add_exception_handler(FhirError, fhir_error)
     app.add_exception_handler(HTTPException, http_exception)
-    app.router.routes.extend([*smart_routes(), *log_routes()])
+    app.router.routes.extend([*smart_routes(), *log_routes(), *published_routes()])
     app.add_middleware(
         Envelope,
         hsts=transport(settings).hsts,

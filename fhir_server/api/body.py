@@ -20,6 +20,7 @@ from fhir_server.kernel import json
 from fhir_server.kernel.errors import InvalidRequestError, MalformedError, TooLargeError, UnsupportedMediaTypeError
 
 _JSON = frozenset({"application/fhir+json", "application/json", "text/json"})
+_NDJSON = frozenset({"application/fhir+ndjson", "application/ndjson"})
 _FORM = "application/x-www-form-urlencoded"
 _MOST_FORM_FIELDS = 200
 
@@ -85,6 +86,15 @@ async def optional_json_body(request: Request, most: int) -> object:
         return None
     _require_type(request, _JSON)
     return json.decode(raw)
+
+
+async def ndjson_body(request: Request, most: int, most_lines: int) -> list[bytes]:
+    """The lines of a file of Bulk Data, each as it came. 413 for more bytes or lines."""
+    _require_type(request, _NDJSON)
+    lines = [line for line in (await _read(request, most)).split(b"\n") if line.strip()]
+    if len(lines) > most_lines:
+        raise TooLargeError(f"A file has at most {most_lines} lines.")
+    return lines
 
 
 async def form_body(request: Request, most: int) -> tuple[list[tuple[str, str]], str]:

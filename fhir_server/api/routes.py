@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from fhir_server.api import (
+    accounting,
     binaries,
     booking,
     capture_sessions,
@@ -22,6 +23,7 @@ from fhir_server.api import (
     everything,
     exports,
     histories,
+    imports,
     injectables,
     instances,
     log_routes,
@@ -59,6 +61,7 @@ TABLE: Mapping[str, Methods] = {
         "GET": (Interaction.OPERATION, exports.kick_off),
         "POST": (Interaction.OPERATION, exports.kick_off),
     },
+    "/fhir/$import": {"POST": (Interaction.OPERATION, imports.take)},
     "/fhir/Patient/$export": {
         "GET": (Interaction.OPERATION, exports.kick_off),
         "POST": (Interaction.OPERATION, exports.kick_off),
@@ -72,6 +75,11 @@ TABLE: Mapping[str, Methods] = {
         "DELETE": (Interaction.OPERATION, exports.end),
     },
     "/fhir/$export-file/{job}/{file}": {"GET": (Interaction.OPERATION, exports.file)},
+    "/fhir/$compliance-report": {"GET": (Interaction.OPERATION, accounting.compliance_report)},
+    "/fhir/$regulator-export": {"GET": (Interaction.OPERATION, accounting.regulator_export)},
+    "/fhir/Task/{id}/$breach-scope": {"GET": (Interaction.OPERATION, accounting.breach_scope)},
+    "/fhir/Task/{id}/$breach-notification": {"GET": (Interaction.OPERATION, accounting.breach_notification)},
+    "/fhir/Task/{id}/$breach-letters": {"POST": (Interaction.OPERATION, accounting.breach_letters)},
     "/fhir/metadata": {"GET": (Interaction.CAPABILITIES, systems.capabilities)},
     "/fhir/{type}/_history": {"GET": (Interaction.HISTORY_TYPE, histories.history)},
     "/fhir/{type}/_search": {"POST": (Interaction.SEARCH_TYPE, searches.search_by_post)},
@@ -163,10 +171,10 @@ _TRIED: Mapping[str, Interaction] = {
 _OPEN = frozenset({Interaction.CAPABILITIES})
 """What is answered without a token: a description of the server, nothing of the clinic (R-SMART-010)."""
 
-_NATIVE = frozenset({binaries.read_binary, exports.file, injectables.evidence_pack})
+_NATIVE = frozenset({binaries.read_binary, exports.file, injectables.evidence_pack, accounting.regulator_export})
 """What may answer in another format than FHIR's JSON."""
 
-_PACKED = frozenset({binaries.read_binary, injectables.evidence_pack})
+_PACKED = frozenset({binaries.read_binary, injectables.evidence_pack, accounting.regulator_export})
 """What is mostly packed already, and would only grow by it."""
 
 

@@ -15,11 +15,15 @@ from fhir_server.engine.history import Histories
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.validation import Validation
 from fhir_server.export.exports import Exports
+from fhir_server.export.importing import Importing
 from fhir_server.injectables.services import Injectables
 from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.photographs import Photographs
+from fhir_server.privacy.breaches.desk import BreachDesk
 from fhir_server.privacy.erasure import Erasures
+from fhir_server.privacy.register.regulator import Regulator
+from fhir_server.privacy.register.surveying import Surveying
 from fhir_server.smart.break_glass import Glass
 from fhir_server.smart.capture import CaptureSessions
 from fhir_server.smart.possession import Possession
@@ -43,6 +47,7 @@ class Surface:
     glass: Glass
     erasures: Erasures
     exports: Exports
+    importing: Importing
     signing: Signing
     inquiry: Inquiry
     proofs: Proofs
@@ -52,6 +57,9 @@ class Surface:
     events: Events
     possession: Possession
     captures: CaptureSessions
+    surveying: Surveying
+    regulator: Regulator
+    breaches: BreachDesk
     paging: Paging
     clock: Clock
     base: str

@@ -59,7 +59,7 @@ def root(source: InProcess) -> Path:
     return source.clinic.settings.root_key_file
 
 
-async def test_s62_s63_a_restored_clinic_answers_reads_searches_history_and_photos(
+async def test_s62_s63_t39_t59_a_restored_clinic_answers_reads_searches_history_and_photos(
     source: InProcess, backup: Taken, empty: str
 ) -> None:
     done = await restored(empty, backup.data, backup.keys, root(source))

@@ -86,7 +86,7 @@ REFUSED: dict[str, tuple[Ask, int]] = {
 
 
 @pytest.mark.parametrize("what", DONE)
-async def test_what_was_done_is_recorded(clinic: InProcess, doctor: Caller, person: str, what: str) -> None:
+async def test_s_95_what_was_done_is_recorded(clinic: InProcess, doctor: Caller, person: str, what: str) -> None:
     ask, status, interaction, touched = DONE[what]
 
     async with clinic.trail.recording() as recorded:
@@ -105,7 +105,7 @@ async def test_what_was_done_is_recorded(clinic: InProcess, doctor: Caller, pers
 
 
 @pytest.mark.parametrize("what", REFUSED)
-async def test_what_was_refused_is_recorded(clinic: InProcess, doctor: Caller, person: str, what: str) -> None:
+async def test_s_95_what_was_refused_is_recorded(clinic: InProcess, doctor: Caller, person: str, what: str) -> None:
     ask, status = REFUSED[what]
 
     async with clinic.trail.recording() as recorded:

@@ -70,7 +70,7 @@ PATH = "/fhir/Patient/everything-ann/$everything"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_s11_s105_all_of_a_patient_comes_and_nothing_of_another(doctor: Caller, method: str) -> None:
+async def test_s11_s55_s105_all_of_a_patient_comes_and_nothing_of_another(doctor: Caller, method: str) -> None:
     assert named(await doctor.ask(method, PATH)) == EVERYTHING
 
 

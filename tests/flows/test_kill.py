@@ -60,7 +60,7 @@ async def under_load(place: Killable, disturb: Callable[[], Awaitable[None]]) ->
     return acknowledged
 
 
-async def test_t32_t38_a_server_killed_at_any_moment_loses_nothing_acknowledged(place: Killable) -> None:
+async def test_t32_t38_t59_a_server_killed_at_any_moment_loses_nothing_acknowledged(place: Killable) -> None:
     async def kill() -> None:
         for _ in range(2):
             await a_moment()

@@ -62,7 +62,9 @@ async def test_r_balp_018_the_log_is_found_by_each_parameter(
     assert events(read(await auditor.get(f"/fhir/AuditEvent?{of}&{not_found}"))) == []
 
 
-async def test_r_balp_019_nobody_changes_or_deletes_an_event(clinic: InProcess, auditor: Caller, person: str) -> None:
+async def test_s_108_r_balp_019_nobody_changes_or_deletes_an_event(
+    clinic: InProcess, auditor: Caller, person: str
+) -> None:
     [written, *_] = events(read(await auditor.get(f"/fhir/AuditEvent?patient=Patient/{person}")))
     everything = clinic.caller("system/*.cruds", "system/AuditEvent.cruds")
     place = f"/fhir/AuditEvent/{written['id']}"

@@ -148,7 +148,7 @@ async def test_t66_a_series_is_put_together_by_view_and_time(doctor: Caller) -> 
     assert day == ["person1-2-frontal", "person1-2-left"]
 
 
-async def test_t67_every_photo_lies_in_the_record_of_its_patient(doctor: Caller) -> None:
+async def test_t50_t67_every_photo_lies_in_the_record_of_its_patient(doctor: Caller) -> None:
     found = await ids(doctor, "/fhir/Patient/person2/Media")
 
     assert len(found) == VISITS * len(VIEWS)

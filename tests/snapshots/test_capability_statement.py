@@ -99,7 +99,13 @@ def test_an_operation_is_named_where_it_can_be_asked() -> None:
     definitions = {each["name"]: each["definition"] for resource in rest["resource"] for each in resource["operation"]}
     assert definitions["match"] == "http://hl7.org/fhir/OperationDefinition/Patient-match"
     assert definitions["withdraw"] == "urn:aesthetic-fhir-server:operation:Consent-withdraw"
-    assert [each["name"] for each in rest["operation"]] == ["convert", "export"]
+    assert [each["name"] for each in rest["operation"]] == [
+        "compliance-report",
+        "convert",
+        "export",
+        "import",
+        "regulator-export",
+    ]
 
 
 def test_whether_several_can_be_deleted_is_said() -> None:

@@ -27,7 +27,7 @@ VECTORS = [(name, vector) for name in PACKS for vector in pack(name).vectors]
 
 
 @pytest.mark.parametrize(("name", "vector"), VECTORS, ids=[f"{name}: {vector['says']}" for name, vector in VECTORS])
-def test_b_8_a_pack_decides_as_its_vectors_say(name: str, vector: dict[str, Any]) -> None:
+def test_b_8_s_82_s_83_a_pack_decides_as_its_vectors_say(name: str, vector: dict[str, Any]) -> None:
     record = KeyClass(vector["record"])
     entry = Entry(record, vector.get("type", "Procedure"), vector["last"], frozenset(vector.get("tags", ())))
 
@@ -51,7 +51,7 @@ def test_fr_and_gb_speak_of_every_class_of_a_patient() -> None:
         assert {each.record for each in pack(name).rules} == set(CLASSES)
 
 
-def test_every_file_of_packs_is_one_that_the_setting_knows() -> None:
+def test_t_26_every_file_of_packs_is_one_that_the_setting_knows() -> None:
     there = {file.name for file in files("fhir_server.privacy").joinpath("packs").iterdir()}
 
     assert {name for name in there if name.endswith(".toml")} == {f"{name}.toml" for name in PACKS}
