@@ -29,12 +29,14 @@ from fhir_server.audit.access_log import AccessLog
 from fhir_server.audit.anchoring import Anchoring
 from fhir_server.audit.proofs import Proofs
 from fhir_server.audit.recorder import Recorder
-from fhir_server.chosen import THE_SERVER, anchors, clinic_of, glass_policy, limits, organization, scribe
+from fhir_server.chosen import THE_SERVER, anchors, clinic_of, glass_policy, injecting, limits, organization, scribe
 from fhir_server.clinic import Clinic, ended
+from fhir_server.consent.contact import Contact
 from fhir_server.consent.gate import Gate
 from fhir_server.consent.inquiry import Inquiry
 from fhir_server.consent.law import law_of
 from fhir_server.consent.lifecycle import Lifecycle
+from fhir_server.consent.releasing import Releasing
 from fhir_server.consent.signing import Signing
 from fhir_server.consent.standing import Standing
 from fhir_server.crypto.jws import public_jwk
@@ -63,12 +65,14 @@ from fhir_server.export.job import RUN_EXPORT
 from fhir_server.export.running import Running
 from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.shapes import shapes
+from fhir_server.injectables.services import Parts
 from fhir_server.kernel.clock import Clock, SystemClock
 from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import random_id
+from fhir_server.media.capturing import Captured
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
-from fhir_server.media.photographs import Stores, photographs
+from fhir_server.media.photographs import Shares, Stores, photographs
 from fhir_server.media.reassigning import FINISH_REASSIGNMENT
 from fhir_server.media.security_context import SecurityContext
 from fhir_server.media.taking import Taking
@@ -90,8 +94,10 @@ from fhir_server.settings import Settings, transport
 from fhir_server.smart.access import Access, may_export, may_name, reads_type
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.break_glass import Glass, GlassReviews
+from fhir_server.smart.capture import CaptureSessions
 from fhir_server.smart.masks import Masks
 from fhir_server.smart.oidc.signing_keys import SigningKeys
+from fhir_server.smart.possession import Possession
 from fhir_server.smart.ties import RecordedTies, TiePolicy
 from fhir_server.smart.token import Tokens
 from fhir_server.spoken import saying, speaking, warn_of_old_rows, zone_of
@@ -107,7 +113,6 @@ _SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 @asynccontextmanager
 async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Clinic]:
     """Connect, open the keys, wire, start the flushers; and stop them again."""
-    require_region(settings)
     clock = clock or SystemClock()
     shapes()  # compiled at the start, not under the first caller
     for type in served_types():
@@ -143,6 +148,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 ),
                 GlassReviews(),  # a broken glass is reviewed, and not by oneself
                 Masks(),  # what the role does not see is taken out
+                Captured(store.resources),  # a device brings photographs on what its session was decided on
                 Intake(taking),  # photos leave the JSON, sealed
                 Filing(THE_SERVER),  # receipts are the server's own, and stay
                 Registering(pack(settings.jurisdiction)),  # the register says what the law asks of it
@@ -170,12 +176,17 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             Batches(engine, reads, conditional, settings.most_entries),
         )
         stores = Stores(store.photos, store.uploads, store.resources, store.events.index)
-        photos = photographs(engine, taking, stores, THE_SERVER, random_id)
+        delivery = Delivery(engine, store.photos, clock, reads_type, store.grant_states)
+        shares = Shares(delivery, Contact(standing), await keyring.named("shares", KeyClass.CURSOR))
+        photos = photographs(engine, taking, stores, shares, THE_SERVER, random_id)
         receipt_key = await keyring.named("receipts", KeyClass.SIGNING)
         public = Signer(receipt_key).public
         signed_by = await scribe(keyring, settings.database, receipt_key, public)
         shown = accountability(settings, store, engine, anchoring.assurance, THE_SERVER, (receipt_key, public))
         told = notifying(store, engine, hooks, THE_SERVER, settings.base_url, clock)
+        inquiry = Inquiry(engine, law)
+        proofs = Proofs(engine, store.log, store.sequencer.key, anchoring.assurance)
+        parts = Parts(bundles, inquiry, Releasing(standing, gate), store.photos, proofs)
         surface = Surface(
             engine=engine,
             bundles=bundles,
@@ -184,20 +195,20 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             histories=histories,
             validation=Validation(engine),
             signing=Signing(engine, THE_SERVER, random_id, RandomBytes(), office_of(settings, law)),
-            inquiry=Inquiry(engine, law),
+            inquiry=inquiry,
             glass=Glass(engine, random_id, glass_policy(settings)),
             erasures=Erasures(engine, store.holdings, store.photos, signed_by, pack(settings.jurisdiction)),
-            delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),
+            delivery=delivery,
             exports=Exports(engine, store.exports, clock, random_id, base, may_export),
             importing=Importing(engine, may_export),
             access_log=AccessLog(engine),
-            proofs=Proofs(engine, store.log, store.sequencer.key, anchoring.assurance),
+            proofs=proofs,
             photos=photos,
+            injectables=injecting(settings, engine, parts, receipt_key, zone_of(settings) or UTC),
             events=told.events,
-            surveying=shown.surveying,
-            regulator=shown.regulator,
-            breaches=shown.breaches,
-            bearer=bearer,
+            accounts=shown,
+            possession=Possession(bearer, store.handles),
+            captures=CaptureSessions(tokens, store.grants, random_id),
             paging=paging,
             clock=clock,
             base=base,
@@ -226,7 +237,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             settings.worker_interval,
         )
         desk = Desk(engine, surface.signing, THE_SERVER, clock)
-        inside = Inside(store, engine, tokens, signing_keys, bearer, THE_SERVER, clock, desk)
+        inside = Inside(store, engine, tokens, signing_keys, bearer, THE_SERVER, clock, desk, photos.sharing)
         entrance = await open_entrance(stack, settings, inside)
         receipts = public_jwk(public, "receipts")
         yield Clinic(

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from fhir_server.kernel.errors import InvalidRequestError, UnprocessableError
+from fhir_server.kernel.identity import ResourceKey, parse_reference
 from fhir_server.kernel.json import Json
 
 _MOST = 100
@@ -41,6 +42,19 @@ class Given:
         if kind != type or not id or "/" in id:
             raise _wrong(name, [f"valueReference to {type}"])
         return id
+
+    def keys(self, name: str, types: Collection[str], base: str) -> tuple[ResourceKey, ...]:
+        """What the references of a name lead to, each of one of these types."""
+        found = []
+        for one in self._parameters:
+            if one["name"] == name:
+                value = one.get("valueReference")
+                said = value.get("reference") if isinstance(value, dict) else None
+                key = parse_reference(str(said).removeprefix(f"{base}/"))
+                if key is None or key.type not in types:
+                    raise _wrong(name, [f"valueReference to {' or '.join(sorted(types))}"])
+                found.append(key)
+        return tuple(dict.fromkeys(found))
 
     def parts(self, name: str, numbers: Collection[str]) -> list[dict[str, int]]:
         """Of each parameter of a name its parts, all of them whole numbers."""

@@ -16,6 +16,7 @@ from fhir_server.api import (
     accounting,
     binaries,
     booking,
+    capture_sessions,
     conditions,
     consents,
     erasing,
@@ -23,6 +24,7 @@ from fhir_server.api import (
     exports,
     histories,
     imports,
+    injectables,
     instances,
     log_routes,
     matching,
@@ -107,10 +109,17 @@ TABLE: Mapping[str, Methods] = {
     "/fhir/AuditEvent/$proof": {"GET": (Interaction.OPERATION, log_routes.proof_of_growth)},
     "/fhir/AuditEvent/{id}/$proof": {"GET": (Interaction.OPERATION, log_routes.proof_of_event)},
     "/fhir/Patient/{id}/$access-log": {"GET": (Interaction.OPERATION, log_routes.access_log)},
+    "/fhir/Medication/$lot-patients": {"GET": (Interaction.OPERATION, injectables.lot_patients)},
+    "/fhir/Medication/$lot-recall": {"POST": (Interaction.OPERATION, injectables.lot_recall)},
+    "/fhir/Patient/{id}/$lots": {"GET": (Interaction.OPERATION, injectables.lots_of_patient)},
+    "/fhir/Procedure/{id}/$insurance-check": {"GET": (Interaction.OPERATION, injectables.insurance_check)},
+    "/fhir/Procedure/{id}/$evidence-pack": {"POST": (Interaction.OPERATION, injectables.evidence_pack)},
     "/fhir/Media/$timeline": {"GET": (Interaction.OPERATION, photo_operations.in_order)},
+    "/fhir/Media/$capture-session": {"POST": (Interaction.OPERATION, capture_sessions.begin)},
     "/fhir/Media/{id}/$rendition": {"POST": (Interaction.OPERATION, photo_operations.rendition)},
     "/fhir/Media/{id}/$compare": {"POST": (Interaction.OPERATION, photo_operations.compare)},
     "/fhir/Media/{id}/$reassign": {"POST": (Interaction.OPERATION, photo_operations.reassign)},
+    "/fhir/Media/{id}/$share": {"POST": (Interaction.OPERATION, photo_operations.share)},
     "/fhir/Media/{id}/$upload": {
         "GET": (Interaction.OPERATION, uploads.state),
         "POST": (Interaction.OPERATION, uploads.begin),
@@ -162,10 +171,10 @@ _TRIED: Mapping[str, Interaction] = {
 _OPEN = frozenset({Interaction.CAPABILITIES})
 """What is answered without a token: a description of the server, nothing of the clinic (R-SMART-010)."""
 
-_NATIVE = frozenset({binaries.read_binary, exports.file, accounting.regulator_export})
+_NATIVE = frozenset({binaries.read_binary, exports.file, injectables.evidence_pack, accounting.regulator_export})
 """What may answer in another format than FHIR's JSON."""
 
-_PACKED = frozenset({binaries.read_binary, accounting.regulator_export})
+_PACKED = frozenset({binaries.read_binary, injectables.evidence_pack, accounting.regulator_export})
 """What is mostly packed already, and would only grow by it."""
 
 
@@ -251,7 +260,7 @@ async def _answer(surface: Surface, request: Request, place: _Place) -> Response
             require_target(request, call)
             return Response(status_code=204, headers={"Allow": ", ".join(place.allowed)})
         if interaction not in _OPEN:
-            principal = authenticated(request, surface.bearer.authenticate, surface.clock)
+            principal = await authenticated(request, surface.possession.authenticate, surface.clock, surface.base)
             call = replace(call, principal=principal, purpose=purpose_of(principal) or call.purpose)
         require_target(request, call)
         _require_served(request.method, place, is_served=found is not None)

@@ -16,15 +16,15 @@ from fhir_server.engine.interactions import Engine
 from fhir_server.engine.validation import Validation
 from fhir_server.export.exports import Exports
 from fhir_server.export.importing import Importing
+from fhir_server.injectables.services import Injectables
 from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.photographs import Photographs
-from fhir_server.privacy.breaches.desk import BreachDesk
+from fhir_server.privacy.accounts import Accounts
 from fhir_server.privacy.erasure import Erasures
-from fhir_server.privacy.register.regulator import Regulator
-from fhir_server.privacy.register.surveying import Surveying
-from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.break_glass import Glass
+from fhir_server.smart.capture import CaptureSessions
+from fhir_server.smart.possession import Possession
 from fhir_server.subscriptions.events import Events
 
 
@@ -51,11 +51,11 @@ class Surface:
     proofs: Proofs
     access_log: AccessLog
     photos: Photographs
+    injectables: Injectables
     events: Events
-    surveying: Surveying
-    regulator: Regulator
-    breaches: BreachDesk
-    bearer: Bearer
+    accounts: Accounts
+    possession: Possession
+    captures: CaptureSessions
     paging: Paging
     clock: Clock
     base: str
