@@ -5,12 +5,12 @@ GDPR Art. 5(2). Part of the composition root.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from fhir_server.crypto.jws import sign_jws
 from fhir_server.engine.call import Principal
 from fhir_server.engine.interactions import Engine
+from fhir_server.privacy.accounts import Accounts
 from fhir_server.privacy.authorities import authority
 from fhir_server.privacy.breaches.desk import BreachDesk
 from fhir_server.privacy.breaches.reach import Reach
@@ -32,13 +32,6 @@ _MOST_SUBSCRIPTIONS = 1_000
 _PERSON = ("user/*.rs", "user/AuditEvent.rs")
 
 
-@dataclass(frozen=True, slots=True)
-class Accountability:
-    surveying: Surveying
-    regulator: Regulator
-    breaches: BreachDesk
-
-
 def require_region(settings: Settings) -> None:
     """Row S98. Raises SettingsError for a region where the jurisdiction does not let data be."""
     allowed = authority(settings.jurisdiction).regions
@@ -53,15 +46,16 @@ def accountability(
     assurance: Callable[[], Awaitable[str]],
     server: Principal,
     keys: tuple[bytes, bytes],
-) -> Accountability:
+) -> Accounts:
     """`keys`: secret and public, with which receipts are signed."""
+    require_region(settings)
     premises = Here(settings, store, engine, assurance)
     rules, told = pack(settings.jurisdiction), authority(settings.jurisdiction)
     ledger = Ledger(engine, premises, rules)
     clinic = settings.organization_name or settings.clinic_name
     surveying = Surveying(engine, ledger, premises, Law(clinic, settings.region, rules, told), server)
     sealing = Sealing(clinic, lambda told: _signed(told, keys))
-    return Accountability(
+    return Accounts(
         surveying,
         Regulator(engine, ledger, surveying, premises, rules, sealing),
         BreachDesk(engine, Reach(engine, premises, store.holdings), told, server),

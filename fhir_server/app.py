@@ -113,7 +113,6 @@ _SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 @asynccontextmanager
 async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Clinic]:
     """Connect, open the keys, wire, start the flushers; and stop them again."""
-    require_region(settings)
     clock = clock or SystemClock()
     shapes()  # compiled at the start, not under the first caller
     for type in served_types():
@@ -207,11 +206,9 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             photos=photos,
             injectables=injecting(settings, engine, parts, receipt_key, zone_of(settings) or UTC),
             events=told.events,
+            accounts=shown,
             possession=Possession(bearer, store.handles),
             captures=CaptureSessions(tokens, store.grants, random_id),
-            surveying=shown.surveying,
-            regulator=shown.regulator,
-            breaches=shown.breaches,
             paging=paging,
             clock=clock,
             base=base,

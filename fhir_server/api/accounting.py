@@ -28,7 +28,7 @@ async def compliance_report(surface: Surface, request: Request, call: Call) -> D
     """`GET $compliance-report`: each duty with its state and evidence."""
 
     async def do() -> Response:
-        duties = await surface.surveying.report(replace(call, type="Basic"))
+        duties = await surface.accounts.surveying.report(replace(call, type="Basic"))
         parts = [
             {
                 "name": "duty",
@@ -51,7 +51,7 @@ async def regulator_export(surface: Surface, request: Request, call: Call) -> Do
     """`GET $regulator-export`: a ZIP of JSON, CSV, FHIR and PDF, with a signed manifest."""
 
     async def do() -> Response:
-        pack = await surface.regulator.export(replace(call, type="Basic"))
+        pack = await surface.accounts.regulator.export(replace(call, type="Basic"))
         named = {"Content-Disposition": 'attachment; filename="regulator-pack.zip"'}
         return Response(pack, media_type=_ZIP, headers=named)
 
@@ -62,7 +62,7 @@ async def breach_scope(surface: Surface, request: Request, call: Call) -> Do:
     """`GET Task/[id]/$breach-scope`: patients that were reached, and that could have been."""
 
     async def do() -> Response:
-        scope = await surface.breaches.scope(call)
+        scope = await surface.accounts.breaches.scope(call)
         counts = [{"name": name, "valueUnsignedInt": count} for name, count in numbers(scope).items()]
         because = [{"name": "because", "valueString": said} for said in scope.because]
         patients = [
@@ -86,8 +86,8 @@ async def breach_notification(surface: Surface, request: Request, call: Call) ->
     """`GET Task/[id]/$breach-notification`: what the authority is told."""
 
     async def do() -> Response:
-        notification = await surface.breaches.notification(call)
-        content = told(notification, surface.breaches.authority, call.instant)
+        notification = await surface.accounts.breaches.notification(call)
+        content = told(notification, surface.accounts.breaches.authority, call.instant)
         return outgoing.json_answer(
             _parameters([{"name": name, f"value{type}": value} for name, type, value in content])
         )
@@ -100,7 +100,7 @@ async def breach_letters(surface: Surface, request: Request, call: Call) -> Do:
     refuse_conditions(request)
 
     async def do() -> Response:
-        letters = await surface.breaches.letters(call)
+        letters = await surface.accounts.breaches.letters(call)
         return outgoing.json_answer(
             _parameters([{"name": "letter", "valueReference": {"reference": str(letter)}} for letter in letters])
         )

@@ -14,8 +14,13 @@ from fhir_server.kernel import json
 async def compliance(request: Request) -> Response:
     clinic = request.app.state.clinic
     surface: Surface = clinic.surface
-    published = await surface.surveying.published(surface.clock.now())
-    told = {"clinic": surface.surveying.clinic, **published, "receipts": clinic.receipts, "log": surface.proofs.key}
+    published = await surface.accounts.surveying.published(surface.clock.now())
+    told = {
+        "clinic": surface.accounts.surveying.clinic,
+        **published,
+        "receipts": clinic.receipts,
+        "log": surface.proofs.key,
+    }
     return Response(json.encode(told), media_type="application/json")
 
 

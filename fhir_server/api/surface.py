@@ -20,10 +20,8 @@ from fhir_server.injectables.services import Injectables
 from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.photographs import Photographs
-from fhir_server.privacy.breaches.desk import BreachDesk
+from fhir_server.privacy.accounts import Accounts
 from fhir_server.privacy.erasure import Erasures
-from fhir_server.privacy.register.regulator import Regulator
-from fhir_server.privacy.register.surveying import Surveying
 from fhir_server.smart.break_glass import Glass
 from fhir_server.smart.capture import CaptureSessions
 from fhir_server.smart.possession import Possession
@@ -55,11 +53,9 @@ class Surface:
     photos: Photographs
     injectables: Injectables
     events: Events
+    accounts: Accounts
     possession: Possession
     captures: CaptureSessions
-    surveying: Surveying
-    regulator: Regulator
-    breaches: BreachDesk
     paging: Paging
     clock: Clock
     base: str

@@ -108,6 +108,7 @@ def test_s_10_what_can_be_switched_is_known_and_no_safeguard() -> None:
         "notify_loopback",
         "patients_by_password",  # patients: staff never
         "refuse_missing_references",
+        "require_training",  # off, staff see photographs as without it; roles, ties and consent hold either way
         "self_made_ties",  # for a clinic of one
     }
 
