@@ -50,8 +50,8 @@ def matcher(query: Query) -> Callable[[Candidate], bool]:
     conditions, codes = tuple(query.conditions()), codes_of(query)
 
     def meets(candidate: Candidate) -> bool:
-        if candidate.type != query.type:
-            return False
+        if candidate.type != query.type or (codes and not candidate.resource):
+            return False  # a version that deletes has no values, and meets nothing that asks for any or for none
         values = values_of(candidate.resource, codes, query.registry) if codes else {}
         return all(_holds(condition, candidate, values) for condition in conditions)
 

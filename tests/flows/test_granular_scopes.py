@@ -325,3 +325,15 @@ async def test_r_smart_060_links_lead_through_what_meets_the_scope_alone(
 
     assert bool(page.get("entry")) is is_found
     assert page["total"] == int(is_found)
+
+
+async def test_r_smart_066_what_was_deleted_hinders_no_history_of_a_type(fresh: Lab) -> None:
+    for id in (fresh.lab, fresh.social, fresh.theirs):
+        assert (await fresh.doctor.delete(f"/fhir/Observation/{id}")).status_code == 204
+    who = fresh.holder(f"patient/Observation.rs?category={LAB}")
+
+    answer = await who.get("/fhir/Observation/_history")
+
+    assert answer.status_code == 200, answer.text
+    assert fresh.both in ids(read(answer))
+    assert (await who.get("/fhir/Observation?status=final")).status_code == 200
