@@ -78,6 +78,7 @@ from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.erasure import SHRED, Erasures
 from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.filing import Filing
+from fhir_server.privacy.keeping import Keeping
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.retention import pack
 from fhir_server.privacy.shredding import Shredding
@@ -144,12 +145,13 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 Captured(store.resources),  # a device brings photographs on what its session was decided on
                 Intake(taking),  # photos leave the JSON, sealed
                 Filing(THE_SERVER),  # receipts are the server's own, and stay
-                Withdrawal(),  # a withdrawn consent queues a new decision on the photos
+                Keeping(THE_SERVER),  # nor do photos and consents go by a deletion
+                Withdrawal(random_id),  # a withdrawn consent queues a new decision on the photos
                 Records(),  # a patient's records are labelled, and can be read
                 Recorder(store.audit, base, clinic_of(settings)),  # nothing happens unrecorded
             )
         )
-        drafts = Drafts(store.resources, steps, random_id, base)
+        drafts = Drafts(store.resources, steps, random_id, base, THE_SERVER)
         engine = Engine(store.resources, steps, drafts, speech, limits(settings))
         anchoring = Anchoring(store.log, anchors(settings), store.sightings, clock)
         signing_keys = await stack.enter_async_context(SigningKeys(store.signing_keys, clock).kept_fresh())

@@ -3,6 +3,8 @@
 import base64
 import hashlib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -11,6 +13,7 @@ from fhir_server.consent.law import law_of
 from fhir_server.consent.lifecycle import Lifecycle
 from fhir_server.consent.purposes import CARE_PHOTOGRAPHY, SYSTEM
 from fhir_server.consent.standing import Standing
+from fhir_server.consent.terms import WITHDRAWN_AT, instants
 from fhir_server.crypto.keys import KeyClass
 from fhir_server.engine.call import Interaction, Principal
 from fhir_server.engine.change import BlobMove, Change
@@ -18,6 +21,7 @@ from fhir_server.engine.classification import key_class
 from fhir_server.engine.tasks import Task
 from fhir_server.fhir.compartments import subjects
 from fhir_server.kernel import json
+from fhir_server.kernel.clock import instant
 from fhir_server.kernel.errors import UnavailableError, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
@@ -26,10 +30,13 @@ from fhir_server.privacy.receipt import Scribe
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal, withdraw
 from tests.fakes.clinic import BASE, FakeClinic
+from tests.fakes.clock import NOW
+from tests.unit.engine import calls
 from tests.unit.engine.calls import Running, call, running
 
 pytestmark = pytest.mark.anyio
 
+TOLD = {"identifier": {"system": "issuer", "value": "system"}}
 SERVER = Principal("server", "server", "", "", ("system/*.cruds",))
 
 
@@ -56,8 +63,8 @@ def standing(clinic: FakeClinic) -> Standing:
 
 
 def opened() -> Running:
-    gate, lifecycle = LateGate(), LateLifecycle()
-    at = running(gate, lifecycle, Withdrawal())
+    gate, lifecycle, numbers = LateGate(), LateLifecycle(), count(1)
+    at = running(gate, lifecycle, Withdrawal(lambda: f"w{next(numbers)}"))
     gate._attach(at.clinic)
     lifecycle._attach(at.clinic)
     return at
@@ -264,6 +271,46 @@ async def test_a_photo_whose_media_is_gone_already_is_destroyed() -> None:
     photo = await at.clinic.photos.find(orphan)
     assert photo is not None
     assert photo.state == DESTROYED
+
+
+async def test_t97_a_withdrawal_leaves_a_provenance_with_the_time_and_whose_word_it_was() -> None:
+    at = opened()
+    purposes = ("treatment", "training", "research", CARE_PHOTOGRAPHY)
+    for purpose, (who, channel, agents) in zip(
+        purposes,
+        [
+            (replace(calls.SYSTEM, patient="ann"), None, {"author": {"reference": "Patient/ann"}}),
+            (calls.SYSTEM, "phone", {"author": {"reference": "Patient/ann"}, "enterer": TOLD}),
+            (calls.SYSTEM, None, {"enterer": TOLD}),
+            (calls.SYSTEM, "expiry", {"enterer": TOLD}),
+        ],
+        strict=True,
+    ):
+        key = ResourceKey("Consent", purpose)
+        await give(at, consent(key.id, purpose=purpose))
+
+        ended = await withdraw(at.engine, call(Interaction.OPERATION, *key, principal=who), channel)
+
+        [trail] = [
+            one.resource
+            for one in at.clinic.memory.current.values()
+            if one.key.type == "Provenance" and one.resource["target"] == [{"reference": f"{key}/_history/2"}]
+        ]
+        said = {one["type"]["coding"][0]["code"]: one["who"] for one in trail["agent"]}
+        assert said == agents
+        assert [trail["occurredDateTime"], trail["recorded"]] == [*instants(ended.resource, WITHDRAWN_AT), instant(NOW)]
+        assert trail["activity"]["coding"][0]["code"] == ("expired" if channel == "expiry" else "withdrawn")
+        assert ("reason" in trail) == (channel is not None)
+
+
+async def test_t97_a_withdrawal_whose_time_is_none_happened_when_it_was_written() -> None:
+    at = opened()
+    await give(at, consent())
+
+    await give(at, {**consent(status="inactive"), "extension": [{"url": WITHDRAWN_AT, "valueString": "soon"}]})
+
+    [trail] = [one.resource for one in at.clinic.memory.current.values() if one.key.type == "Provenance"]
+    assert trail["occurredDateTime"] == trail["recorded"]
 
 
 async def test_a_receipt_outlives_the_record_that_it_speaks_of() -> None:
