@@ -30,6 +30,7 @@ from fhir_server.audit.recorder import Recorder
 from fhir_server.chosen import THE_SERVER, anchors, clinic_of, glass_policy, injecting, limits, organization, scribe
 from fhir_server.clinic import Clinic, ended
 from fhir_server.consent.contact import Contact
+from fhir_server.consent.elsewhere import Elsewhere
 from fhir_server.consent.gate import Gate
 from fhir_server.consent.inquiry import Inquiry
 from fhir_server.consent.law import law_of
@@ -70,6 +71,7 @@ from fhir_server.media.capturing import Captured
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
 from fhir_server.media.photographs import Shares, Stores, photographs
+from fhir_server.media.photos_within import may_carry_photo, shows_photo
 from fhir_server.media.reassigning import FINISH_REASSIGNMENT
 from fhir_server.media.security_context import SecurityContext
 from fhir_server.media.taking import Taking
@@ -125,7 +127,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         ties = RecordedTies(
             store.resources, TiePolicy(timedelta(days=settings.tie_days), settings.self_made_ties), base
         )
-        access, gate = Access(base, ties), Gate(standing, store.resources, base, ties)
+        elsewhere = Elsewhere(store.resources, base, may_carry_photo, shows_photo)
+        access, gate = Access(base, ties), Gate(standing, store.resources, base, elsewhere, ties)
         taking = Taking(store.photos, speech().zone or UTC)
         hooks = way_out(loopback=settings.notify_loopback)
         steps = Pipeline(

@@ -78,6 +78,10 @@ def standing(clinic: FakeClinic, most: int = 10) -> tuple[Standing, Counted]:
     return Standing(clinic.resources, counted, law_of("eu"), most=most), counted
 
 
+def gate_of(clinic: FakeClinic) -> Gate:
+    return Gate(standing(clinic)[0], clinic.resources, BASE, clinic.elsewhere)
+
+
 async def test_what_is_remembered_permits_and_never_refuses() -> None:
     clinic = FakeClinic()
     await commit(clinic, OBSERVATION, observation())
@@ -144,7 +148,7 @@ async def test_whom_no_head_knows_nothing_is_shown_of() -> None:
     clinic = FakeClinic()
     stored = await commit(clinic, OBSERVATION, observation())
     clinic.memory.heads.clear()
-    gate = Gate(standing(clinic)[0], clinic.resources, BASE)
+    gate = gate_of(clinic)
     asked = call(Interaction.READ, "Observation", "o")
 
     assert await gate.disclose(asked, stored) is None
@@ -164,7 +168,7 @@ async def test_proof_is_shown_whatever_was_refused() -> None:
     report = {**paper, "type": {"coding": [{"code": "report"}]}}
     signed = await commit(clinic, ResourceKey("DocumentReference", "signed"), paper)
     other = await commit(clinic, ResourceKey("DocumentReference", "other"), report)
-    gate = Gate(standing(clinic)[0], clinic.resources, BASE)
+    gate = gate_of(clinic)
 
     assert await gate.disclose(call(Interaction.READ, "DocumentReference", "signed"), signed) is signed
     assert await gate.disclose(call(Interaction.READ, "DocumentReference", "other"), other) is None
@@ -174,7 +178,7 @@ async def test_the_oldest_epoch_is_the_one_that_has_to_hold() -> None:
     """What was seen before something changed must not leave because what came after was seen on the new state."""
     clinic = FakeClinic()
     stored = await commit(clinic, OBSERVATION, observation())
-    gate = Gate(standing(clinic)[0], clinic.resources, BASE)
+    gate = gate_of(clinic)
     asked = call(Interaction.READ, "Observation", "o")
     await gate.disclose(asked, stored)
     assert asked.trace.bases["ann"] == CareBasis("all-normal", "ann", 1, silent=True)
@@ -191,7 +195,7 @@ async def test_a_consent_is_recorded_rather_than_the_rule() -> None:
     await give(clinic)
     seen = [await commit(clinic, OBSERVATION, observation()), await commit(clinic, MEDIA, media())]
     for order in (seen, seen[::-1]):
-        gate = Gate(standing(clinic)[0], clinic.resources, BASE)
+        gate = gate_of(clinic)
         asked = call(Interaction.SEARCH_TYPE, "Observation")
         for stored in order:
             await gate.disclose(asked, stored)
@@ -204,13 +208,11 @@ async def test_a_photo_entered_in_error_is_out_of_reach() -> None:
     stored = await commit(clinic, MEDIA, media(status="entered-in-error"))
 
     with pytest.raises(NoLegalBasisError, match="entered in error"):
-        await Gate(standing(clinic)[0], clinic.resources, BASE).disclose(call(Interaction.READ, "Media", "m"), stored)
+        await gate_of(clinic).disclose(call(Interaction.READ, "Media", "m"), stored)
 
 
 @pytest.mark.parametrize("subject", [{"display": "Ann"}, {"reference": "Person/p"}])
 async def test_a_photo_of_somebody_who_is_no_patient_here_is_refused(subject: Json) -> None:
     resource, clinic = media(subject=subject), FakeClinic()
     with pytest.raises(UnprocessableError, match=r"Media\.subject"):
-        await Gate(standing(clinic)[0], clinic.resources, BASE).prepare(
-            call(Interaction.UPDATE, "Media", "m"), Change(MEDIA, {**resource, "id": "m"})
-        )
+        await gate_of(clinic).prepare(call(Interaction.UPDATE, "Media", "m"), Change(MEDIA, {**resource, "id": "m"}))

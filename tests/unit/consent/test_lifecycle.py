@@ -39,7 +39,7 @@ class LateGate(Gate):
         """Nothing yet."""
 
     def _attach(self, clinic: FakeClinic, standing: Standing) -> None:
-        super().__init__(standing, clinic.resources, BASE)
+        super().__init__(standing, clinic.resources, BASE, clinic.elsewhere)
 
 
 def opened() -> Running:

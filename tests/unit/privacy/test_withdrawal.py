@@ -47,7 +47,7 @@ class LateGate(Gate):
         """Nothing yet: `attach` follows."""
 
     def _attach(self, clinic: FakeClinic) -> None:
-        super().__init__(standing(clinic), clinic.resources, BASE)
+        super().__init__(standing(clinic), clinic.resources, BASE, clinic.elsewhere)
 
 
 class LateLifecycle(Lifecycle):
