@@ -80,7 +80,10 @@ from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.erasure import SHRED, Erasures
 from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.filing import Filing
+from fhir_server.privacy.imports import Imports
 from fhir_server.privacy.keeping import Keeping
+from fhir_server.privacy.kept_by_law import KeptByLaw
+from fhir_server.privacy.publications import Publications
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.retention import pack
 from fhir_server.privacy.shredding import Shredding
@@ -149,6 +152,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 Intake(taking),  # photos leave the JSON, sealed
                 Filing(THE_SERVER),  # receipts are the server's own, and stay
                 Keeping(THE_SERVER),  # nor do photos and consents go by a deletion
+                Imports(random_id),  # what came without evidence of a consent says so
+                Publications(standing, store.resources, THE_SERVER),  # nothing is published without a basis
                 Withdrawal(random_id),  # a withdrawn consent queues a new decision on the photos
                 Records(),  # a patient's records are labelled, and can be read
                 Recorder(store.audit, base, clinic_of(settings)),  # nothing happens unrecorded
@@ -208,8 +213,9 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             most_body=settings.max_body_bytes,
             capability=saying(base, clock, store.layouts, delete_several=several),
         )
+        law_on_keeping = KeptByLaw(engine, store.resources, store.holdings, pack(settings.jurisdiction))
         reconsider = Reconsider(
-            engine, store.resources, store.heads, standing, store.photos, signed_by, clock, THE_SERVER
+            engine, store.resources, standing, store.photos, signed_by, clock, THE_SERVER, law_on_keeping
         )
         worker = Worker(
             store.tasks,

@@ -68,7 +68,8 @@ def _rule(ask: Ask, reasons: set[Reason], law: Law) -> str | None:
     """The rule by which it may be done without a consent; None where there is none."""
     if ask.matter is Matter.PHOTO:
         ended = ask.taking and not _ENDED.isdisjoint(reasons)
-        cares = law.pack.care_photography and ask.purpose == CARE_PHOTOGRAPHY and not ended
+        imported = ask.facts is not None and ask.facts.imported
+        cares = (law.pack.care_photography or imported) and ask.purpose == CARE_PHOTOGRAPHY and not ended
         return law.pack.code if cares and (ask.is_own or ask.profession in law.pack.professions) else None
     permits = {
         Policy.ALL_NORMAL: not needs_consent(ask.purpose),

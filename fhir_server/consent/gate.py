@@ -16,11 +16,11 @@ from fhir_server.consent.question import Ask, Deny, Matter, Permit, Reason
 from fhir_server.consent.standing import Standing
 from fhir_server.engine.call import Call, Trace
 from fhir_server.engine.change import CareBasis, Change, LegalBasis, Unmoved
-from fhir_server.engine.pictured import is_of_a_patient
+from fhir_server.engine.pictured import is_imported, is_of_a_patient
 from fhir_server.engine.pipeline import Step
 from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import ConflictError, NoLegalBasisError, UnprocessableError
+from fhir_server.kernel.errors import ConflictError, ForbiddenError, NoLegalBasisError, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey, parse_reference
 from fhir_server.kernel.json import Json
 
@@ -71,6 +71,11 @@ class Gate(Step):
             rendition=rendition_of(change.resource),
             taking=not _had_photo(change),
         )
+        if ask.taking and is_imported(change.resource):
+            if not _is_back_end(call):
+                raise ForbiddenError("A photo is imported under system scope only.", expression="Media.meta.tag")
+            # It is kept for care: for whoever treats the patient, bound to secrecy, and for nobody else.
+            ask = replace(ask, profession=min(self._standing.law.pack.professions, default=None))
         return change.relying_on(await self._photo_basis(call, ask))
 
     async def foresee(self, call: Call, found: Sequence[Stored]) -> None:
@@ -117,7 +122,7 @@ class Gate(Step):
         patients = await self._elsewhere.patients(stored.resource, stored.subjects)
         if not patients and stored.key.type == "Binary" and "securityContext" not in stored.resource:
             # Nobody can be asked: what a back end left without saying whom it shows is a matter between back ends.
-            return stored if any(scope.startswith("system/") for scope in call.principal.scopes) else None
+            return stored if _is_back_end(call) else None
         try:
             for patient in patients:
                 ask = self._picture(call, patient, stored.key, stored.resource)
@@ -184,6 +189,10 @@ class Gate(Step):
         if isinstance(opened, Permit):
             call.trace.glass[ask.patient] = task
         return opened
+
+
+def _is_back_end(call: Call) -> bool:
+    return any(scope.startswith("system/") for scope in call.principal.scopes)
 
 
 def _had_photo(change: Change) -> bool:

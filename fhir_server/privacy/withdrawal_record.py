@@ -22,9 +22,9 @@ def provenance(key: ResourceKey, consent: Json, version: int, by: Principal, now
     patient = consent["patient"]["reference"]
     own = by.patient is not None and patient == f"Patient/{by.patient}"
     said = [one for one in words if isinstance(one, str)]
-    agents = [_agent("author", {"reference": patient})] if own or (said and not expired) else []
+    agents = [agent("author", {"reference": patient})] if own or (said and not expired) else []
     if not own:
-        agents.append(_agent("enterer", _told(by)))
+        agents.append(agent("enterer", told(by)))
     when = next((one for one in instants(consent, WITHDRAWN_AT) if isinstance(one, str)), now)
     return {
         "resourceType": "Provenance",
@@ -38,10 +38,10 @@ def provenance(key: ResourceKey, consent: Json, version: int, by: Principal, now
     }
 
 
-def _told(by: Principal) -> Json:
+def told(by: Principal) -> Json:
     """As the token says: whether that person is on file here is not looked up within a withdrawal."""
     return {"identifier": {"system": by.issuer or "urn:aesthetic-fhir-server", "value": by.fhir_user or by.subject}}
 
 
-def _agent(kind: str, who: Json) -> Json:
+def agent(kind: str, who: Json) -> Json:
     return {"type": {"coding": [{"system": _PARTICIPATION, "code": kind}]}, "who": who}

@@ -2,8 +2,8 @@
 
 import base64
 import hashlib
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from itertools import count
 
 import pytest
@@ -22,12 +22,16 @@ from fhir_server.engine.tasks import Task
 from fhir_server.fhir.compartments import subjects
 from fhir_server.kernel import json
 from fhir_server.kernel.clock import instant
-from fhir_server.kernel.errors import UnavailableError, UnprocessableError
+from fhir_server.kernel.errors import NoLegalBasisError, UnavailableError, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.media.ports import DESTROYED, LIVE, PENDING
+from fhir_server.media.vocabulary import RENDITION
+from fhir_server.privacy.kept_by_law import KeptByLaw
+from fhir_server.privacy.ports import Holding
 from fhir_server.privacy.receipt import Scribe
 from fhir_server.privacy.reconsider import Reconsider
+from fhir_server.privacy.retention import pack
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal, withdraw
 from tests.fakes.clinic import BASE, FakeClinic
 from tests.fakes.clock import NOW
@@ -36,7 +40,25 @@ from tests.unit.engine.calls import Running, call, running
 
 pytestmark = pytest.mark.anyio
 
+ANN = {"reference": "Patient/ann"}
+HOLD = {"coding": [{"system": "urn:aesthetic-fhir-server:task", "code": "legal-hold"}]}
 TOLD = {"identifier": {"system": "issuer", "value": "system"}}
+
+
+@dataclass
+class Holdings:
+    """All that lies in memory; the class of each by its type."""
+
+    clinic: FakeClinic
+
+    async def of(self, patient: str) -> Sequence[Holding]:
+        rows = [one for one in self.clinic.memory.current.values() if one.subjects == (patient,)]
+        return [Holding(one, key_class(one.resource) if not one.deleted else KeyClass.RECORD, b"") for one in rows]
+
+    async def destroy(self, keys: Collection[bytes], reason: str) -> None:
+        """Nothing here is sealed."""
+
+
 SERVER = Principal("server", "server", "", "", ("system/*.cruds",))
 
 
@@ -96,7 +118,7 @@ async def withdrawn(at: Running, id: str = "c1") -> Task | None:
     return leased.task if leased else None
 
 
-async def photographed(at: Running, id: str = "m1") -> str:
+async def photographed(at: Running, id: str = "m1", made: str = "") -> str:
     """A live photo of ann and its Media; the id of the photo."""
     owner = ResourceKey("Media", id)
     photo = await at.clinic.photos.put(b"pixels", "image/jpeg", owner, ("ann",))
@@ -107,12 +129,14 @@ async def photographed(at: Running, id: str = "m1") -> str:
         "subject": {"reference": "Patient/ann"},
         "content": {"contentType": "image/jpeg", "url": f"Binary/{photo.id}"},
     }
+    if made:
+        media["extension"] = [{"url": RENDITION, "valueCode": made}]
     change = Change(owner, media, None, subjects(media, BASE)).moving_blob(BlobMove(photo.id, PENDING, LIVE))
     await at.clinic.resources.commit([change])
     return photo.id
 
 
-def handler(at: Running) -> Callable[[Task], Awaitable[None]]:
+def handler(at: Running, jurisdiction: str = "eu") -> Callable[[Task], Awaitable[None]]:
     scribe = Scribe(
         lambda payload: base64.b64encode(payload).decode(),
         lambda text: hashlib.sha256(text.encode()).hexdigest(),
@@ -121,7 +145,14 @@ def handler(at: Running) -> Callable[[Task], Awaitable[None]]:
     )
     clinic = at.clinic
     return Reconsider(
-        at.engine, clinic.resources, clinic.heads, standing(clinic), clinic.photos, scribe, clinic.clock, SERVER
+        at.engine,
+        clinic.resources,
+        standing(clinic),
+        clinic.photos,
+        scribe,
+        clinic.clock,
+        SERVER,
+        KeptByLaw(at.engine, clinic.resources, Holdings(clinic), pack(jurisdiction)),
     )
 
 
@@ -311,6 +342,29 @@ async def test_t97_a_withdrawal_whose_time_is_none_happened_when_it_was_written(
 
     [trail] = [one.resource for one in at.clinic.memory.current.values() if one.key.type == "Provenance"]
     assert trail["occurredDateTime"] == trail["recorded"]
+
+
+@pytest.mark.parametrize("hold", [False, True])
+async def test_s_82_what_the_law_keeps_is_restricted_and_not_destroyed(*, hold: bool) -> None:
+    """The clinical original alone: what was made of it is made again, or not at all."""
+    at = opened()
+    await give(at, consent())
+    original, small = await photographed(at), await photographed(at, "m2", made="thumbnail")
+    if hold:
+        task = {"resourceType": "Task", "id": "h", "status": "requested", "intent": "order", "for": ANN, "code": HOLD}
+        await at.engine.update(call(Interaction.UPDATE, "Task", "h"), task)
+    task = await withdrawn(at)
+    assert task
+
+    await handler(at, "eu" if hold else "fr")(task)
+
+    states = [photo.state for id in (original, small) if (photo := await at.clinic.photos.find(id))]
+    assert states == [LIVE, DESTROYED]
+    [receipt] = receipts(at)
+    because = receipt["kept"][0]["because"]
+    assert because == "restricted: Task/h" if hold else because.startswith("restricted: fr-")
+    with pytest.raises(NoLegalBasisError):
+        await at.engine.read(call(Interaction.READ, "Media", "m1"))
 
 
 async def test_a_receipt_outlives_the_record_that_it_speaks_of() -> None:
