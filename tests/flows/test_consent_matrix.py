@@ -203,10 +203,9 @@ def require(answer: Response, door: str, taken: bytes, allowed: set[int]) -> Non
 async def test_s_110_s_72_t_57_no_basis_no_byte(
     clinic: InProcess, people: dict[tuple[str, str], Person], name: str
 ) -> None:
-    blind = expected(CALLERS[name], "released", "care-photography", "active") <= {401, 403, 404}
-    some = (
-        [key for key in people if key[1] == "active"] if blind and CALLERS[name].purpose not in OWN_PURPOSE else people
-    )
+    who = CALLERS[name]
+    blind = who.purpose not in OWN_PURPOSE and not expected(who, "released", "care-photography", "active") & {200}
+    some = [key for key in people if key[1] == "active"] if blind else people
     asked = [
         (purpose, state, rendition, DOORS[place % len(DOORS)])
         for place, ((purpose, state), rendition) in enumerate(product(some, RENDITIONS))
