@@ -38,9 +38,14 @@ def decide(ask: Ask, consents: Sequence[Json], head: Head, law: Law = STRICT) ->
         return Permit(LegalObligation("gdpr-5-2", ask.patient, head.epoch))
     cares = is_care(ask.purpose) or ask.purpose == CARE_PHOTOGRAPHY
     ask = replace(ask, emergency=cares and (ask.emergency or ask.purpose == BREAK_GLASS))
-    found = {_key(consent): consent for consent in consents if _key(consent) in head.consents}
-    current = all(_version(consent) == head.consents[_key(consent)] for consent in consents if _key(consent) in found)
-    if not current or len(found) != len(head.consents):
+    found: dict[ResourceKey, Json] = {}
+    for consent in consents:
+        key = _key(consent)
+        if (version := head.consents.get(key)) is not None:
+            if _version(consent) != version:
+                return Deny(Reason.NOT_CURRENT)
+            found[key] = consent
+    if len(found) != len(head.consents):
         return Deny(Reason.NOT_CURRENT)
     if ask.matter is Matter.RECORD and ask.is_own:
         return Permit(LegalObligation("gdpr-15", ask.patient, head.epoch))
