@@ -32,7 +32,7 @@ async def test_access_ends_with_the_commit_of_the_withdrawal(doctor: Caller, way
 
 
 @BOTH_WAYS
-async def test_the_worker_destroys_the_keys_and_the_photo_is_gone(clinic: InProcess, doctor: Caller, way: str) -> None:
+async def test_s_84_the_worker_destroys_keys_and_photo(clinic: InProcess, doctor: Caller, way: str) -> None:
     case = await Case(doctor).begin()
     rows = clinic.mongo[clinic.database]["photos"]
     photo = case.photos[0]["content"]["url"].removeprefix("Binary/")
@@ -179,7 +179,7 @@ async def test_t_97_the_withdrawal_says_when_in_the_consent_its_provenance_and_t
     assert logged["recorded"] >= said, "what the log says of it was written with it"
 
 
-async def test_withdrawing_twice_is_withdrawing_once(clinic: InProcess, doctor: Caller) -> None:
+async def test_s_79_withdrawing_twice_is_withdrawing_once(clinic: InProcess, doctor: Caller) -> None:
     case = await Case(doctor).begin()
     path = f"/fhir/Consent/{case.consent['id']}/$withdraw"
 

@@ -35,6 +35,7 @@ class Case:
     """A patient whose consent lets the website show them, and a photo with a rendition."""
 
     ann: str
+    care: Json
     given: Json
     photo: Json
     rendition: Json
@@ -42,11 +43,11 @@ class Case:
 
 async def case(office: Caller, channel: str = "website", purpose: str = "photo-marketing", **more: Any) -> Case:
     ann = (await office.store(patient()))["id"]
-    await office.store(consent(ann))
+    care = await office.store(consent(ann))
     given = await office.store(consent(ann, purpose, **published(channel, **more)))
     photo = await office.store(media(ann, jpeg()))
     made = media(ann, jpeg(), extension=[{"url": RENDITION, "valueCode": "watermarked"}])
-    return Case(ann, given, photo, await office.store(made))
+    return Case(ann, care, given, photo, await office.store(made))
 
 
 def task(of: Case, channel: str = "website", purpose: str = "photo-marketing", **more: Any) -> Json:
@@ -167,6 +168,10 @@ async def test_s_84_m7_a_withdrawal_asks_for_a_takedown_and_destroys_the_renditi
     assert f"Task/{register['id']}/_history/1" in [one["basedOn"][0]["reference"] for one in asked]
     assert (await office.get(f"/fhir/{ann.rendition['content']['url']}")).status_code == 410
     assert (await office.get(f"/fhir/{ann.photo['content']['url']}")).status_code == 200, "care goes on"
+
+    await office.post(f"/fhir/Consent/{ann.care['id']}/$withdraw")
+    await until_done(clinic)
+    assert await takedowns(office, ann) == asked, "each is asked for once"
 
 
 async def test_s_85_an_expiry_asks_for_it_likewise(clinic: InProcess, office: Caller, surgeon: Caller) -> None:

@@ -14,12 +14,12 @@ from fhir_server.engine.change import CareBasis, Change, ConsentBasis, HeadMove
 from fhir_server.engine.classification import RECEIPT_SYSTEM, SIGNED_FORM
 from fhir_server.engine.ports import Head
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import NoLegalBasisError, UnprocessableError
+from fhir_server.kernel.errors import NoLegalBasisError, UnavailableError, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from tests.fakes.clinic import BASE, FakeClinic
 from tests.fakes.clock import NOW
-from tests.samples import consent
+from tests.samples import consent, published
 from tests.unit.engine.calls import call
 
 pytestmark = pytest.mark.anyio
@@ -216,3 +216,58 @@ async def test_a_photo_of_somebody_who_is_no_patient_here_is_refused(subject: Js
     resource, clinic = media(subject=subject), FakeClinic()
     with pytest.raises(UnprocessableError, match=r"Media\.subject"):
         await gate_of(clinic).prepare(call(Interaction.UPDATE, "Media", "m"), Change(MEDIA, {**resource, "id": "m"}))
+
+
+@pytest.mark.parametrize("most", [1, 100])
+async def test_a_picture_of_nobody_refers_to_what_can_be_looked_up(most: int) -> None:
+    clinic = FakeClinic()
+    named = [{"reference": "urn:uuid:elsewhere"}, *({"reference": f"Procedure/{one}"} for one in range(most + 1))]
+    picture = media(id="m", partOf=named)
+    del picture["subject"]
+    change = Change(MEDIA, picture)
+
+    if most < 100:
+        assert await gate_of(clinic).prepare(call(Interaction.CREATE, "Media", "m"), change) == change
+    else:
+        with pytest.raises(UnprocessableError, match="at most 100"):
+            await gate_of(clinic).prepare(call(Interaction.CREATE, "Media", "m"), change)
+
+
+async def test_s_76_a_channel_is_looked_for_where_none_is_named_and_one_permits() -> None:
+    """Who picks a photo for a publication does not know yet where it goes."""
+    clinic = FakeClinic()
+    await commit(clinic, MEDIA, media())
+    stands, _ = standing(clinic)
+    ask = Ask("ann", "photo-marketing", NOW, MEDIA)
+    assert isinstance(await stands.decide(ask), Deny)
+
+    for id, kind, channel, answer in (("a", "deny", "print", Deny), ("b", "permit", "website", Permit)):
+        key, said = ResourceKey("Consent", id), consent("ann", "photo-marketing", kind, **published(channel))
+        await commit(clinic, key, said, HeadMove("ann", key, 1, in_force=True))
+        assert isinstance(await stands.decide(ask), answer)
+
+
+class _Away(Counted):
+    async def heads(self, patients: Collection[str]) -> Mapping[str, Head]:
+        raise UnavailableError("The database does not answer.")
+
+
+async def test_t_57_where_the_consents_cannot_be_had_nothing_is_shown() -> None:
+    clinic = FakeClinic()
+    await give(clinic)
+    stored = await commit(clinic, MEDIA, media())
+    gate = Gate(Standing(clinic.resources, _Away(clinic), law_of("gb")), clinic.resources, BASE, clinic.elsewhere)
+
+    with pytest.raises(UnavailableError):
+        await gate.disclose(call(Interaction.READ, "Media", "m"), stored)
+
+
+async def test_security_contexts_in_a_circle_name_whom_they_name() -> None:
+    clinic = FakeClinic()
+    for one, other in (("a", "b"), ("b", "a")):
+        binary: Json = {"resourceType": "Binary", "contentType": "image/png"}
+        context = {"securityContext": {"reference": f"{BASE}/Binary/{other}"}}
+        await commit(clinic, ResourceKey("Binary", one), {**binary, **context})
+    stored = clinic.memory.current[ResourceKey("Binary", "a")]
+
+    assert await clinic.elsewhere.patients(stored.resource, ()) == ["ann"]

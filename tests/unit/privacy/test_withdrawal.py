@@ -122,7 +122,7 @@ async def photographed(at: Running, id: str = "m1", made: str = "") -> str:
     """A live photo of ann and its Media; the id of the photo."""
     owner = ResourceKey("Media", id)
     photo = await at.clinic.photos.put(b"pixels", "image/jpeg", owner, ("ann",))
-    media = {
+    media: Json = {
         "resourceType": "Media",
         "id": id,
         "status": "completed",
@@ -351,8 +351,8 @@ async def test_s_82_what_the_law_keeps_is_restricted_and_not_destroyed(*, hold: 
     await give(at, consent())
     original, small = await photographed(at), await photographed(at, "m2", made="thumbnail")
     if hold:
-        task = {"resourceType": "Task", "id": "h", "status": "requested", "intent": "order", "for": ANN, "code": HOLD}
-        await at.engine.update(call(Interaction.UPDATE, "Task", "h"), task)
+        held: Json = {"resourceType": "Task", "status": "requested", "intent": "order", "for": ANN, "code": HOLD}
+        await at.engine.update(call(Interaction.UPDATE, "Task", "h"), {**held, "id": "h"})
     task = await withdrawn(at)
     assert task
 
