@@ -7,7 +7,7 @@ import pytest
 from fhir_server.consent.decision import decide
 from fhir_server.consent.purposes import ACT_REASON, PURPOSES
 from fhir_server.consent.question import Deny, Permit, Reason
-from fhir_server.consent.terms import in_force
+from fhir_server.consent.terms import CHANNEL, WITHDRAWN_AT, in_force
 from fhir_server.engine.change import ConsentBasis
 from fhir_server.engine.ports import Head
 from fhir_server.kernel.identity import ResourceKey
@@ -380,3 +380,11 @@ def test_the_nearest_reason_is_told() -> None:
     other, late = consent(rule("permit", "research")), consent({**PHOTOGRAPHY, "period": {"start": "2027"}}, id="c2")
 
     assert verdict(other, late) == verdict(late, other) == Deny(Reason.OUTSIDE_PERIOD)
+
+
+def test_s_76_a_consent_that_ended_speaks_of_its_own_channels_alone() -> None:
+    ended = [{"url": CHANNEL, "valueCode": "website"}, {"url": WITHDRAWN_AT, "valueInstant": "2026-02-01T00:00:00Z"}]
+    withdrawn = consent(rule("permit", "photo-marketing"), status="inactive", extension=ended)
+
+    assert verdict(withdrawn, purpose="photo-marketing", channel="website") == Deny(Reason.WITHDRAWN)
+    assert verdict(withdrawn, purpose="photo-marketing", channel="print") == Deny(Reason.OTHER_CHANNEL)
