@@ -213,9 +213,15 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             most_body=settings.max_body_bytes,
             capability=saying(base, clock, store.layouts, delete_several=several),
         )
-        law_on_keeping = KeptByLaw(engine, store.resources, store.holdings, pack(settings.jurisdiction))
         reconsider = Reconsider(
-            engine, store.resources, standing, store.photos, signed_by, clock, THE_SERVER, law_on_keeping
+            engine,
+            store.resources,
+            standing,
+            store.photos,
+            signed_by,
+            clock,
+            THE_SERVER,
+            KeptByLaw(engine, store.resources, store.holdings, pack(settings.jurisdiction)),
         )
         worker = Worker(
             store.tasks,
