@@ -165,7 +165,6 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         signing_keys = await stack.enter_async_context(SigningKeys(store.signing_keys, clock).kept_fresh())
         tokens = Tokens(signing_keys, settings.base_url, base, random_id, organization(settings))
         bearer = Bearer(tokens)
-        paging = Paging(await keyring.named("page-links", KeyClass.CURSOR), timedelta(seconds=settings.page_lifetime))
         several = settings.conditional_delete_several
         conditional = Conditional(engine, delete_several=several)
         histories = Histories(engine, settings.search_candidates)
@@ -207,21 +206,17 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             events=told.events,
             possession=Possession(bearer, store.handles),
             captures=CaptureSessions(tokens, store.grants, random_id),
-            paging=paging,
+            paging=Paging(
+                await keyring.named("page-links", KeyClass.CURSOR), timedelta(seconds=settings.page_lifetime)
+            ),
             clock=clock,
             base=base,
             most_body=settings.max_body_bytes,
             capability=saying(base, clock, store.layouts, delete_several=several),
         )
+        law_on_keeping = KeptByLaw(engine, store.resources, store.holdings, pack(settings.jurisdiction))
         reconsider = Reconsider(
-            engine,
-            store.resources,
-            standing,
-            store.photos,
-            signed_by,
-            clock,
-            THE_SERVER,
-            KeptByLaw(engine, store.resources, store.holdings, pack(settings.jurisdiction)),
+            engine, store.resources, standing, store.photos, signed_by, clock, THE_SERVER, law_on_keeping
         )
         worker = Worker(
             store.tasks,
