@@ -55,6 +55,7 @@ cover: .venv/installed clients ## All tests, with the coverage that may only ris
 	$(BIN)/coverage report --include='fhir_server/crypto/*' --fail-under=100
 	$(BIN)/coverage report --include='fhir_server/smart/*' --fail-under=100
 	$(BIN)/coverage report --include='fhir_server/media/*' --fail-under=100
+	$(BIN)/coverage report --include='fhir_server/consent/*' --fail-under=100
 
 snapshots: .venv/installed ## Write the snapshots of tests/snapshots anew, to be read in the diff
 	RENEW_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/snapshots

@@ -32,6 +32,7 @@ from fhir_server.audit.recorder import Recorder
 from fhir_server.chosen import THE_SERVER, anchors, clinic_of, glass_policy, injecting, limits, organization, scribe
 from fhir_server.clinic import Clinic, ended
 from fhir_server.consent.contact import Contact
+from fhir_server.consent.elsewhere import Elsewhere
 from fhir_server.consent.gate import Gate
 from fhir_server.consent.inquiry import Inquiry
 from fhir_server.consent.law import law_of
@@ -73,6 +74,7 @@ from fhir_server.media.capturing import Captured
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
 from fhir_server.media.photographs import Shares, Stores, photographs
+from fhir_server.media.photos_within import may_carry_photo, shows_photo
 from fhir_server.media.reassigning import FINISH_REASSIGNMENT
 from fhir_server.media.security_context import SecurityContext
 from fhir_server.media.taking import Taking
@@ -82,6 +84,10 @@ from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.erasure import SHRED, Erasures
 from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.filing import Filing
+from fhir_server.privacy.imports import Imports
+from fhir_server.privacy.keeping import Keeping
+from fhir_server.privacy.kept_by_law import KeptByLaw
+from fhir_server.privacy.publications import Publications
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.register.registering import Registering
 from fhir_server.privacy.register.trained import Trained
@@ -130,7 +136,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         ties = RecordedTies(
             store.resources, TiePolicy(timedelta(days=settings.tie_days), settings.self_made_ties), base
         )
-        access, gate = Access(base, ties), Gate(standing, store.resources, base, ties)
+        elsewhere = Elsewhere(store.resources, base, may_carry_photo, shows_photo)
+        access, gate = Access(base, ties), Gate(standing, store.resources, base, elsewhere, ties)
         taking = Taking(store.photos, speech().zone or UTC)
         hooks = way_out(loopback=settings.notify_loopback)
         steps = Pipeline(
@@ -153,18 +160,20 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 Filing(THE_SERVER),  # receipts are the server's own, and stay
                 Registering(pack(settings.jurisdiction)),  # the register says what the law asks of it
                 Documenting(),  # a breach has the law's clock, and stays on record
-                Withdrawal(),  # a withdrawn consent queues a new decision on the photos
+                Keeping(THE_SERVER),  # nor do photos and consents go by a deletion
+                Imports(random_id),  # what came without evidence of a consent says so
+                Publications(standing, store.resources, THE_SERVER),  # nothing is published without a basis
+                Withdrawal(random_id),  # a withdrawn consent queues a new decision on the photos
                 Records(),  # a patient's records are labelled, and can be read
                 Recorder(store.audit, base, clinic_of(settings)),  # nothing happens unrecorded
             )
         )
-        drafts = Drafts(store.resources, steps, random_id, base)
+        drafts = Drafts(store.resources, steps, random_id, base, THE_SERVER)
         engine = Engine(store.resources, steps, drafts, speech, limits(settings))
         anchoring = Anchoring(store.log, anchors(settings), store.sightings, clock)
         signing_keys = await stack.enter_async_context(SigningKeys(store.signing_keys, clock).kept_fresh())
         tokens = Tokens(signing_keys, settings.base_url, base, random_id, organization(settings))
         bearer = Bearer(tokens)
-        paging = Paging(await keyring.named("page-links", KeyClass.CURSOR), timedelta(seconds=settings.page_lifetime))
         several = settings.conditional_delete_several
         conditional = Conditional(engine, delete_several=several)
         histories = Histories(engine, settings.search_candidates)
@@ -209,14 +218,17 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             accounts=shown,
             possession=Possession(bearer, store.handles),
             captures=CaptureSessions(tokens, store.grants, random_id),
-            paging=paging,
+            paging=Paging(
+                await keyring.named("page-links", KeyClass.CURSOR), timedelta(seconds=settings.page_lifetime)
+            ),
             clock=clock,
             base=base,
             most_body=settings.max_body_bytes,
             capability=saying(base, clock, store.layouts, delete_several=several),
         )
+        law_on_keeping = KeptByLaw(engine, store.resources, store.holdings, pack(settings.jurisdiction))
         reconsider = Reconsider(
-            engine, store.resources, store.heads, standing, store.photos, signed_by, clock, THE_SERVER
+            engine, store.resources, standing, store.photos, signed_by, clock, THE_SERVER, law_on_keeping
         )
         worker = Worker(
             store.tasks,

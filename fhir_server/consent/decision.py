@@ -38,9 +38,14 @@ def decide(ask: Ask, consents: Sequence[Json], head: Head, law: Law = STRICT) ->
         return Permit(LegalObligation("gdpr-5-2", ask.patient, head.epoch))
     cares = is_care(ask.purpose) or ask.purpose == CARE_PHOTOGRAPHY
     ask = replace(ask, emergency=cares and (ask.emergency or ask.purpose == BREAK_GLASS))
-    found = {_key(consent): consent for consent in consents if _key(consent) in head.consents}
-    current = all(_version(consent) == head.consents[_key(consent)] for consent in consents if _key(consent) in found)
-    if not current or len(found) != len(head.consents):
+    found: dict[ResourceKey, Json] = {}
+    for consent in consents:
+        key = _key(consent)
+        if (version := head.consents.get(key)) is not None:
+            if _version(consent) != version:
+                return Deny(Reason.NOT_CURRENT)
+            found[key] = consent
+    if len(found) != len(head.consents):
         return Deny(Reason.NOT_CURRENT)
     if ask.matter is Matter.RECORD and ask.is_own:
         return Permit(LegalObligation("gdpr-15", ask.patient, head.epoch))
@@ -68,7 +73,8 @@ def _rule(ask: Ask, reasons: set[Reason], law: Law) -> str | None:
     """The rule by which it may be done without a consent; None where there is none."""
     if ask.matter is Matter.PHOTO:
         ended = ask.taking and not _ENDED.isdisjoint(reasons)
-        cares = law.pack.care_photography and ask.purpose == CARE_PHOTOGRAPHY and not ended
+        imported = ask.facts is not None and ask.facts.imported
+        cares = (law.pack.care_photography or imported) and ask.purpose == CARE_PHOTOGRAPHY and not ended
         return law.pack.code if cares and (ask.is_own or ask.profession in law.pack.professions) else None
     permits = {
         Policy.ALL_NORMAL: not needs_consent(ask.purpose),

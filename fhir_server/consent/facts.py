@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fhir_server.consent.labels import sensitivities, stated_confidentiality
+from fhir_server.engine.pictured import is_imported
 from fhir_server.fhir.elements import children
 from fhir_server.fhir.reference_places import reference_places
 from fhir_server.kernel.identity import ResourceKey, parse_reference
@@ -25,7 +26,8 @@ _WHEN = (
 class Facts:
     """`authors`: None among them for one that cannot be told; None for all where a type that has authors names none.
 
-    `when`: dateTimes and Periods as they stand. `confidentiality`: a code of v3-Confidentiality.
+    `imported`: a photo that came without evidence of a consent. `when`: dateTimes and Periods as they stand.
+    `confidentiality`: a code of v3-Confidentiality.
     """
 
     authors: frozenset[ResourceKey | None] | None = None
@@ -33,6 +35,7 @@ class Facts:
     when: tuple[object, ...] = ()
     confidentiality: str = "N"
     sensitivities: frozenset[str] = frozenset()
+    imported: bool = False
 
 
 def facts_of(resource: Json) -> Facts:
@@ -45,6 +48,7 @@ def facts_of(resource: Json) -> Facts:
         when=tuple(_times(resource)),
         confidentiality=stated_confidentiality(resource),
         sensitivities=sensitivities(resource),
+        imported=is_imported(resource),
     )
 
 

@@ -8,21 +8,24 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from fhir_server.consent.clinics_own import require_clinics_own
+from fhir_server.consent.elsewhere import Elsewhere
 from fhir_server.consent.facts import facts_of
 from fhir_server.consent.matter import PROOF_TYPES, is_photo, is_proof, rendition_of
 from fhir_server.consent.purposes import CARE, CARE_PHOTOGRAPHY, TREATMENT, of_call, of_photos
 from fhir_server.consent.question import Ask, Deny, Matter, Permit, Reason
 from fhir_server.consent.standing import Standing
 from fhir_server.engine.call import Call, Trace
-from fhir_server.engine.change import CareBasis, Change, LegalBasis
-from fhir_server.engine.pictured import is_of_a_patient
+from fhir_server.engine.change import CareBasis, Change, LegalBasis, Unmoved
+from fhir_server.engine.pictured import is_imported, is_of_a_patient
 from fhir_server.engine.pipeline import Step
 from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import ConflictError, NoLegalBasisError, UnprocessableError
+from fhir_server.kernel.errors import ConflictError, ForbiddenError, NoLegalBasisError, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey, parse_reference
+from fhir_server.kernel.json import Json
 
 _PATIENT = "Patient/"
+_WHEN = {"Media": "Media.created", "DocumentReference": "DocumentReference.date"}
 
 
 class Glasses(Protocol):
@@ -36,16 +39,28 @@ class Glasses(Protocol):
 class Gate(Step):
     """Decides on whatever lies in a patient's compartment. `base` is the server's own FHIR base.
 
-    Without `glasses` no emergency counts.
+    `elsewhere` finds pictures that stand in no Media. Without `glasses` no emergency counts.
     """
 
-    def __init__(self, standing: Standing, store: ResourceStore, base: str, glasses: Glasses | None = None) -> None:
-        self._standing, self._store, self._base, self._glasses = standing, store, base, glasses
+    def __init__(
+        self,
+        standing: Standing,
+        store: ResourceStore,
+        base: str,
+        elsewhere: Elsewhere,
+        glasses: Glasses | None = None,
+    ) -> None:
+        self._standing, self._store, self._base = standing, store, base
+        self._elsewhere, self._glasses = elsewhere, glasses
 
     async def prepare(self, call: Call, change: Change) -> Change:
         """A photo comes in on a basis that the commit holds to."""
-        if change.resource is None or not is_photo(change.resource):
+        if change.resource is None:
             return change
+        change = await self._with_pictures(call, change, change.resource)
+        if not is_photo(change.content):
+            return change
+        assert change.resource is not None
         if not is_of_a_patient(change.resource):
             await require_clinics_own(self._store, self._base, call, change)
             return change
@@ -56,6 +71,11 @@ class Gate(Step):
             rendition=rendition_of(change.resource),
             taking=not _had_photo(change),
         )
+        if ask.taking and is_imported(change.resource):
+            if not _is_back_end(call):
+                raise ForbiddenError("A photo is imported under system scope only.", expression="Media.meta.tag")
+            # It is kept for care: for whoever treats the patient, bound to secrecy, and for nobody else.
+            ask = replace(ask, profession=min(self._standing.law.pack.professions, default=None))
         return change.relying_on(await self._photo_basis(call, ask))
 
     async def foresee(self, call: Call, found: Sequence[Stored]) -> None:
@@ -67,16 +87,54 @@ class Gate(Step):
 
         An unreadable status makes bytes unreachable, never free: `entered-in-error` is decided like any other.
         """
-        if stored.deleted or stored.key.type in PROOF_TYPES:
+        if stored.deleted:
             return stored
         if stored.key.type == "Media" and is_photo(stored.resource):
-            return await self._photo(call, stored)
-        for compartment in stored.access:
-            if compartment.startswith(_PATIENT) and not await self._may(
-                call, stored, compartment.removeprefix(_PATIENT)
-            ):
-                return None
+            await self._photo(call, stored)
+        elif stored.key.type not in PROOF_TYPES:
+            for compartment in stored.access:
+                if compartment.startswith(_PATIENT) and not await self._may(
+                    call, stored, compartment.removeprefix(_PATIENT)
+                ):
+                    return None
+        return await self._pictures(call, stored) if await self._elsewhere.seen_in(stored) else stored
+
+    async def _with_pictures(self, call: Call, change: Change, resource: Json) -> Change:
+        """Pictures elsewhere than in a Media come in on the basis of each patient whom they may show."""
+        before = change.previous and (change.previous.masked_from or change.previous)
+        old = (
+            await self._elsewhere.elements(before.resource) if before and await self._elsewhere.seen_in(before) else {}
+        )
+        if before and old and change.key.type == "Patient" and await self._pictures(call, before) is not before:
+            # Who does not see a picture in a patient's own entry leaves it there, whatever else is altered.
+            return change.with_resource({**resource, **old})
+        if not await self._elsewhere.stands_in(resource):
+            return change
+        for patient in await self._elsewhere.patients(resource, change.subjects):
+            ask = self._picture(call, patient, change.key, resource)
+            basis = await self._photo_basis(call, replace(ask, purpose=CARE_PHOTOGRAPHY, taking=not old))
+            unmoved = Unmoved(basis.patient, basis.epoch)
+            change = change.only_if(unmoved) if change.basis else change.relying_on(basis)
+        return change
+
+    async def _pictures(self, call: Call, stored: Stored) -> Stored | None:
+        """A patient's own entry is shown without them where there is no basis; anything else is refused by name."""
+        patients = await self._elsewhere.patients(stored.resource, stored.subjects)
+        if not patients and stored.key.type == "Binary" and "securityContext" not in stored.resource:
+            # Nobody can be asked: what a back end left without saying whom it shows is a matter between back ends.
+            return stored if _is_back_end(call) else None
+        try:
+            for patient in patients:
+                ask = self._picture(call, patient, stored.key, stored.resource)
+                _rely(call.trace, await self._photo_basis(call, replace(ask, purpose=of_photos(ask.purpose))))
+        except NoLegalBasisError:
+            if stored.key.type == "Patient":
+                return await self._elsewhere.without(stored)
+            raise
         return stored
+
+    def _picture(self, call: Call, patient: str, key: ResourceKey, resource: Json) -> Ask:
+        return replace(_ask(call, patient, key), facts=facts_of(resource), rendition=rendition_of(resource))
 
     async def _photo(self, call: Call, stored: Stored) -> Stored:
         if stored.resource.get("status") == "entered-in-error":
@@ -101,7 +159,7 @@ class Gate(Step):
         if isinstance(decided, Permit):
             return decided.basis
         if decided.reason is Reason.TAKEN_BEFORE:
-            raise ConflictError(decided.text, expression="Media.created")
+            raise ConflictError(decided.text, expression=_WHEN.get(ask.resource.type, ask.resource.type))
         raise NoLegalBasisError(f"There is no legal basis for this photo. {decided.text}")
 
     async def _may(self, call: Call, stored: Stored, patient: str) -> bool:
@@ -131,6 +189,10 @@ class Gate(Step):
         if isinstance(opened, Permit):
             call.trace.glass[ask.patient] = task
         return opened
+
+
+def _is_back_end(call: Call) -> bool:
+    return any(scope.startswith("system/") for scope in call.principal.scopes)
 
 
 def _had_photo(change: Change) -> bool:

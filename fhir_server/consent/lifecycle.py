@@ -13,6 +13,7 @@ from fhir_server.consent.rules import require_sound
 from fhir_server.consent.signed import Signed, signed
 from fhir_server.consent.standing import Standing
 from fhir_server.consent.terms import (
+    NOT_YET,
     SUPERSEDED_BY,
     WITHDRAWN_AT,
     adding,
@@ -120,7 +121,9 @@ def _require_no_return(old: Json | None, new: Json) -> None:
         raise UnprocessableError("Only a newer signature supersedes a Consent.", expression="Consent.extension")
     if old is None:
         return
-    if in_force(new) and old.get("status") not in {"active", "draft", "proposed"}:
+    if in_force(new) and old.get("status") not in {"active", *NOT_YET}:
         raise UnprocessableError(_ENDED, expression="Consent.status")
+    if new.get("status") in NOT_YET and old.get("status") not in NOT_YET:
+        raise UnprocessableError("A Consent that had force does not become a draft.", expression="Consent.status")
     if withdrawn(old) and not withdrawn(new):
         raise UnprocessableError(_ENDED, expression="Consent.status")

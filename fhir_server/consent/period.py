@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/datatypes.html#Period: an end includes all of the day, m
 
 import re
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 
 from fhir_server.consent.match import Match
 
@@ -15,6 +16,8 @@ _DATE_TIME = re.compile(
 _ENDS = frozenset({"start", "end"})
 _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _MICROSECOND_DIGITS = 6
+_REMEMBERED, _LONGEST = 4096, 40
+"""Consents are looked at far more often than they are signed; what is longer is no dateTime."""
 
 
 def covers(period: object, instant: datetime) -> Match:
@@ -34,7 +37,12 @@ def covers(period: object, instant: datetime) -> Match:
 
 def span(text: object, zone: tzinfo) -> tuple[datetime, datetime] | None:
     """The first instant of a date or dateTime, and the first one after it, in UTC; None when it is neither."""
-    found = _DATE_TIME.fullmatch(text) if isinstance(text, str) else None
+    return _span(text, zone) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _span(text: str, zone: tzinfo) -> tuple[datetime, datetime] | None:
+    found = _DATE_TIME.fullmatch(text) if len(text) <= _LONGEST else None
     if found is None:
         return None
     year, month, day, hour, minute, second, fraction, sign, offset_hours, offset_minutes = found.groups()

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/consent-definitions.html#Consent.provision.purpose
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 SYSTEM = "urn:aesthetic-fhir-server:purpose"
 ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
@@ -69,6 +70,11 @@ def canonical(coding: object) -> str | None:
     system, code = coding.get("system"), coding.get("code")
     if not isinstance(system, str) or not isinstance(code, str) or not system or not code or code in _EVERYTHING:
         return None
+    return _canonical(system, code)
+
+
+@lru_cache(maxsize=1024)
+def _canonical(system: str, code: str) -> str:
     if system == SYSTEM and code in _OWN:
         return code
     if system == ACT_REASON:

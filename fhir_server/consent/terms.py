@@ -16,6 +16,9 @@ WITHDRAWN_BY = f"{_OWN}:withdrawn-by"
 """How a withdrawal came in: `patient`, `phone`, `letter`, `link` …"""
 SUPERSEDED_BY = f"{_OWN}:superseded-by"
 
+NOT_YET = frozenset({"draft", "proposed"})
+"""The status of a Consent that never had force."""
+
 LEVELS = ("identifiable", "eyes-masked", "face-masked", "anonymous")
 """How little of somebody a rendition shows, in rising order."""
 
@@ -29,12 +32,12 @@ CHANNELS = frozenset(
 
 def channels(consent: Json) -> frozenset[object]:
     """Where it may be used; empty where the consent does not say."""
-    return frozenset(extension.get("valueCode") for extension in _extensions(consent, CHANNEL))
+    return frozenset(codes(consent, CHANNEL))
 
 
 def level(consent: Json) -> int | None:
     """How unrecognisable a rendition must be at least, as a place in LEVELS; None for one that is not known."""
-    stated = [extension.get("valueCode") for extension in _extensions(consent, ANONYMISATION)]
+    stated = codes(consent, ANONYMISATION)
     if any(one not in LEVELS for one in stated):
         return None
     return max((LEVELS.index(str(one)) for one in stated), default=0)
@@ -72,3 +75,7 @@ def _extensions(consent: Json, url: str) -> Iterator[Json]:
 
 def instants(consent: Json, url: str) -> list[object]:
     return [extension.get("valueInstant") for extension in _extensions(consent, url)]
+
+
+def codes(consent: Json, url: str) -> list[object]:
+    return [extension.get("valueCode") for extension in _extensions(consent, url)]

@@ -21,7 +21,7 @@ from fhir_server.consent.provision import (
     purposes,
     several,
 )
-from fhir_server.consent.purposes import EMERGENCIES, is_one
+from fhir_server.consent.purposes import CARE_PHOTOGRAPHY, EMERGENCIES, is_one
 from fhir_server.consent.question import Ask, Reason
 from fhir_server.consent.terms import channels, in_force, level, withdrawn
 from fhir_server.kernel.identity import ResourceKey
@@ -138,14 +138,26 @@ def _terms(ask: Ask, consent: Json) -> tuple[tuple[Reason, Match], ...]:
         return ()
     required = level(consent)
     shown = Match.UNSURE if required is None else Match.YES if ask.rendition >= required else Match.NO
-    return (*_channel(ask, consent), (Reason.NOT_ANONYMISED, shown), (Reason.TAKEN_BEFORE, _in_time(ask, consent)))
+    return (
+        *_channel(ask, consent),
+        (Reason.NOT_COVERED, _named_where_imported(ask, consent)),
+        (Reason.NOT_ANONYMISED, shown),
+        (Reason.TAKEN_BEFORE, _in_time(ask, consent)),
+    )
+
+
+def _named_where_imported(ask: Ask, consent: Json) -> Match:
+    """Beyond care, a photo without evidence is covered by no consent but one that names its photos."""
+    if ask.facts is None or not ask.facts.imported or ask.purpose == CARE_PHOTOGRAPHY:
+        return Match.YES
+    return Match.YES if "data" in consent["provision"] else Match.NO
 
 
 def _in_time(ask: Ask, consent: Json) -> Match:
     """A photo is not taken before it was consented to (T99)."""
     zone = ask.instant.tzinfo or UTC
     given = span(consent.get("dateTime"), zone)
-    if not ask.taking or given is None or ask.facts is None:
+    if not ask.taking or given is None or ask.facts is None or ask.facts.imported:
         return Match.YES
     taken = [found for one in ask.facts.when if (found := span(one, zone)) is not None]
     return Match.NO if any(end <= given[0] for _, end in taken) else Match.YES

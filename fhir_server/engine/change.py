@@ -127,7 +127,7 @@ class Change(NamedTuple):
     `resource` is None for a deletion. `previous` is what was read; the commit fails unless it is still current.
     `subjects`: ids of the patients that the resource itself names. `method`: the HTTP verb by which its history tells
     of it. `along`: what this change makes of other resources, in the same commit. `author`: who writes it; sealed with
-    the version.
+    the version. `by_duty`: brought along by a duty of the server itself, whatever the caller may write.
     """
 
     key: ResourceKey
@@ -145,6 +145,7 @@ class Change(NamedTuple):
     along: "tuple[Change, ...]" = ()
     erasures: tuple[Erasure, ...] = ()
     author: str = ""
+    by_duty: bool = False
 
     @property
     def version(self) -> int:

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/http.html#create, #update, #delete
 from collections.abc import Mapping
 from dataclasses import replace
 
-from fhir_server.engine.call import Call
+from fhir_server.engine.call import ANONYMOUS, Call, Interaction, Principal, Trace
 from fhir_server.engine.change import Change
 from fhir_server.engine.integrity import (
     refuse_log_change,
@@ -28,10 +28,15 @@ from fhir_server.kernel.json import Json
 
 
 class Drafts:
-    """`base` is the server's FHIR base: a reference may name a patient by an absolute URL under it."""
+    """`base` is the server's FHIR base: a reference may name a patient by an absolute URL under it.
 
-    def __init__(self, store: ResourceStore, steps: Step, new_id: NewId, base: str) -> None:
-        self._store, self._steps, self._new_id, self._base = store, steps, new_id, base
+    `server` is who acts for the server's own duties.
+    """
+
+    def __init__(
+        self, store: ResourceStore, steps: Step, new_id: NewId, base: str, server: Principal = ANONYMOUS
+    ) -> None:
+        self._store, self._steps, self._new_id, self._base, self._server = store, steps, new_id, base, server
 
     async def create(self, call: Call, body: object, id: str | None = None) -> Change:
         """`id` is given where a transaction has already promised it."""
@@ -118,10 +123,15 @@ class Drafts:
         prepared = await self._steps.prepare(call, change)
         if not prepared.along:
             return prepared
-        along = [
-            await self._steps.prepare(replace(call, type=one.key.type, id=one.key.id), one) for one in prepared.along
-        ]
+        along = [await self._steps.prepare(self._asking(call, one), one) for one in prepared.along]
         return prepared._replace(along=tuple(along))
+
+    def _asking(self, call: Call, brought: Change) -> Call:
+        """Who asks for what comes along: the caller, or for a duty the server itself."""
+        asking = replace(call, type=brought.key.type, id=brought.key.id)
+        if not brought.by_duty:
+            return asking
+        return replace(asking, principal=self._server, interaction=Interaction.CREATE, operation=None, trace=Trace())
 
 
 def require_version(if_match: int | None, current: int | None) -> None:

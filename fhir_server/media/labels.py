@@ -3,12 +3,14 @@
 Requirements S2, S5, S81. https://hl7.org/fhir/R4/security-labels.html#hcs: V is stricter than R, the others are not.
 """
 
+from fhir_server.engine.pictured import TAGS, UNEVIDENCED, has_tag, is_imported
 from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.json import Json
-from fhir_server.media.vocabulary import CONFIDENTIALITY, SIMULATED, TAGS, TIMEPOINT
+from fhir_server.media.vocabulary import CONFIDENTIALITY, RENDITION, SIMULATED, TIMEPOINT
 
 _STRICT = frozenset({"R", "V"})
 _RESTRICTED: Json = {"system": CONFIDENTIALITY, "code": "R", "display": "restricted"}
+_UNEVIDENCED: Json = {"system": TAGS, "code": UNEVIDENCED, "display": "Evidence missing"}
 _SIMULATED: Json = {"system": TAGS, "code": SIMULATED, "display": "Simulated"}
 
 
@@ -21,13 +23,22 @@ def labelled(media: Json, before: Json | None) -> Json:
         raise UnprocessableError("The label of a photo is restricted, and is not lowered.", expression="Media.meta")
     if before is not None and is_simulated(before) and not is_simulated(media):
         raise UnprocessableError("What was simulated stays tagged so.", expression="Media.meta.tag")
+    if before is not None and is_imported(before) != is_imported(media):
+        raise UnprocessableError("What was imported without evidence stays tagged so.", expression="Media.meta.tag")
     _refuse_result(media)
+    if is_imported(media) and not has_tag(media, UNEVIDENCED):
+        meta = {**meta, "tag": [*meta.get("tag", []), _UNEVIDENCED]}
+        media = {**media, "meta": meta}
     return media if stated else {**media, "meta": {**meta, "security": [*labels, _RESTRICTED]}}
 
 
 def is_simulated(media: Json) -> bool:
-    tags = media.get("meta", {}).get("tag", [])
-    return any(tag.get("system") == TAGS and tag.get("code") == SIMULATED for tag in tags)
+    return has_tag(media, SIMULATED)
+
+
+def is_rendition(media: Json) -> bool:
+    """Was it made from other photos?"""
+    return any(one.get("url") == RENDITION for one in media.get("extension", []))
 
 
 def tagged_like(originals: list[Json]) -> list[Json]:

@@ -8,6 +8,7 @@ import binascii
 from collections.abc import Iterator
 from typing import Any
 
+from fhir_server.engine.attached import attached_in
 from fhir_server.fhir.elements import base64_properties
 from fhir_server.kernel import json
 from fhir_server.kernel.errors import UnprocessableError
@@ -28,8 +29,24 @@ def decoded(text: object, expression: str) -> bytes:
 
 def may_hide_photo(resource: Json) -> bool:
     """Is there any element that could carry an image? Most resources have none, and every write asks."""
-    raw = json.encode(resource)
-    return any(carrier in raw for carrier in _CARRIERS_WRITTEN)
+    return may_carry_photo(json.encode(resource))
+
+
+def may_carry_photo(truth: bytes) -> bool:
+    """The same of a resource as JSON bytes."""
+    return any(carrier in truth for carrier in _CARRIERS_WRITTEN)
+
+
+async def shows_photo(resource: Json) -> bool:
+    """Do any bytes in it, or of it that lie beside it, make a picture?"""
+    if next(hidden_photos(resource, ""), None):
+        return True
+    for _, attached in attached_in(resource):
+        head = b"".join([part async for part in attached.data(0, min(LOOKED_AT, attached.length))])
+        found = recognise(head, attached.length)
+        if found is not None and found.is_photo:
+            return True
+    return False
 
 
 def hidden_photos(value: Any, path: str) -> Iterator[str]:  # noqa: ANN401  JSON is any value

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from fhir_server.engine.call import Beside, Call, Interaction, Principal, Trace
 from fhir_server.engine.change import Change
 from fhir_server.engine.interactions import Engine
+from fhir_server.engine.pictured import is_imported
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.errors import (
@@ -80,6 +81,8 @@ class Renditions:
         photo = await self._vault.find(photo_id(media.resource)) if carries_photo(media.resource) else None
         if photo is None:
             raise NotFoundError("The Media has no photo here.")
+        if is_imported(media.resource):
+            raise UnprocessableError("Nothing is made of a photo that was imported without evidence of a consent.")
         if photo.media_type not in drawing.DRAWABLE or photo.length > MOST_BYTES:
             raise UnprocessableError(f"No rendition can be drawn of {photo.media_type} here.")
         data = b"".join([part async for part in self._vault.stream(photo, 0, photo.length)])

@@ -16,9 +16,8 @@ RENDITION = f"{_OWN}:rendition"
 """Of a Media that was made from others: what it is, a code of the same name; also the system of these codes."""
 MASKED = f"{_OWN}:masked-area"
 """Of an anonymised Media: left, top, width and height in pixels of the upright picture; one for each area."""
-TAGS = f"{_OWN}:tag"
 SIMULATED = "simulated"
-"""A tag of that system: what is shown was computed, and never happened."""
+"""A tag of ours: what is shown was computed, and never happened."""
 EXPRESSION, LIGHTING, BACKGROUND = (f"{_OWN}:{name}" for name in ("expression", "lighting", "background"))
 DISTANCE, TIMEPOINT, SERIES = (f"{_OWN}:{name}" for name in ("distance", "timepoint", "series"))
 """Of a Media, how it was taken: four CodeableConcepts, a Quantity (distance), an Identifier (series)."""

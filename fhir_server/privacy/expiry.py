@@ -12,9 +12,9 @@ from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.engine.interactions import Engine
 from fhir_server.kernel.clock import Clock, instant
 from fhir_server.kernel.json import Json
+from fhir_server.privacy.withdrawal_record import EXPIRY
 from fhir_server.search.parse import parse
 
-EXPIRY = "expiry"
 _AT_ONCE = "100"
 
 

@@ -48,7 +48,7 @@ class Scribe:
     """
 
     def __init__(self, sign: Callable[[bytes], str], name: Callable[[str], str], clinic: str, destruction: str) -> None:
-        self._sign, self._name, self._clinic, self._destruction = sign, name, clinic, destruction
+        self._sign, self.name, self._clinic, self._destruction = sign, name, clinic, destruction
 
     def key(self, receipt: Receipt) -> ResourceKey:
         """One for each cause, and the same whenever it is asked for.
@@ -58,7 +58,7 @@ class Scribe:
         return self.erasure_key(receipt.patient, receipt.cause)
 
     def erasure_key(self, patient: str, cause: str) -> ResourceKey:
-        return ResourceKey("DocumentReference", f"receipt-{self._name(f'{patient} {cause}')[:40]}")
+        return ResourceKey("DocumentReference", f"receipt-{self.name(f'{patient} {cause}')[:40]}")
 
     def written(self, key: ResourceKey, receipt: Receipt, now: datetime) -> Json:
         """The receipt as a DocumentReference."""

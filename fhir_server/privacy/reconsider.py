@@ -3,6 +3,7 @@
 GDPR Art. 17(1)(b), 5(2); architecture section 9: a photo is not bound to one Consent, so each is decided anew.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from fhir_server.consent.facts import facts_of
@@ -13,21 +14,27 @@ from fhir_server.consent.standing import Standing
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.engine.change import BlobMove, Unmoved
 from fhir_server.engine.interactions import Engine
-from fhir_server.engine.ports import Head, Heads, ResourceStore
+from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.stored import Stored
 from fhir_server.engine.tasks import Task
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import ConflictError, StaleBasisError, UnavailableError, VersionConflictError
 from fhir_server.kernel.identity import ResourceKey
+from fhir_server.media.labels import is_rendition
 from fhir_server.media.ports import CONDEMNED, DESTROYED, LIVE, Photo, PhotoVault
+from fhir_server.privacy.kept_by_law import KeptByLaw
 from fhir_server.privacy.receipt import Receipt, Scribe
+from fhir_server.privacy.takedown import Takedowns
 
 _MOST_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A photo that stays, and the consent, or the rule, that covers it."""
+    """A photo that stays, and the consent or rule that covers it, or the law by which it is restricted, not destroyed.
+
+    A restricted one is shown to nobody: there is no basis on which it could be (GDPR Art. 18).
+    """
 
     photo: Photo
     because: str
@@ -40,40 +47,50 @@ class Reconsider:
         self,
         engine: Engine,
         store: ResourceStore,
-        heads: Heads,
         standing: Standing,
         vault: PhotoVault,
         scribe: Scribe,
         clock: Clock,
         server: Principal,
+        law: KeptByLaw,
     ) -> None:
-        self._engine, self._store, self._heads, self._standing = engine, store, heads, standing
+        self._engine, self._store, self._standing = engine, store, standing
         self._vault, self._scribe, self._clock, self._server = vault, scribe, clock, server
+        self._law = law
+        self._takedowns = Takedowns(engine, store, standing, scribe, clock, server)
 
     async def __call__(self, task: Task) -> None:
+        unpublished = await self._takedowns.ask_for(task.patient, task.cause)
         kept = [
             decided
             for photo in await self._vault.of_patient(task.patient, {LIVE})
-            if (decided := await self._decide_again(photo, task.patient))
+            if (decided := await self._decide_again(photo, task.patient, unpublished))
         ]
         for photo in await self._vault.of_patient(task.patient, {CONDEMNED}):
             await self._vault.destroy(photo, task.cause)
         gone = [one for one in await self._vault.of_patient(task.patient, {DESTROYED}) if one.reason == task.cause]
         await self._file(Receipt(task.patient, task.cause, tuple(gone), tuple((k.photo, k.because) for k in kept)))
 
-    async def _decide_again(self, photo: Photo, patient: str) -> Kept | None:
-        """Kept, or condemned together with its Media in one commit, which fails if a consent comes in between."""
+    async def _decide_again(self, photo: Photo, patient: str, unpublished: Collection[ResourceKey]) -> Kept | None:
+        """Kept, or condemned together with its Media in one commit, which fails if a consent comes in between.
+
+        `unpublished`: what was published and may not be any more. A rendition of these has served its end.
+        """
         for _ in range(_MOST_TRIES):
-            head = (await self._heads.heads([patient])).get(patient) or Head(patient, 0, {})
+            stand = await self._standing.of(patient)
+            epoch = stand.head.epoch if stand else 0
             media = await self._store.read(photo.owner)
             decision = await self._standing.decide(self._ask(photo, patient, media))
-            if isinstance(decision, Permit):
+            made = media is not None and not media.deleted and is_rendition(media.resource)
+            if isinstance(decision, Permit) and not (made and photo.owner in unpublished):
                 return Kept(photo, str(decision.basis))
+            if not made and (law := await self._law.why(patient, self._clock.now())):
+                return Kept(photo, f"restricted: {law}")
             if media is None or media.deleted:
                 await self._vault.condemn(photo)
                 return None
             change = self._engine.drafts.of(photo.owner, None, media)
-            change = change.only_if(Unmoved(patient, head.epoch)).moving_blob(BlobMove(photo.id, LIVE, CONDEMNED))
+            change = change.only_if(Unmoved(patient, epoch)).moving_blob(BlobMove(photo.id, LIVE, CONDEMNED))
             try:
                 await self._engine.commit(self._call(Interaction.DELETE, photo.owner), change)
             except (StaleBasisError, VersionConflictError, ConflictError):

@@ -3,7 +3,7 @@
 GDPR Art. 7(3), 17(1)(b); as easy as giving: one call, no reason asked.
 """
 
-from fhir_server.consent.terms import WITHDRAWN_AT, WITHDRAWN_BY, adding, in_force
+from fhir_server.consent.terms import WITHDRAWN_AT, WITHDRAWN_BY, adding, in_force, withdrawn
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change
 from fhir_server.engine.interactions import Engine
@@ -12,8 +12,9 @@ from fhir_server.engine.stored import Stored
 from fhir_server.engine.tasks import Task
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.errors import UnprocessableError
-from fhir_server.kernel.identity import parse_reference
+from fhir_server.kernel.identity import NewId, ResourceKey, parse_reference
 from fhir_server.kernel.json import Json
+from fhir_server.privacy.withdrawal_record import provenance
 
 RECONSIDER_PHOTOS = "reconsider-photos"
 
@@ -22,7 +23,10 @@ BY = frozenset({"patient", "in-person", "phone", "letter", "email", "sms", "link
 
 
 class Withdrawal(Step):
-    """In the commit that ends a consent's force, the worker is asked to decide on that patient's photos again."""
+    """In the commit that ends a consent's force: a Provenance of it, and the order to decide on the photos again."""
+
+    def __init__(self, new_id: NewId) -> None:
+        self._new_id = new_id
 
     async def prepare(self, call: Call, change: Change) -> Change:
         old = change.previous.resource if change.previous and not change.previous.deleted else None
@@ -31,6 +35,10 @@ class Withdrawal(Step):
         patient = parse_reference(old["patient"]["reference"])
         if patient is None:
             return change
+        if change.resource is not None and withdrawn(change.resource):
+            key = ResourceKey("Provenance", self._new_id())
+            trail = provenance(key, change.resource, change.version, call.principal, instant(call.instant))
+            change = change.bringing(Change(key, trail, None, change.subjects, "POST", by_duty=True))
         return change.queueing(Task(RECONSIDER_PHOTOS, patient.id, f"{change.key}/_history/{change.version}"))
 
 

@@ -20,6 +20,9 @@ from mappers.mapping.result import Loss, Mapping, Order
 
 NAME = "csv"
 NO_COLUMN = "The column mapping gives it no element."
+_IMPORTED = {"system": "urn:aesthetic-fhir-server:tag", "code": "imported"}
+"""No evidence of a consent comes with an export."""
+
 _TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"GIF8": "image/gif", b"RIFF": "image/webp"}
 _MOST_MINUTES = 1440
 
@@ -139,7 +142,7 @@ def _minutes(row: Row) -> int:
 
 
 def _photo(row: Row, who: Json, given: Json) -> Json:
-    """What it is, its first bytes say; the server looks closer, and asks for the consent."""
+    """What it is, its first bytes say; the server looks closer, and keeps it for care until a consent names it."""
     head = bytes.fromhex(str(given.get("head", "")))
     type = next((name for signature, name in _TYPES.items() if head.startswith(signature)), None)
     if type is None or not given.get("data"):
@@ -147,6 +150,7 @@ def _photo(row: Row, who: Json, given: Json) -> Json:
     taken = row.time("taken")
     found: Json = {
         "resourceType": "Media",
+        "meta": {"tag": [_IMPORTED]},
         "identifier": [identifier(f"{row.layout.system}:photo", row.need("id"))],
         "status": "completed",
         "subject": {"reference": who["fullUrl"]},

@@ -1,6 +1,8 @@
 """One clinic in memory: every port of the engine and of media, on the same memory."""
 
+from fhir_server.consent.elsewhere import Elsewhere
 from fhir_server.kernel.clock import Clock
+from fhir_server.media.photos_within import may_carry_photo, shows_photo
 from tests.fakes.audit_log import FakeAuditLog
 from tests.fakes.clock import FakeClock
 from tests.fakes.heads import FakeHeads
@@ -21,3 +23,7 @@ class FakeClinic:
         self.audit = FakeAuditLog(self.memory, self.heads)
         self.tasks = FakeTaskQueue(self.memory)
         self.photos = FakePhotos(self.memory)
+
+    @property
+    def elsewhere(self) -> Elsewhere:
+        return Elsewhere(self.resources, BASE, may_carry_photo, shows_photo)

@@ -40,7 +40,7 @@ def by_type(copy: Json) -> dict[str, list[Json]]:
     return found
 
 
-async def test_s103_s105_t80_t88_t89_t92_a_signed_form_becomes_the_whole_evidence(
+async def test_s37_s103_s105_t80_t88_t89_t92_a_signed_form_becomes_the_whole_evidence(
     clinic: InProcess, nurse: Caller
 ) -> None:
     ann, at = await somebody(nurse), now(clinic)

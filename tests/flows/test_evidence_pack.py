@@ -13,10 +13,11 @@ import pytest
 from httpx2 import Response
 
 from fhir_server.crypto.jws import stated_payload
+from fhir_server.engine.pictured import TAGS
 from fhir_server.kernel import json
 from fhir_server.kernel.identity import random_id
 from fhir_server.kernel.json import Json
-from fhir_server.media.vocabulary import SIMULATED, TAGS
+from fhir_server.media.vocabulary import SIMULATED
 from tests.architecture.files import ROOT
 from tests.clinics import Caller, InProcess, read
 from tests.flows.test_log_is_provable import sequenced

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from fhir_server.chosen import insurers
+from fhir_server.engine.pictured import TAGS
 from fhir_server.injectables.policy import PolicyError, policies, read_policy
 from fhir_server.kernel.json import Json
-from fhir_server.media.vocabulary import RENDITION, SIMULATED, TAGS, TIMEPOINT
+from fhir_server.media.vocabulary import RENDITION, SIMULATED, TIMEPOINT
 from fhir_server.settings import Settings
 from fhir_server.variables import SettingsError
 from tests.clinics import Caller, InProcess, read

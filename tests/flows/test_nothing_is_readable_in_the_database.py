@@ -89,13 +89,13 @@ async def fill(inside: InProcess) -> tuple[set[bytes], bytes]:
     await doctor.store(given)
     photo = jpeg(150_000, plain=True)
     shown = await doctor.store({**media(person["id"], photo), "note": [{"text": "left cheek, after filler"}]})
-    lost = await doctor.store(media((await with_consent(inside))["id"], jpeg()))
+    lost = await doctor.store(TOLD)
     await doctor.put(f"/fhir/Patient/{person['id']}", {**person, "deceasedBoolean": False})
     await doctor.get("/fhir/Patient?name=Överström&birthdate=1961-07-08")
     await doctor.get("/fhir/Patient?name=" + "Nobodyatallwiththisname")
     await doctor.get(f"/fhir/{shown['content']['url']}")
     await doctor.post("/fhir/Patient", {**TOLD, "gender": "unheardofgender"})
-    await doctor.delete(f"/fhir/Media/{lost['id']}")
+    await doctor.delete(f"/fhir/Patient/{lost['id']}")
     await doctor.post(f"/fhir/Consent/{(await with_consent(inside))['consent']}/$withdraw")
     while await inside.clinic.worker.once():
         pass

@@ -229,7 +229,7 @@ async def table(doctor: Caller) -> None:
     for _ in range(2):
         await doctor.store(NUMBERED)
     await doctor.store(patient(id="table-without-consent"))
-    await doctor.store(consent("table", id="table-gone"))
+    await doctor.store(consent("table", id="table-gone", status="draft"))
     await doctor.delete("/fhir/Consent/table-gone")
 
 

@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 from httpx2 import Response
 
+from fhir_server.chosen import THE_SERVER
+from fhir_server.engine.call import Call, Interaction
 from fhir_server.engine.tasks import Task
 from fhir_server.kernel.errors import UnavailableError
+from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.media.reassigning import FINISH_REASSIGNMENT
 from tests.clinics import Caller, InProcess, read
@@ -239,7 +242,9 @@ async def test_one_that_is_deleted_meanwhile_is_not_moved(
     pour = clinic.clinic.store.photos.pour
 
     async def deleting(*arguments: Any) -> Any:
-        await office.delete(f"/fhir/Media/{photo['id']}")
+        engine, key = clinic.clinic.engine, ResourceKey("Media", photo["id"])
+        asked = Call(Interaction.DELETE, THE_SERVER, clinic.clinic.surface.clock.now(), *key)
+        await engine.commit(asked, engine.drafts.of(key, None, await engine.store.read(key)))
         return await pour(*arguments)
 
     with monkeypatch.context() as patched:

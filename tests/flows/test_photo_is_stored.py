@@ -274,13 +274,17 @@ async def test_entered_in_error_makes_the_bytes_unreachable(doctor: Caller, pers
     assert "entry" not in listed
 
 
-async def test_a_deleted_media_takes_its_bytes_out_of_reach(doctor: Caller, person: str) -> None:
+async def test_t_71_a_photo_in_the_record_is_not_deleted(doctor: Caller, person: str) -> None:
     stored = await doctor.store(media(person, jpeg()))
-    await doctor.delete(f"/fhir/Media/{stored['id']}")
 
-    assert (await doctor.get(f"/fhir/{stored['content']['url']}")).status_code == 410
-    revived = await doctor.put(f"/fhir/Media/{stored['id']}", stored)
-    assert revived.status_code == 422
+    answers = [
+        await doctor.delete(f"/fhir/Media/{stored['id']}"),
+        await doctor.delete(f"/fhir/Media?_id={stored['id']}"),
+    ]
+
+    assert [answer.status_code for answer in answers] == [409, 409]
+    assert {read(answer)["issue"][0]["code"] for answer in answers} == {"conflict"}
+    assert (await doctor.get(f"/fhir/{stored['content']['url']}")).status_code == 200
 
 
 async def test_t44_who_may_not_see_the_media_does_not_see_the_photo(

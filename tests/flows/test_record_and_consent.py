@@ -86,7 +86,7 @@ async def test_r_pcf_016_a_new_consent_takes_effect_on_tokens_that_are_out(docto
     assert (await doctor.get(f"/fhir/Observation/{weight['id']}")).status_code == 200
 
 
-async def test_a_withdrawn_treatment_consent_stops_photos_and_not_the_file(doctor: Caller) -> None:
+async def test_s_39_a_withdrawn_treatment_consent_stops_photos_and_not_the_file(doctor: Caller) -> None:
     ann = await somebody(doctor)
     given = await doctor.store(consent(ann, "treatment"))
     await doctor.store(consent(ann))

@@ -7,6 +7,7 @@ import pytest
 from httpx2 import Response
 from PIL import Image, ImageStat
 
+from fhir_server.engine.pictured import TAGS
 from fhir_server.kernel.json import Json
 from fhir_server.media.vocabulary import (
     COMPARABILITY,
@@ -16,7 +17,6 @@ from fhir_server.media.vocabulary import (
     RENDITION,
     SERIES,
     SIMULATED,
-    TAGS,
     TIMEPOINT,
 )
 from tests.clinics import Caller, InProcess, read

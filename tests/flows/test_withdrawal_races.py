@@ -1,14 +1,18 @@
 """A withdrawal while a photo is read or stored: it wins, whichever comes first."""
 
 import asyncio
-from collections.abc import MutableMapping
+import socket
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from httpx2 import AsyncClient
 
 from fhir_server.kernel.identity import ResourceKey
-from tests.clinics import Caller, InProcess
+from tests.clinics import Caller, InProcess, read
+from tests.flows.second import second
 from tests.flows.withdrawals import Case, until_done
 from tests.samples import jpeg, media
 
@@ -89,3 +93,71 @@ async def test_a_photo_that_was_never_committed_is_swept(clinic: InProcess, doct
 
     assert (await rows.find_one({"_id": left.id}) or {})["state"] == "destroyed"
     assert (await doctor.get(f"/fhir/Binary/{left.id}")).status_code in {404, 410}
+
+
+@pytest.fixture(scope="module")
+async def other(clinic: InProcess, doctor: Caller) -> AsyncIterator[Caller]:
+    """The same doctor at the other process."""
+    with second(clinic) as port:
+        async with AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
+            yield Caller(http, doctor.headers)
+
+
+async def test_s_84_what_one_process_remembers_ends_with_a_withdrawal_in_the_other(
+    doctor: Caller, other: Caller
+) -> None:
+    case = await Case(doctor).begin()
+    there = Case(other)
+    there.patient, there.consent, there.photos = case.patient, case.consent, case.photos
+    assert set(await there.statuses()) <= {200, 206}
+
+    await case.withdraw()
+
+    assert await there.statuses() == [403] * 6
+
+
+async def test_s_84_a_photo_stored_in_one_process_during_a_withdrawal_in_the_other_does_not_stay(
+    clinic: InProcess, doctor: Caller, other: Caller
+) -> None:
+    for first, last in ((doctor, other), (other, doctor)) * 2:
+        case = await Case(first).begin(photos=0)
+
+        stored, _ = await asyncio.gather(last.post("/fhir/Media", media(case.patient, jpeg())), case.withdraw())
+        await until_done(clinic)
+
+        assert stored.status_code in {201, 403}
+        rows = clinic.mongo[clinic.database]["photos"]
+        assert await rows.count_documents({"subjects": case.patient, "state": "live"}) == 0
+
+
+async def test_s_84_a_withdrawal_in_one_process_cuts_a_stream_of_the_other(doctor: Caller, other: Caller) -> None:
+    """More bytes than two kernels buffer, to a reader who waits."""
+    case = await Case(doctor).begin(size=12_000_000)
+    port = other.http.base_url.port
+    reading = socket.socket()
+    reading.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
+    reading.settimeout(0)
+    loop = asyncio.get_running_loop()
+    with reading:
+        await loop.sock_connect(reading, ("127.0.0.1", port))
+        head = f"GET {case.paths()[1]} HTTP/1.1\r\nHost: x\r\nAuthorization: {doctor.headers['Authorization']}\r\n\r\n"
+        await loop.sock_sendall(reading, head.encode())
+        arrived = len(first := await loop.sock_recv(reading, 4096))
+        assert first.startswith(b"HTTP/1.1 200")
+
+        await case.withdraw()
+
+        with suppress(ConnectionError):
+            while part := await loop.sock_recv(reading, 1 << 20):
+                arrived += len(part)
+    assert arrived < 12_000_000
+
+
+async def test_s_79_two_who_withdraw_at_once_in_two_processes_withdraw_once(doctor: Caller, other: Caller) -> None:
+    case = await Case(doctor).begin(photos=0)
+    path = f"/fhir/Consent/{case.consent['id']}"
+
+    answers = await asyncio.gather(*(who.post(f"{path}/$withdraw") for who in (doctor, other)))
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert read(await doctor.get(f"{path}/_history"))["total"] == 2

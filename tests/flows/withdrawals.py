@@ -31,11 +31,9 @@ class Case:
         path = f"/fhir/Consent/{self.consent['id']}"
         if way == "operation":
             answer = await self.doctor.post(f"{path}/$withdraw")
-        elif way == "update":
-            answer = await self.doctor.put(path, {**self.consent, "status": "inactive"})
         else:
-            answer = await self.doctor.delete(path)
-        assert answer.status_code in {200, 204}, answer.text
+            answer = await self.doctor.put(path, {**self.consent, "status": "inactive"})
+        assert answer.status_code == 200, answer.text
 
     def paths(self, photo: int = 0) -> tuple[str, str]:
         return f"/fhir/Media/{self.photos[photo]['id']}", f"/fhir/{self.photos[photo]['content']['url']}"

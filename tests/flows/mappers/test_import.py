@@ -11,14 +11,14 @@ from mappers.runtime.importing import Importing, without_data
 from mappers.runtime.records import Records
 from mappers.runtime.server import Server
 from tests.clinics import InProcess
-from tests.flows.load import consent
 from tests.flows.mappers.conftest import RECEIVED, STATE_KEY
 from tests.mappers.exports import PARIS, columns, export
+from tests.people import care_team
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_m22_an_export_imported_twice_is_there_once_and_its_photograph_waits_for_consent(
+async def test_m22_an_export_imported_twice_is_there_once_and_its_photograph_is_kept_for_care(
     clinic: InProcess, server: Server, tmp_path: Path
 ) -> None:
     importing = Importing(columns(), PARIS, lambda: RECEIVED)
@@ -28,20 +28,21 @@ async def test_m22_an_export_imported_twice_is_there_once_and_its_photograph_wai
 
     with Archive(export(tmp_path / "export.zip", "imp-")) as archive:
         first = await importing.run(archive, delivery)
+        second = await importing.run(archive, delivery)
         [patient] = [
             entry["resource"]
             for entry in json.decode((await caller.get("/fhir/Patient?identifier=imp-1")).content)["entry"]
         ]
-        await caller.store(consent(f"Patient/{patient['id']}"))
-        second = await importing.run(archive, delivery)
 
     assert first.counts["patients.csv: written"] == 1
     assert first.counts["rendez-vous.csv: written"] == 1
     assert first.counts["questionnaires.csv: written"] == 1
-    assert first.counts["photos.csv: refused"] == 1
-    assert second.counts["photos.csv: written"] == 1
+    assert first.counts["photos.csv: written"] == 1
+    assert second.counts["photos.csv: written"] == 0
     assert first.counts["patients.csv: dead letter"] == 1
     assert second.counts["patients.csv: duplicate"] == 2
+    nurse = clinic.caller("user/*.rs", fhir_user="Practitioner/imp", role="practitioner")
+    await caller.store(care_team(patient["id"], "Practitioner/imp"))
     for query in ("Appointment", "Media", "QuestionnaireResponse"):
-        answer = await caller.get(f"/fhir/{query}?patient=Patient/{patient['id']}")
+        answer = await nurse.get(f"/fhir/{query}?patient=Patient/{patient['id']}")
         assert len(json.decode(answer.content)["entry"]) == 1

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from fhir_server.consent.decision import decide
-from fhir_server.consent.purposes import ACT_REASON
+from fhir_server.consent.purposes import ACT_REASON, PURPOSES
 from fhir_server.consent.question import Deny, Permit, Reason
-from fhir_server.consent.terms import in_force
+from fhir_server.consent.terms import CHANNEL, WITHDRAWN_AT, in_force
 from fhir_server.engine.change import ConsentBasis
 from fhir_server.engine.ports import Head
 from fhir_server.kernel.identity import ResourceKey
@@ -143,6 +143,18 @@ def test_s69_consent_to_treatment_is_no_consent_to_photography() -> None:
 
     assert verdict(consent(treatment)) == Deny(Reason.OTHER_PURPOSE)
     assert verdict(consent(treatment), purpose="treatment") == PERMIT
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["photo-followup", "photo-social", "photo-marketing", "training", "research", "publication-journal", "marketing"],
+)
+def test_s70_s71_t21_t22_t23_t24_a_purpose_is_permitted_by_its_own_consent_and_no_other(asked: str) -> None:
+    codes = [one.code for one in PURPOSES if one.code != asked]
+    others = [consent(rule("permit", code), id=code) for code in codes]
+
+    assert isinstance(verdict(*others, purpose=asked), Deny)
+    assert isinstance(verdict(*others, consent(rule("permit", asked), id="own"), purpose=asked), Permit)
 
 
 def test_s40_s72_each_purpose_is_decided_on_its_own() -> None:
@@ -368,3 +380,11 @@ def test_the_nearest_reason_is_told() -> None:
     other, late = consent(rule("permit", "research")), consent({**PHOTOGRAPHY, "period": {"start": "2027"}}, id="c2")
 
     assert verdict(other, late) == verdict(late, other) == Deny(Reason.OUTSIDE_PERIOD)
+
+
+def test_s_76_a_consent_that_ended_speaks_of_its_own_channels_alone() -> None:
+    ended = [{"url": CHANNEL, "valueCode": "website"}, {"url": WITHDRAWN_AT, "valueInstant": "2026-02-01T00:00:00Z"}]
+    withdrawn = consent(rule("permit", "photo-marketing"), status="inactive", extension=ended)
+
+    assert verdict(withdrawn, purpose="photo-marketing", channel="website") == Deny(Reason.WITHDRAWN)
+    assert verdict(withdrawn, purpose="photo-marketing", channel="print") == Deny(Reason.OTHER_CHANNEL)

@@ -14,12 +14,12 @@ from fhir_server.engine.change import CareBasis, Change, ConsentBasis, HeadMove
 from fhir_server.engine.classification import RECEIPT_SYSTEM, SIGNED_FORM
 from fhir_server.engine.ports import Head
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import NoLegalBasisError, UnprocessableError
+from fhir_server.kernel.errors import NoLegalBasisError, UnavailableError, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from tests.fakes.clinic import BASE, FakeClinic
 from tests.fakes.clock import NOW
-from tests.samples import consent
+from tests.samples import consent, published
 from tests.unit.engine.calls import call
 
 pytestmark = pytest.mark.anyio
@@ -76,6 +76,10 @@ def media(**more: object) -> Json:
 def standing(clinic: FakeClinic, most: int = 10) -> tuple[Standing, Counted]:
     counted = Counted(clinic)
     return Standing(clinic.resources, counted, law_of("eu"), most=most), counted
+
+
+def gate_of(clinic: FakeClinic) -> Gate:
+    return Gate(standing(clinic)[0], clinic.resources, BASE, clinic.elsewhere)
 
 
 async def test_what_is_remembered_permits_and_never_refuses() -> None:
@@ -144,7 +148,7 @@ async def test_whom_no_head_knows_nothing_is_shown_of() -> None:
     clinic = FakeClinic()
     stored = await commit(clinic, OBSERVATION, observation())
     clinic.memory.heads.clear()
-    gate = Gate(standing(clinic)[0], clinic.resources, BASE)
+    gate = gate_of(clinic)
     asked = call(Interaction.READ, "Observation", "o")
 
     assert await gate.disclose(asked, stored) is None
@@ -164,7 +168,7 @@ async def test_proof_is_shown_whatever_was_refused() -> None:
     report = {**paper, "type": {"coding": [{"code": "report"}]}}
     signed = await commit(clinic, ResourceKey("DocumentReference", "signed"), paper)
     other = await commit(clinic, ResourceKey("DocumentReference", "other"), report)
-    gate = Gate(standing(clinic)[0], clinic.resources, BASE)
+    gate = gate_of(clinic)
 
     assert await gate.disclose(call(Interaction.READ, "DocumentReference", "signed"), signed) is signed
     assert await gate.disclose(call(Interaction.READ, "DocumentReference", "other"), other) is None
@@ -174,7 +178,7 @@ async def test_the_oldest_epoch_is_the_one_that_has_to_hold() -> None:
     """What was seen before something changed must not leave because what came after was seen on the new state."""
     clinic = FakeClinic()
     stored = await commit(clinic, OBSERVATION, observation())
-    gate = Gate(standing(clinic)[0], clinic.resources, BASE)
+    gate = gate_of(clinic)
     asked = call(Interaction.READ, "Observation", "o")
     await gate.disclose(asked, stored)
     assert asked.trace.bases["ann"] == CareBasis("all-normal", "ann", 1, silent=True)
@@ -191,7 +195,7 @@ async def test_a_consent_is_recorded_rather_than_the_rule() -> None:
     await give(clinic)
     seen = [await commit(clinic, OBSERVATION, observation()), await commit(clinic, MEDIA, media())]
     for order in (seen, seen[::-1]):
-        gate = Gate(standing(clinic)[0], clinic.resources, BASE)
+        gate = gate_of(clinic)
         asked = call(Interaction.SEARCH_TYPE, "Observation")
         for stored in order:
             await gate.disclose(asked, stored)
@@ -204,13 +208,66 @@ async def test_a_photo_entered_in_error_is_out_of_reach() -> None:
     stored = await commit(clinic, MEDIA, media(status="entered-in-error"))
 
     with pytest.raises(NoLegalBasisError, match="entered in error"):
-        await Gate(standing(clinic)[0], clinic.resources, BASE).disclose(call(Interaction.READ, "Media", "m"), stored)
+        await gate_of(clinic).disclose(call(Interaction.READ, "Media", "m"), stored)
 
 
 @pytest.mark.parametrize("subject", [{"display": "Ann"}, {"reference": "Person/p"}])
 async def test_a_photo_of_somebody_who_is_no_patient_here_is_refused(subject: Json) -> None:
     resource, clinic = media(subject=subject), FakeClinic()
     with pytest.raises(UnprocessableError, match=r"Media\.subject"):
-        await Gate(standing(clinic)[0], clinic.resources, BASE).prepare(
-            call(Interaction.UPDATE, "Media", "m"), Change(MEDIA, {**resource, "id": "m"})
-        )
+        await gate_of(clinic).prepare(call(Interaction.UPDATE, "Media", "m"), Change(MEDIA, {**resource, "id": "m"}))
+
+
+@pytest.mark.parametrize("most", [1, 100])
+async def test_a_picture_of_nobody_refers_to_what_can_be_looked_up(most: int) -> None:
+    clinic = FakeClinic()
+    named = [{"reference": "urn:uuid:elsewhere"}, *({"reference": f"Procedure/{one}"} for one in range(most + 1))]
+    picture = media(id="m", partOf=named)
+    del picture["subject"]
+    change = Change(MEDIA, picture)
+
+    if most < 100:
+        assert await gate_of(clinic).prepare(call(Interaction.CREATE, "Media", "m"), change) == change
+    else:
+        with pytest.raises(UnprocessableError, match="at most 100"):
+            await gate_of(clinic).prepare(call(Interaction.CREATE, "Media", "m"), change)
+
+
+async def test_s_76_a_channel_is_looked_for_where_none_is_named_and_one_permits() -> None:
+    """Who picks a photo for a publication does not know yet where it goes."""
+    clinic = FakeClinic()
+    await commit(clinic, MEDIA, media())
+    stands, _ = standing(clinic)
+    ask = Ask("ann", "photo-marketing", NOW, MEDIA)
+    assert isinstance(await stands.decide(ask), Deny)
+
+    for id, kind, channel, answer in (("a", "deny", "print", Deny), ("b", "permit", "website", Permit)):
+        key, said = ResourceKey("Consent", id), consent("ann", "photo-marketing", kind, **published(channel))
+        await commit(clinic, key, said, HeadMove("ann", key, 1, in_force=True))
+        assert isinstance(await stands.decide(ask), answer)
+
+
+class _Away(Counted):
+    async def heads(self, patients: Collection[str]) -> Mapping[str, Head]:
+        raise UnavailableError("The database does not answer.")
+
+
+async def test_t_57_where_the_consents_cannot_be_had_nothing_is_shown() -> None:
+    clinic = FakeClinic()
+    await give(clinic)
+    stored = await commit(clinic, MEDIA, media())
+    gate = Gate(Standing(clinic.resources, _Away(clinic), law_of("gb")), clinic.resources, BASE, clinic.elsewhere)
+
+    with pytest.raises(UnavailableError):
+        await gate.disclose(call(Interaction.READ, "Media", "m"), stored)
+
+
+async def test_security_contexts_in_a_circle_name_whom_they_name() -> None:
+    clinic = FakeClinic()
+    for one, other in (("a", "b"), ("b", "a")):
+        binary: Json = {"resourceType": "Binary", "contentType": "image/png"}
+        context = {"securityContext": {"reference": f"{BASE}/Binary/{other}"}}
+        await commit(clinic, ResourceKey("Binary", one), {**binary, **context})
+    stored = clinic.memory.current[ResourceKey("Binary", "a")]
+
+    assert await clinic.elsewhere.patients(stored.resource, ()) == ["ann"]

@@ -39,7 +39,7 @@ class LateGate(Gate):
         """Nothing yet."""
 
     def _attach(self, clinic: FakeClinic, standing: Standing) -> None:
-        super().__init__(standing, clinic.resources, BASE)
+        super().__init__(standing, clinic.resources, BASE, clinic.elsewhere)
 
 
 def opened() -> Running:
@@ -209,6 +209,18 @@ async def test_a_deleted_consent_stands_no_more() -> None:
     await at.engine.delete(call(Interaction.DELETE, "Consent", "given"))
 
     assert await standing(at) == {}
+
+
+@pytest.mark.parametrize("status", ["draft", "proposed"])
+async def test_t_71_what_had_force_does_not_become_a_draft(status: str) -> None:
+    """As a draft it could be deleted, and its refusals with it."""
+    at = opened()
+    await give(at, "given", kind="deny")
+
+    with pytest.raises(UnprocessableError, match="draft"):
+        await give(at, "given", kind="deny", status=status)
+
+    assert await standing(at) == {"given": 1}
 
 
 async def test_a_consent_names_its_patient_and_keeps_it() -> None:

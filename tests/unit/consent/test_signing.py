@@ -1,10 +1,12 @@
 """A signature as such; and what signing and asking do where nothing else stands in the way."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from fhir_server.consent.answers import answered
 from fhir_server.consent.form import forms
 from fhir_server.consent.inquiry import Asked, Inquiry
 from fhir_server.consent.law import law_of
@@ -17,7 +19,7 @@ from fhir_server.kernel.errors import ConflictError, NotFoundError, TooCostlyErr
 from fhir_server.kernel.identity import ResourceKey, random_id
 from fhir_server.kernel.json import Json
 from tests.fakes.clock import NOW
-from tests.flows.signings import CARE, response, signature
+from tests.flows.signings import CARE, MARKETING, response, signature
 from tests.samples import consent as sample
 from tests.unit.consent.asking import PHOTOGRAPHY, consent
 from tests.unit.engine.calls import SERVER, Running, call, running
@@ -86,3 +88,13 @@ async def test_what_concerns_no_patient_is_not_decided_about() -> None:
 
     with pytest.raises(NotFoundError):
         await Inquiry(at.engine, law_of("eu")).decided(call(Interaction.OPERATION, "Consent"), asked)
+
+
+@pytest.mark.parametrize("months", ["12", True, Decimal("1.5"), 0, 1_000_000])
+def test_s_77_a_number_of_months_is_a_whole_one(months: object) -> None:
+    said = response("marketing", "en", {**MARKETING, "understood": True})
+    place = next(item for item in said["item"] if "valueInteger" in item["answer"][0])
+    place["answer"][0]["valueInteger"] = months
+
+    with pytest.raises(UnprocessableError):
+        answered(forms()["marketing", "en"], said)

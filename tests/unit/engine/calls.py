@@ -63,7 +63,7 @@ def running(
     def new_id() -> str:
         return f"id{next(numbers)}"
 
-    drafts = Drafts(clinic.resources, pipeline, new_id, BASE)
+    drafts = Drafts(clinic.resources, pipeline, new_id, BASE, SERVER)
     engine = Engine(
         clinic.resources,
         pipeline,

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 
 import pytest
 
@@ -11,6 +13,7 @@ from fhir_server.consent.law import law_of
 from fhir_server.consent.lifecycle import Lifecycle
 from fhir_server.consent.purposes import CARE_PHOTOGRAPHY, SYSTEM
 from fhir_server.consent.standing import Standing
+from fhir_server.consent.terms import WITHDRAWN_AT, instants
 from fhir_server.crypto.keys import KeyClass
 from fhir_server.engine.call import Interaction, Principal
 from fhir_server.engine.change import BlobMove, Change
@@ -18,17 +21,43 @@ from fhir_server.engine.classification import key_class
 from fhir_server.engine.tasks import Task
 from fhir_server.fhir.compartments import subjects
 from fhir_server.kernel import json
-from fhir_server.kernel.errors import UnavailableError, UnprocessableError
+from fhir_server.kernel.clock import instant
+from fhir_server.kernel.errors import NoLegalBasisError, UnavailableError, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.media.ports import DESTROYED, LIVE, PENDING
+from fhir_server.media.vocabulary import RENDITION
+from fhir_server.privacy.kept_by_law import KeptByLaw
+from fhir_server.privacy.ports import Holding
 from fhir_server.privacy.receipt import Scribe
 from fhir_server.privacy.reconsider import Reconsider
+from fhir_server.privacy.retention import pack
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal, withdraw
 from tests.fakes.clinic import BASE, FakeClinic
+from tests.fakes.clock import NOW
+from tests.unit.engine import calls
 from tests.unit.engine.calls import Running, call, running
 
 pytestmark = pytest.mark.anyio
+
+ANN = {"reference": "Patient/ann"}
+HOLD = {"coding": [{"system": "urn:aesthetic-fhir-server:task", "code": "legal-hold"}]}
+TOLD = {"identifier": {"system": "issuer", "value": "system"}}
+
+
+@dataclass
+class Holdings:
+    """All that lies in memory; the class of each by its type."""
+
+    clinic: FakeClinic
+
+    async def of(self, patient: str) -> Sequence[Holding]:
+        rows = [one for one in self.clinic.memory.current.values() if one.subjects == (patient,)]
+        return [Holding(one, key_class(one.resource) if not one.deleted else KeyClass.RECORD, b"") for one in rows]
+
+    async def destroy(self, keys: Collection[bytes], reason: str) -> None:
+        """Nothing here is sealed."""
+
 
 SERVER = Principal("server", "server", "", "", ("system/*.cruds",))
 
@@ -40,7 +69,7 @@ class LateGate(Gate):
         """Nothing yet: `attach` follows."""
 
     def _attach(self, clinic: FakeClinic) -> None:
-        super().__init__(standing(clinic), clinic.resources, BASE)
+        super().__init__(standing(clinic), clinic.resources, BASE, clinic.elsewhere)
 
 
 class LateLifecycle(Lifecycle):
@@ -56,8 +85,8 @@ def standing(clinic: FakeClinic) -> Standing:
 
 
 def opened() -> Running:
-    gate, lifecycle = LateGate(), LateLifecycle()
-    at = running(gate, lifecycle, Withdrawal())
+    gate, lifecycle, numbers = LateGate(), LateLifecycle(), count(1)
+    at = running(gate, lifecycle, Withdrawal(lambda: f"w{next(numbers)}"))
     gate._attach(at.clinic)
     lifecycle._attach(at.clinic)
     return at
@@ -89,23 +118,25 @@ async def withdrawn(at: Running, id: str = "c1") -> Task | None:
     return leased.task if leased else None
 
 
-async def photographed(at: Running, id: str = "m1") -> str:
+async def photographed(at: Running, id: str = "m1", made: str = "") -> str:
     """A live photo of ann and its Media; the id of the photo."""
     owner = ResourceKey("Media", id)
     photo = await at.clinic.photos.put(b"pixels", "image/jpeg", owner, ("ann",))
-    media = {
+    media: Json = {
         "resourceType": "Media",
         "id": id,
         "status": "completed",
         "subject": {"reference": "Patient/ann"},
         "content": {"contentType": "image/jpeg", "url": f"Binary/{photo.id}"},
     }
+    if made:
+        media["extension"] = [{"url": RENDITION, "valueCode": made}]
     change = Change(owner, media, None, subjects(media, BASE)).moving_blob(BlobMove(photo.id, PENDING, LIVE))
     await at.clinic.resources.commit([change])
     return photo.id
 
 
-def handler(at: Running) -> Callable[[Task], Awaitable[None]]:
+def handler(at: Running, jurisdiction: str = "eu") -> Callable[[Task], Awaitable[None]]:
     scribe = Scribe(
         lambda payload: base64.b64encode(payload).decode(),
         lambda text: hashlib.sha256(text.encode()).hexdigest(),
@@ -114,7 +145,14 @@ def handler(at: Running) -> Callable[[Task], Awaitable[None]]:
     )
     clinic = at.clinic
     return Reconsider(
-        at.engine, clinic.resources, clinic.heads, standing(clinic), clinic.photos, scribe, clinic.clock, SERVER
+        at.engine,
+        clinic.resources,
+        standing(clinic),
+        clinic.photos,
+        scribe,
+        clinic.clock,
+        SERVER,
+        KeptByLaw(at.engine, clinic.resources, Holdings(clinic), pack(jurisdiction)),
     )
 
 
@@ -264,6 +302,69 @@ async def test_a_photo_whose_media_is_gone_already_is_destroyed() -> None:
     photo = await at.clinic.photos.find(orphan)
     assert photo is not None
     assert photo.state == DESTROYED
+
+
+async def test_t97_a_withdrawal_leaves_a_provenance_with_the_time_and_whose_word_it_was() -> None:
+    at = opened()
+    purposes = ("treatment", "training", "research", CARE_PHOTOGRAPHY)
+    for purpose, (who, channel, agents) in zip(
+        purposes,
+        [
+            (replace(calls.SYSTEM, patient="ann"), None, {"author": {"reference": "Patient/ann"}}),
+            (calls.SYSTEM, "phone", {"author": {"reference": "Patient/ann"}, "enterer": TOLD}),
+            (calls.SYSTEM, None, {"enterer": TOLD}),
+            (calls.SYSTEM, "expiry", {"enterer": TOLD}),
+        ],
+        strict=True,
+    ):
+        key = ResourceKey("Consent", purpose)
+        await give(at, consent(key.id, purpose=purpose))
+
+        ended = await withdraw(at.engine, call(Interaction.OPERATION, *key, principal=who), channel)
+
+        [trail] = [
+            one.resource
+            for one in at.clinic.memory.current.values()
+            if one.key.type == "Provenance" and one.resource["target"] == [{"reference": f"{key}/_history/2"}]
+        ]
+        said = {one["type"]["coding"][0]["code"]: one["who"] for one in trail["agent"]}
+        assert said == agents
+        assert [trail["occurredDateTime"], trail["recorded"]] == [*instants(ended.resource, WITHDRAWN_AT), instant(NOW)]
+        assert trail["activity"]["coding"][0]["code"] == ("expired" if channel == "expiry" else "withdrawn")
+        assert ("reason" in trail) == (channel is not None)
+
+
+async def test_t97_a_withdrawal_whose_time_is_none_happened_when_it_was_written() -> None:
+    at = opened()
+    await give(at, consent())
+
+    await give(at, {**consent(status="inactive"), "extension": [{"url": WITHDRAWN_AT, "valueString": "soon"}]})
+
+    [trail] = [one.resource for one in at.clinic.memory.current.values() if one.key.type == "Provenance"]
+    assert trail["occurredDateTime"] == trail["recorded"]
+
+
+@pytest.mark.parametrize("hold", [False, True])
+async def test_s_82_what_the_law_keeps_is_restricted_and_not_destroyed(*, hold: bool) -> None:
+    """The clinical original alone: what was made of it is made again, or not at all."""
+    at = opened()
+    await give(at, consent())
+    original, small = await photographed(at), await photographed(at, "m2", made="thumbnail")
+    if hold:
+        held: Json = {"resourceType": "Task", "status": "requested", "intent": "order", "for": ANN, "code": HOLD}
+        await at.engine.update(call(Interaction.UPDATE, "Task", "h"), {**held, "id": "h"})
+    task = await withdrawn(at)
+    assert task
+
+    await handler(at, "eu" if hold else "fr")(task)
+
+    states = [photo.state for id in (original, small) if (photo := await at.clinic.photos.find(id))]
+    assert states == [LIVE, DESTROYED]
+    [receipt] = receipts(at)
+    because = receipt["kept"][0]["because"]
+    assert because == "restricted: Task/h" if hold else because.startswith("restricted: fr-")
+    with pytest.raises(NoLegalBasisError):
+        await at.engine.read(call(Interaction.READ, "Media", "m1"))
 
 
 async def test_a_receipt_outlives_the_record_that_it_speaks_of() -> None:

@@ -57,7 +57,7 @@ def without_ties() -> Running:
 
 def without_heads() -> Running:
     clinic = FakeClinic()
-    return running(Gate(Standing(clinic.resources, NoHeads(), law_of("eu")), clinic.resources, BASE))
+    return running(Gate(Standing(clinic.resources, NoHeads(), law_of("eu")), clinic.resources, BASE, clinic.elsewhere))
 
 
 async def filled(own: Running) -> Running:
