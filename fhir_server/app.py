@@ -70,12 +70,16 @@ from fhir_server.media.reassigning import FINISH_REASSIGNMENT
 from fhir_server.media.security_context import SecurityContext
 from fhir_server.media.taking import Taking
 from fhir_server.notifying import notifying, way_out
+from fhir_server.privacy.clocks import rules_of
+from fhir_server.privacy.deadlines import Deadlines
 from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.erasure import SHRED, Erasures
 from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.filing import Filing
+from fhir_server.privacy.recipients import Disclosures
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.retention import pack
+from fhir_server.privacy.services import rights_desk
 from fhir_server.privacy.shredding import Shredding
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
 from fhir_server.privacy.worker import Worker
@@ -136,6 +140,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 GlassReviews(),  # a broken glass is reviewed, and not by oneself
                 Masks(),  # what the role does not see is taken out
                 Intake(taking),  # photos leave the JSON, sealed
+                Deadlines(rules_of(settings.jurisdiction), zone_of(settings) or UTC),  # a request has its last day
                 Filing(THE_SERVER),  # receipts are the server's own, and stay
                 Withdrawal(),  # a withdrawn consent queues a new decision on the photos
                 Records(),  # a patient's records are labelled, and can be read
@@ -164,6 +169,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         receipt_key = await keyring.named("receipts", KeyClass.SIGNING)
         public = Signer(receipt_key).public
         signed_by = await scribe(keyring, settings.database, receipt_key, public)
+        erasures = Erasures(engine, store.holdings, store.photos, signed_by, pack(settings.jurisdiction))
         told = notifying(store, engine, hooks, THE_SERVER, settings.base_url, clock)
         surface = Surface(
             engine=engine,
@@ -175,7 +181,16 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             signing=Signing(engine, THE_SERVER, random_id, RandomBytes(), office_of(settings, law)),
             inquiry=Inquiry(engine, law),
             glass=Glass(engine, random_id, glass_policy(settings)),
-            erasures=Erasures(engine, store.holdings, store.photos, signed_by, pack(settings.jurisdiction)),
+            erasures=erasures,
+            rights=rights_desk(
+                engine,
+                erasures,
+                signed_by,
+                rules_of(settings.jurisdiction),
+                zone_of(settings) or UTC,
+                THE_SERVER,
+                random_id,
+            ),
             delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),
             exports=Exports(engine, store.exports, clock, random_id, base, may_export),
             access_log=AccessLog(engine),
@@ -196,7 +211,9 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             store.tasks,
             {
                 RECONSIDER_PHOTOS: reconsider,
-                SHRED: Shredding(engine, store.holdings, store.photos, signed_by, clock, THE_SERVER),
+                SHRED: Shredding(
+                    engine, store.holdings, store.photos, Disclosures(engine), signed_by, clock, THE_SERVER
+                ),
                 RUN_EXPORT: Running(engine, store.exports, clock, random_id),
                 FINISH_REASSIGNMENT: photos.reassigning.finish,
             },

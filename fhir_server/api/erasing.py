@@ -3,7 +3,7 @@
 GDPR Art. 17; https://hl7.org/fhir/R4/operations.html
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeAlias
 
 from starlette.requests import Request
@@ -40,7 +40,12 @@ def _parameters(plan: Plan) -> Json:
     if plan.receipt is not None:
         receipt = [{"name": "receipt", "valueReference": {"reference": str(plan.receipt)}}]
     dry = {"name": "dryRun", "valueBoolean": plan.receipt is None}
-    return {"resourceType": "Parameters", "parameter": [dry, *map(_part, plan.parts), *receipt]}
+    return {"resourceType": "Parameters", "parameter": [dry, *classes(plan), *receipt]}
+
+
+def classes(plan: Plan) -> Iterator[Json]:
+    """What becomes of each class, as a parameter."""
+    return map(_part, plan.parts)
 
 
 def _part(part: Part) -> Json:

@@ -25,6 +25,7 @@ from fhir_server.api import (
     log_routes,
     matching,
     photo_operations,
+    rights,
     searches,
     subscription_events,
     systems,
@@ -117,6 +118,9 @@ TABLE: Mapping[str, Methods] = {
         "DELETE": (Interaction.DELETE, conditions.delete),
     },
     "/fhir/Patient/{id}/$erase": {"POST": (Interaction.OPERATION, erasing.erase)},
+    "/fhir/Patient/{id}/$rights-request": {"POST": (Interaction.OPERATION, rights.open_request)},
+    "/fhir/Task/{id}/$rights-step": {"POST": (Interaction.OPERATION, rights.take_step)},
+    "/fhir/Task/{id}/$fulfil": {"POST": (Interaction.OPERATION, rights.fulfil)},
     "/fhir/Binary/{id}": {
         "GET": (Interaction.READ, binaries.read_binary),
         "PUT": (Interaction.UPDATE, instances.update),

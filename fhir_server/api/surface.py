@@ -19,6 +19,7 @@ from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.photographs import Photographs
 from fhir_server.privacy.erasure import Erasures
+from fhir_server.privacy.services import RightsDesk
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.break_glass import Glass
 from fhir_server.subscriptions.events import Events
@@ -40,6 +41,7 @@ class Surface:
     delivery: Delivery
     glass: Glass
     erasures: Erasures
+    rights: RightsDesk
     exports: Exports
     signing: Signing
     inquiry: Inquiry

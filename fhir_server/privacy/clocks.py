@@ -92,7 +92,7 @@ def _begin(course: Course, rules: Rules) -> date | None:
 
 
 def _joined(pauses: Collection[Question], first: date) -> Sequence[tuple[date, date]]:
-    """Apart from each other, in order, none before the first day that counts; a pause ends the day before the answer."""
+    """Apart from each other, in order, none before the first day that counts; the day of an answer counts again."""
     found: list[tuple[date, date]] = []
     for start, end in sorted((max(each.asked, first), each.answered or each.asked) for each in pauses):
         if end <= start:

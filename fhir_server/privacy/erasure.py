@@ -107,9 +107,18 @@ class Erasures:
         stored = await self._engine.store.read(key) if key else None
         if stored is None or stored.deleted or not is_request(stored.resource, patient):
             raise UnprocessableError("`request` must name an open Task with the code `erase` for this patient.")
-        if not stored.author or stored.author == author_of(call.principal):
+        if not await self._is_by_another(stored, author_of(call.principal), patient):
             raise ForbiddenError("Who asked for an erasure does not carry it out: it takes two.")
         return stored
+
+    async def _is_by_another(self, request: Stored, oneself: str, patient: ResourceKey) -> bool:
+        """As it stands, or as it was first written: who only handles a request did not ask for it."""
+        first = await self._engine.store.read_version(request.key, 1) if request.version > 1 else None
+        return any(
+            one.author not in {"", oneself} and is_request(one.resource, patient)
+            for one in (request, first)
+            if one is not None and not one.deleted
+        )
 
     async def _found(self, call: Call, patient: ResourceKey) -> _Found:
         holds, matched = await self._holds(patient)

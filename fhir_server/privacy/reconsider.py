@@ -21,6 +21,7 @@ from fhir_server.kernel.errors import ConflictError, StaleBasisError, Unavailabl
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.ports import CONDEMNED, DESTROYED, LIVE, Photo, PhotoVault
 from fhir_server.privacy.receipt import Receipt, Scribe
+from fhir_server.privacy.remedies import is_restriction
 
 _MOST_TRIES = 5
 
@@ -65,6 +66,9 @@ class Reconsider:
         """Kept, or condemned together with its Media in one commit, which fails if a consent comes in between."""
         for _ in range(_MOST_TRIES):
             head = (await self._heads.heads([patient])).get(patient) or Head(patient, 0, {})
+            stand = await self._standing.of(patient)
+            if stand is not None and (found := next(filter(is_restriction, stand.consents), None)):
+                return Kept(photo, f"restricted: Consent/{found['id']}")
             media = await self._store.read(photo.owner)
             decision = await self._standing.decide(self._ask(photo, patient, media))
             if isinstance(decision, Permit):

@@ -25,8 +25,11 @@ _LETTER_OF_OPERATION: Mapping[str, str] = {
     "$break-glass": "r",
     "$compare": "r",
     "$erase": "d",
+    "$export-my-data": "r",
     "$hold": "c",
     "$rendition": "r",
+    "$rights-request": "r",
+    "$summary": "r",
     "$timeline": "s",
 }
 """Of the others each changes what it is asked of. What is made of a photo needs the letter c as well."""
