@@ -71,6 +71,7 @@ from fhir_server.media.security_context import SecurityContext
 from fhir_server.media.taking import Taking
 from fhir_server.notifying import notifying, way_out
 from fhir_server.privacy.clocks import rules_of
+from fhir_server.privacy.copies import Copies
 from fhir_server.privacy.deadlines import Deadlines
 from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.erasure import SHRED, Erasures
@@ -170,6 +171,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         public = Signer(receipt_key).public
         signed_by = await scribe(keyring, settings.database, receipt_key, public)
         erasures = Erasures(engine, store.holdings, store.photos, signed_by, pack(settings.jurisdiction))
+        delivery, access_log = Delivery(engine, store.photos, clock, reads_type, store.grant_states), AccessLog(engine)
         told = notifying(store, engine, hooks, THE_SERVER, settings.base_url, clock)
         surface = Surface(
             engine=engine,
@@ -191,9 +193,10 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 THE_SERVER,
                 random_id,
             ),
-            delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),
+            delivery=delivery,
+            copies=Copies(engine, delivery, access_log, signed_by, base, settings.clinic_name),
             exports=Exports(engine, store.exports, clock, random_id, base, may_export),
-            access_log=AccessLog(engine),
+            access_log=access_log,
             proofs=Proofs(engine, store.log, store.sequencer.key, anchoring.assurance),
             photos=photos,
             events=told.events,

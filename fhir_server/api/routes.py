@@ -17,6 +17,7 @@ from fhir_server.api import (
     booking,
     conditions,
     consents,
+    copies,
     erasing,
     everything,
     exports,
@@ -118,6 +119,7 @@ TABLE: Mapping[str, Methods] = {
         "DELETE": (Interaction.DELETE, conditions.delete),
     },
     "/fhir/Patient/{id}/$erase": {"POST": (Interaction.OPERATION, erasing.erase)},
+    "/fhir/Patient/{id}/$export-my-data": {"GET": (Interaction.OPERATION, copies.export_my_data)},
     "/fhir/Patient/{id}/$rights-request": {"POST": (Interaction.OPERATION, rights.open_request)},
     "/fhir/Task/{id}/$rights-step": {"POST": (Interaction.OPERATION, rights.take_step)},
     "/fhir/Task/{id}/$fulfil": {"POST": (Interaction.OPERATION, rights.fulfil)},
@@ -158,10 +160,10 @@ _TRIED: Mapping[str, Interaction] = {
 _OPEN = frozenset({Interaction.CAPABILITIES})
 """What is answered without a token: a description of the server, nothing of the clinic (R-SMART-010)."""
 
-_NATIVE = frozenset({binaries.read_binary, exports.file})
+_NATIVE = frozenset({binaries.read_binary, copies.export_my_data, exports.file})
 """What may answer in another format than FHIR's JSON."""
 
-_PACKED = frozenset({binaries.read_binary})
+_PACKED = frozenset({binaries.read_binary, copies.export_my_data})
 """What is mostly packed already, and would only grow by it."""
 
 

@@ -18,6 +18,7 @@ from fhir_server.export.exports import Exports
 from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.photographs import Photographs
+from fhir_server.privacy.copies import Copies
 from fhir_server.privacy.erasure import Erasures
 from fhir_server.privacy.services import RightsDesk
 from fhir_server.smart.bearer import Bearer
@@ -42,6 +43,7 @@ class Surface:
     glass: Glass
     erasures: Erasures
     rights: RightsDesk
+    copies: Copies
     exports: Exports
     signing: Signing
     inquiry: Inquiry

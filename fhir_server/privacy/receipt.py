@@ -71,6 +71,10 @@ class Scribe:
     def __init__(self, sign: Callable[[bytes], str], name: Callable[[str], str], clinic: str, destruction: str) -> None:
         self._sign, self._name, self._clinic, self._destruction = sign, name, clinic, destruction
 
+    def signature(self, payload: bytes) -> str:
+        """A compact JWS of it, as a receipt has."""
+        return self._sign(payload)
+
     def key(self, receipt: Receipt) -> ResourceKey:
         """One for each cause, and the same whenever it is asked for.
 
