@@ -58,11 +58,13 @@ from fhir_server.entrance import Inside, office_of, open_entrance
 from fhir_server.export.exports import Exports
 from fhir_server.export.job import RUN_EXPORT
 from fhir_server.export.running import Running
+from fhir_server.export.summaries import Summaries
+from fhir_server.export.summary import Maker
 from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.shapes import shapes
 from fhir_server.kernel.clock import Clock, SystemClock
 from fhir_server.kernel.errors import FhirError
-from fhir_server.kernel.identity import random_id
+from fhir_server.kernel.identity import random_id, random_uuid
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
 from fhir_server.media.photographs import Stores, photographs
@@ -194,6 +196,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 random_id,
             ),
             delivery=delivery,
+            summaries=Summaries(engine, Maker(base, settings.clinic_name, random_uuid), reads_type),
             copies=Copies(engine, delivery, access_log, signed_by, base, settings.clinic_name),
             exports=Exports(engine, store.exports, clock, random_id, base, may_export),
             access_log=access_log,

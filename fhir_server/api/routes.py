@@ -29,6 +29,7 @@ from fhir_server.api import (
     rights,
     searches,
     subscription_events,
+    summaries,
     systems,
     uploads,
     validate,
@@ -91,6 +92,14 @@ TABLE: Mapping[str, Methods] = {
     "/fhir/Patient/{id}/$everything": {
         "GET": (Interaction.OPERATION, everything.patient_everything),
         "POST": (Interaction.OPERATION, everything.patient_everything),
+    },
+    "/fhir/Patient/$summary": {
+        "GET": (Interaction.OPERATION, summaries.summary),
+        "POST": (Interaction.OPERATION, summaries.summary),
+    },
+    "/fhir/Patient/{id}/$summary": {
+        "GET": (Interaction.OPERATION, summaries.summary),
+        "POST": (Interaction.OPERATION, summaries.summary),
     },
     "/fhir/Subscription/{id}/$events": {"GET": (Interaction.OPERATION, subscription_events.since)},
     "/fhir/Consent/$sign": {"POST": (Interaction.OPERATION, consents.sign)},

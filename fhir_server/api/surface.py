@@ -15,6 +15,7 @@ from fhir_server.engine.history import Histories
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.validation import Validation
 from fhir_server.export.exports import Exports
+from fhir_server.export.summaries import Summaries
 from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.photographs import Photographs
@@ -44,6 +45,7 @@ class Surface:
     erasures: Erasures
     rights: RightsDesk
     copies: Copies
+    summaries: Summaries
     exports: Exports
     signing: Signing
     inquiry: Inquiry
