@@ -23,7 +23,8 @@ from fhir_server.privacy.handling import open_request
 from fhir_server.privacy.receipt import Answered, Scribe
 from fhir_server.privacy.recipients import Disclosures, Recipients, notices
 from fhir_server.privacy.remedies import objections, restriction
-from fhir_server.privacy.rights import ACCESS, ERASE, OBJECT, PORT, RECTIFY, RESTRICT, TOLD_ON, Request
+from fhir_server.privacy.requests import ERASE
+from fhir_server.privacy.rights import ACCESS, OBJECT, PORT, RECTIFY, RESTRICT, TOLD_ON, Request
 
 Outcome = tuple[tuple[str, str], ...]
 

@@ -5,7 +5,6 @@ database does not lie open beside it.
 """
 
 import hashlib
-import io
 import zipfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -25,20 +24,21 @@ class Packed:
     sha256: str
 
 
-class _Sink(io.RawIOBase):
-    """What was written since it was last taken."""
+class _Sink:
+    """What was written since it was last taken: all that an archive needs of a file that is not gone back in."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._parts: list[bytes] = []
 
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: object) -> int:
-        part = bytes(memoryview(data))  # type: ignore[arg-type]  whatever a file takes
+    def write(self, part: bytes) -> int:
         self._parts.append(part)
         return len(part)
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
     def taken(self) -> bytes:
         taken = b"".join(self._parts)

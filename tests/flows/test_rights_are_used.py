@@ -5,7 +5,9 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from httpx2 import Response
 
+from fhir_server.kernel.json import Json
 from fhir_server.privacy.clocks import months_later
 from tests.clinics import InProcess, read, running
 from tests.flows.erasures import Record, task
@@ -29,10 +31,9 @@ async def desk(british: InProcess) -> Desk:
     return Desk(british, await Case(british).begin())
 
 
-async def receipt_of(desk: Desk, answer: object) -> dict[str, object]:
-    document = read(await desk.officer.get(f"/fhir/{one(answer, 'receipt')['reference']}"))  # type: ignore[arg-type]  the answer of a post
-    said: dict[str, object] = await statement(desk.clinic, document)
-    return said
+async def receipt_of(desk: Desk, answer: Response) -> Json:
+    document = read(await desk.officer.get(f"/fhir/{one(answer, 'receipt')['reference']}"))
+    return await statement(desk.clinic, document)
 
 
 async def test_s_54_a_request_has_a_month_from_when_it_was_received(desk: Desk) -> None:
@@ -272,7 +273,7 @@ async def test_access_is_answered_when_the_copy_was_handed_over(desk: Desk) -> N
     answer = await desk.done(task, archive=digest, channel="letter")
 
     assert (silent.status_code, wrong.status_code) == (422, 422)
-    assert {"what": "archive", "how": digest} in (await receipt_of(desk, answer))["outcome"]  # type: ignore[operator]  a list
+    assert {"what": "archive", "how": digest} in (await receipt_of(desk, answer))["outcome"]
     assert read(await desk.officer.get(task))["status"] == "completed"
     assert (await desk.fulfil(task, archive=digest, channel="letter")).status_code == 409
 
