@@ -60,13 +60,13 @@ def waits(day: date, course: Course, rules: Rules) -> bool:
     return any(one.answered is not None and one.asked <= day < one.answered for one in stopping)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(courses(), RULES)
 def test_s_54_the_clock_shows_the_day_to_which_the_oracle_walks(course: Course, rules: Rules) -> None:
     assert due(course, rules) == walked(course, rules)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(courses(), RULES)
 def test_an_extension_or_an_answer_never_shortens_it(course: Course, rules: Rules) -> None:
     shown, longer = due(replace(course, extended=False), rules), due(replace(course, extended=True), rules)
@@ -77,6 +77,7 @@ def test_an_extension_or_an_answer_never_shortens_it(course: Course, rules: Rule
         assert shown >= months_later(course.received, rules.months)
 
 
+@settings(max_examples=60, deadline=None)
 @given(DAYS, st.integers(0, 30))
 def test_a_month_later_is_the_same_day_or_the_last_of_a_shorter_month(day: date, months: int) -> None:
     found = months_later(day, months)
