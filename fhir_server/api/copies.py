@@ -41,9 +41,12 @@ async def export_my_data(surface: Surface, request: Request, call: Call) -> Do:
     async def do() -> Response:
         if dry == "true":
             return outgoing.json_answer(_counted(await surface.copies.counted(call)))
+        headers = {"Content-Disposition": 'attachment; filename="record.zip"'}
+        if request.method == "HEAD":
+            await surface.copies.allowed(call)
+            return Response(headers=headers, media_type=_ZIP)
         parts = surface.copies.archive(call, language)
         first = await anext(parts)
-        headers = {"Content-Disposition": 'attachment; filename="record.zip"'}
         return StreamingResponse(_joined(first, parts), headers=headers, media_type=_ZIP)
 
     return do

@@ -69,7 +69,7 @@ class Copies:
     async def counted(self, call: Call) -> Mapping[str, int]:
         """How many of each type it would hold."""
         told, asked = _Told(), self._asked(call)
-        await self._allowed(call)
+        await self.allowed(call)
         async for found in self._pages(call, asked):
             told.types.update(stored.key.type for stored in told.fresh(found))
         return dict(sorted(told.types.items()))
@@ -77,7 +77,7 @@ class Copies:
     async def archive(self, call: Call, language: str) -> AsyncIterator[bytes]:
         """The bytes of a ZIP file. Raises NotFoundError before the first where there is no such patient."""
         asked, told, packer = self._asked(call), _Told(), Packer(call.instant)
-        await self._allowed(call)
+        await self.allowed(call)
         async for part in packer.file("bundle.json", _FHIR, self._bundle(call, asked, told)):
             yield part
         photos: dict[str, str] = {}
@@ -103,7 +103,7 @@ class Copies:
         for part in packer.end():
             yield part
 
-    async def _allowed(self, call: Call) -> None:
+    async def allowed(self, call: Call) -> None:
         """The operation, on a patient whom the caller may see; recorded."""
         async with self._engine.attempt(call) as attempt:
             await self._engine.steps.admit(call)

@@ -6,7 +6,7 @@ not see it does not correct: a rectification names the versions that others wrot
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime, tzinfo
 
 from fhir_server.consent.purposes import CARE
 from fhir_server.engine.call import Call, Interaction, Principal
@@ -56,7 +56,7 @@ class Fulfilled:
 
 
 class Fulfilling:
-    """`server` draws up what a request brings about."""
+    """`server` draws up what a request brings about. `zone`: where a day begins."""
 
     def __init__(
         self,
@@ -66,9 +66,10 @@ class Fulfilling:
         scribe: Scribe,
         new_id: NewId,
         server: Principal,
+        zone: tzinfo = UTC,
     ) -> None:
         self._engine, self._erasures, self._disclosures = engine, erasures, disclosures
-        self._scribe, self._new_id, self._server = scribe, new_id, server
+        self._scribe, self._new_id, self._server, self._zone = scribe, new_id, server, zone
 
     async def fulfil(self, call: Call, given: Given) -> Fulfilled:
         """Raises ConflictError where nobody wrote down who asks, or what is there does not fit the request."""
@@ -101,7 +102,7 @@ class Fulfilling:
         change = await drafts.prepared(call, drafts.of(stored.key, rights.fulfilled(stored.resource, outcome), stored))
         cause = f"{change.key}/_history/{change.version}"
         receipt = self._scribe.erasure_key(request.patient.id, cause)
-        course = request.course(rights.begun(stored.resource) or call.instant.date())
+        course = request.course(rights.begun(stored.resource) or self._day(call.instant))
         answered = Answered(
             request.patient.id,
             cause,
@@ -161,7 +162,7 @@ class Fulfilling:
 
     async def _before(self, stored: Stored, received: date | None) -> Stored:
         before = None
-        if stored.version > 1 and stored.last_updated.date() >= (received or date.min):
+        if stored.version > 1 and self._day(stored.last_updated) >= (received or date.min):
             before = await self._engine.store.read_version(stored.key, stored.version - 1)
         if before is None or before.deleted:
             raise ConflictError("What is named was not corrected since the request was received.")
@@ -171,6 +172,9 @@ class Fulfilling:
         if request.right not in TOLD_ON:
             return Recipients(())
         return await self._disclosures.of(request.patient.id, call.instant)
+
+    def _day(self, moment: datetime) -> date:
+        return moment.astimezone(self._zone).date()
 
     def _named(self, resource: Json) -> tuple[ResourceKey, Json]:
         key = ResourceKey(resource["resourceType"], self._new_id())

@@ -5,7 +5,7 @@ again on photos, goes on with that commit.
 """
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, tzinfo
 
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.engine.interactions import Engine
@@ -22,14 +22,14 @@ _MOST = "200"
 
 
 class Lifting:
-    """`server` takes back what it drew up itself."""
+    """`server` takes back what it drew up itself. `zone`: where a day begins."""
 
-    def __init__(self, engine: Engine, server: Principal) -> None:
-        self._engine, self._server = engine, server
+    def __init__(self, engine: Engine, server: Principal, zone: tzinfo = UTC) -> None:
+        self._engine, self._server, self._zone = engine, server, zone
 
     async def lift(self, call: Call, because: str, informed: date, *, dry_run: bool) -> Handled:
         """Raises ConflictError where nothing of the request is in force."""
-        if informed > call.instant.date():
+        if informed > call.instant.astimezone(self._zone).date():
             raise UnprocessableError("The person is told before the restriction is lifted.", expression="informed")
         async with self._engine.attempt(call) as attempt:
             await self._engine.steps.admit(call)

@@ -11,6 +11,7 @@ from datetime import datetime
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.position import Position
+from fhir_server.kernel.errors import TooCostlyError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.privacy.rights import ARTICLES
@@ -51,7 +52,10 @@ class Disclosures:
         found: set[str] = set()
         after: Position | None = None
         for _ in range(_MOST_PAGES):
-            page = await self._engine.searching.answer(call, (query,), after)
+            try:
+                page = await self._engine.searching.answer(call, (query,), after)
+            except TooCostlyError:
+                break
             found.update(client for one in page.matches if (client := received_by(one.resource)))
             after = page.next
             if after is None:

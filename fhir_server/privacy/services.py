@@ -30,6 +30,6 @@ def rights_desk(
 ) -> RightsDesk:
     return RightsDesk(
         Handling(engine, rules, new_id, zone),
-        Fulfilling(engine, erasures, Disclosures(engine), scribe, new_id, server),
-        Lifting(engine, server),
+        Fulfilling(engine, erasures, Disclosures(engine), scribe, new_id, server, zone),
+        Lifting(engine, server, zone),
     )

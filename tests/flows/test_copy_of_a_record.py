@@ -155,6 +155,15 @@ def kept(resource: Json) -> Json:
     return {**resource, "meta": meta, **({"content": content} if content else {}), "text": resource["text"]["status"]}
 
 
+async def test_head_says_what_get_would_give_and_gathers_nothing(case: Case) -> None:
+    owner, path = of_patient(case.clinic, case.patient), f"/fhir/Patient/{case.patient}/$export-my-data"
+    async with case.clinic.trail.recording() as recorded:
+        answer = await owner.ask("HEAD", path)
+
+    assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, "application/zip", b"")
+    assert len(recorded.events) == 1
+
+
 async def test_s_55_a_dry_run_says_how_much_it_would_be(case: Case) -> None:
     owner = of_patient(case.clinic, case.patient)
 

@@ -11,6 +11,7 @@ from fhir_server.engine.interactions import Engine
 from fhir_server.engine.page import Page
 from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored, truth
+from fhir_server.kernel.errors import TooCostlyError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.privacy.recipients import Disclosures, Recipients, received_by
@@ -43,11 +44,13 @@ def test_art_19_a_recipient_is_who_read_for_itself(found: Json, client: str | No
 class Log:
     """Pages of events; it may never end."""
 
-    def __init__(self, *pages: Sequence[Json], endless: bool = False) -> None:
-        self._pages, self._endless, self.asked = list(pages), endless, 0
+    def __init__(self, *pages: Sequence[Json], endless: bool = False, costly: bool = False) -> None:
+        self._pages, self._endless, self._costly, self.asked = list(pages), endless, costly, 0
 
     async def answer(self, call: Any, queries: Any, after: Position | None) -> Page:
         place = after.seq if after else 0
+        if self._costly and place:
+            raise TooCostlyError
         self.asked += 1
         more = Position(place + 1, "") if self._endless or place + 1 < len(self._pages) else None
         return Page(tuple(map(stored, self._pages[place % len(self._pages)])), more)
@@ -75,3 +78,10 @@ async def test_a_log_that_is_too_long_to_be_read_is_said_to_be_read_in_part() ->
 
     assert await disclosures(log).of("p", NOW) == Recipients(("the-lab",), whole=False)
     assert log.asked == 100
+
+
+@pytest.mark.anyio
+async def test_a_search_that_is_too_costly_hinders_nothing() -> None:
+    log = Log([event()], [event("later")], costly=True)
+
+    assert await disclosures(log).of("p", NOW) == Recipients(("the-lab",), whole=False)
