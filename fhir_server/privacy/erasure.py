@@ -29,6 +29,8 @@ from fhir_server.smart.authorship import author_of
 
 SHRED = "shred-keys"
 _MOST_HOLDS = 200
+_MOST_VERSIONS = 100
+"""Of a request: nothing is handled in more steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +114,18 @@ class Erasures:
         return stored
 
     async def _is_by_another(self, request: Stored, oneself: str, patient: ResourceKey) -> bool:
-        """As it stands, or as it was first written: who only handles a request did not ask for it."""
-        first = await self._engine.store.read_version(request.key, 1) if request.version > 1 else None
-        return any(
-            one.author not in {"", oneself} and is_request(one.resource, patient)
-            for one in (request, first)
-            if one is not None and not one.deleted
-        )
+        """As it stands; or as it was first written, if it was open ever since: who only handles it did not ask.
+
+        One that was taken back and is opened again is asked for by who opens it.
+        """
+        if request.author not in {"", oneself}:
+            return True
+        if request.version > _MOST_VERSIONS:
+            return False
+        store, earlier = self._engine.store, range(1, request.version)
+        versions = [await store.read_version(request.key, version) for version in earlier]
+        was_open = all(one and not one.deleted and is_request(one.resource, patient) for one in versions)
+        return was_open and any(one and one.author not in {"", oneself} for one in versions[:1])
 
     async def _found(self, call: Call, patient: ResourceKey) -> _Found:
         holds, matched = await self._holds(patient)

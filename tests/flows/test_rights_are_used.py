@@ -317,6 +317,24 @@ async def test_t_73_who_wrote_an_erasure_down_and_handles_it_does_not_carry_it_o
     assert (await other.post(f"{task}/$fulfil", given(dryRun=False))).status_code == 200
 
 
+async def test_t_73_a_request_that_was_taken_back_is_not_opened_again_by_who_carries_it_out(
+    british: InProcess,
+) -> None:
+    record = await Record(british).begin(photos=0)
+    task_id = await record.request()
+    path = f"/fhir/Task/{task_id}"
+    asked = read(await record.desk.get(path))
+    await record.desk.put(path, {**asked, "status": "cancelled"})
+    again = await record.officer.put(path, {**asked, "status": "requested"})
+
+    refused = await record.officer.post(f"{path}/$fulfil", given(dryRun=False))
+    await record.officer.post(f"{path}/$rights-step", given(step="identify", because="Known"))
+    still = await record.officer.post(f"{path}/$fulfil", given(dryRun=False))
+
+    assert again.status_code == 200
+    assert (refused.status_code, still.status_code) == (409, 403)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
