@@ -58,13 +58,11 @@ from fhir_server.entrance import Inside, office_of, open_entrance
 from fhir_server.export.exports import Exports
 from fhir_server.export.job import RUN_EXPORT
 from fhir_server.export.running import Running
-from fhir_server.export.summaries import Summaries
-from fhir_server.export.summary import Maker
 from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.shapes import shapes
 from fhir_server.kernel.clock import Clock, SystemClock
 from fhir_server.kernel.errors import FhirError
-from fhir_server.kernel.identity import random_id, random_uuid
+from fhir_server.kernel.identity import random_id
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
 from fhir_server.media.photographs import Stores, photographs
@@ -73,7 +71,6 @@ from fhir_server.media.security_context import SecurityContext
 from fhir_server.media.taking import Taking
 from fhir_server.notifying import notifying, way_out
 from fhir_server.privacy.clocks import rules_of
-from fhir_server.privacy.copies import Copies
 from fhir_server.privacy.deadlines import Deadlines
 from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.erasure import SHRED, Erasures
@@ -82,10 +79,10 @@ from fhir_server.privacy.filing import Filing
 from fhir_server.privacy.recipients import Disclosures
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.retention import pack
-from fhir_server.privacy.services import rights_desk
 from fhir_server.privacy.shredding import Shredding
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
 from fhir_server.privacy.worker import Worker
+from fhir_server.requested import requested
 from fhir_server.search.registry import parameters_of
 from fhir_server.settings import Settings, transport
 from fhir_server.smart.access import Access, may_export, may_name, reads_type
@@ -173,7 +170,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         public = Signer(receipt_key).public
         signed_by = await scribe(keyring, settings.database, receipt_key, public)
         erasures = Erasures(engine, store.holdings, store.photos, signed_by, pack(settings.jurisdiction))
-        delivery, access_log = Delivery(engine, store.photos, clock, reads_type, store.grant_states), AccessLog(engine)
+        delivery = Delivery(engine, store.photos, clock, reads_type, store.grant_states)
         told = notifying(store, engine, hooks, THE_SERVER, settings.base_url, clock)
         surface = Surface(
             engine=engine,
@@ -186,20 +183,10 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             inquiry=Inquiry(engine, law),
             glass=Glass(engine, random_id, glass_policy(settings)),
             erasures=erasures,
-            rights=rights_desk(
-                engine,
-                erasures,
-                signed_by,
-                rules_of(settings.jurisdiction),
-                zone_of(settings) or UTC,
-                THE_SERVER,
-                random_id,
-            ),
+            rights=requested(settings, engine, erasures, delivery, signed_by, THE_SERVER),
             delivery=delivery,
-            summaries=Summaries(engine, Maker(base, settings.clinic_name, random_uuid), reads_type),
-            copies=Copies(engine, delivery, access_log, signed_by, base, settings.clinic_name),
             exports=Exports(engine, store.exports, clock, random_id, base, may_export),
-            access_log=access_log,
+            access_log=AccessLog(engine),
             proofs=Proofs(engine, store.log, store.sequencer.key, anchoring.assurance),
             photos=photos,
             events=told.events,

@@ -40,12 +40,12 @@ async def export_my_data(surface: Surface, request: Request, call: Call) -> Do:
 
     async def do() -> Response:
         if dry == "true":
-            return outgoing.json_answer(_counted(await surface.copies.counted(call)))
+            return outgoing.json_answer(_counted(await surface.rights.copies.counted(call)))
         headers = {"Content-Disposition": 'attachment; filename="record.zip"'}
         if request.method == "HEAD":
-            await surface.copies.allowed(call)
+            await surface.rights.copies.allowed(call)
             return Response(headers=headers, media_type=_ZIP)
-        parts = surface.copies.archive(call, language)
+        parts = surface.rights.copies.archive(call, language)
         first = await anext(parts)
         return StreamingResponse(_joined(first, parts), headers=headers, media_type=_ZIP)
 

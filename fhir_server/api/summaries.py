@@ -36,7 +36,7 @@ async def summary(surface: Surface, request: Request, call: Call) -> Do:
         raise InvalidRequestError("$summary is of an id in the address, or of an identifier.")
 
     async def do() -> Response:
-        asked = call if call.id else await surface.summaries.known_by(call, given["identifier"])
-        return outgoing.json_answer(await surface.summaries.of(asked))
+        asked = call if call.id else await surface.rights.summaries.known_by(call, given["identifier"])
+        return outgoing.json_answer(await surface.rights.summaries.of(asked))
 
     return do

@@ -15,11 +15,9 @@ from fhir_server.engine.history import Histories
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.validation import Validation
 from fhir_server.export.exports import Exports
-from fhir_server.export.summaries import Summaries
 from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.photographs import Photographs
-from fhir_server.privacy.copies import Copies
 from fhir_server.privacy.erasure import Erasures
 from fhir_server.privacy.services import RightsDesk
 from fhir_server.smart.bearer import Bearer
@@ -44,8 +42,6 @@ class Surface:
     glass: Glass
     erasures: Erasures
     rights: RightsDesk
-    copies: Copies
-    summaries: Summaries
     exports: Exports
     signing: Signing
     inquiry: Inquiry
