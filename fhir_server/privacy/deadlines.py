@@ -15,6 +15,8 @@ from fhir_server.privacy.rights import begun, request_of, state_of, timed
 
 OPERATIONS = frozenset({"rights-request", "rights-step", "fulfil"})
 """Of the API: what they write into a request is the server's."""
+_ENDS = OPERATIONS | {"erase"}
+"""Those by which a request that they handle is ended."""
 
 
 class Deadlines(Step):
@@ -36,6 +38,8 @@ class Deadlines(Step):
         request, was = request_of(change.resource), request_of(before)
         if state_of(before) and was and (not request or (was.right, was.patient) != (request.right, request.patient)):
             raise UnprocessableError("A request stays what it is, and whose.", expression="Task")
+        if state_of(before) and call.operation not in _ENDS and before["status"] != change.resource["status"]:
+            raise UnprocessableError("A request is ended by $fulfil, or by $rights-step.", expression="Task.status")
         if request is None:
             return change
         received = begun(before) or call.instant.astimezone(self._zone).date()

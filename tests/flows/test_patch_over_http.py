@@ -58,7 +58,9 @@ async def by_json(who: Caller, id: str, body: str, **headers: str) -> Any:
     return await who.ask("PATCH", f"/fhir/Patient/{id}", body, Content_Type=JSON_PATCH, **headers)
 
 
-async def test_r_fhir_014_a_json_patch_makes_the_next_version(clinic: InProcess, doctor: Caller, person: Json) -> None:
+async def test_s_56_r_fhir_014_a_json_patch_makes_the_next_version(
+    clinic: InProcess, doctor: Caller, person: Json
+) -> None:
     async with clinic.trail.recording() as recorded:
         answer = await by_json(doctor, person["id"], operations())
 

@@ -136,7 +136,9 @@ async def test_a_client_that_writes_the_task_itself_gets_the_clock_and_does_not_
         f"/fhir/Task/{handled['id']}",
         {**handled, "code": {"coding": [{**plain["code"]["coding"][0], "code": "erase"}]}},
     )
-    assert (forged.status_code, turned.status_code) == (422, 422)
+    closed = await calm.case.desk.put(f"/fhir/Task/{handled['id']}", {**handled, "status": "cancelled"})
+    noted = await calm.case.desk.put(f"/fhir/Task/{handled['id']}", {**handled, "priority": "urgent"})
+    assert (forged.status_code, turned.status_code, closed.status_code, noted.status_code) == (422, 422, 422, 200)
 
 
 async def test_b_6_what_is_restricted_is_stored_and_no_more(desk: Desk) -> None:
