@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test clients check format fix lint types imports cover snapshots roles searches bench bench-search bench-erasing clean
+.PHONY: help run test clients check format fix lint types imports cover snapshots roles searches bench bench-search bench-erasing bench-lots clean
 PORT ?= 8000
 DATA_DIR ?= .data
 PYTHON ?= python3
@@ -54,6 +54,7 @@ cover: .venv/installed clients ## All tests, with the coverage that may only ris
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --include='fhir_server/crypto/*' --fail-under=100
 	$(BIN)/coverage report --include='fhir_server/smart/*' --fail-under=100
+	$(BIN)/coverage report --include='fhir_server/media/*' --fail-under=100
 
 snapshots: .venv/installed ## Write the snapshots of tests/snapshots anew, to be read in the diff
 	RENEW_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/snapshots
@@ -72,6 +73,9 @@ bench-search: .venv/installed ## Measure searches beside plain documents: make b
 
 bench-erasing: .venv/installed ## Measure the erasure of a patient with 1,000 resources and 200 photos
 	$(BIN)/python -m benchmarks.erasing
+
+bench-lots: .venv/installed ## Measure a lot's way to its patients and back: make bench-lots [GIVEN=100000]
+	$(BIN)/python -m benchmarks.lots --given $(or $(GIVEN),100000)
 
 clean: ## Remove what was made, keep the data
 	rm -rf .venv tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .coverage* build *.egg-info

@@ -27,12 +27,14 @@ from fhir_server.audit.access_log import AccessLog
 from fhir_server.audit.anchoring import Anchoring
 from fhir_server.audit.proofs import Proofs
 from fhir_server.audit.recorder import Recorder
-from fhir_server.chosen import THE_SERVER, anchors, clinic_of, glass_policy, limits, organization, scribe
+from fhir_server.chosen import THE_SERVER, anchors, clinic_of, glass_policy, injecting, limits, organization, scribe
 from fhir_server.clinic import Clinic, ended
+from fhir_server.consent.contact import Contact
 from fhir_server.consent.gate import Gate
 from fhir_server.consent.inquiry import Inquiry
 from fhir_server.consent.law import law_of
 from fhir_server.consent.lifecycle import Lifecycle
+from fhir_server.consent.releasing import Releasing
 from fhir_server.consent.signing import Signing
 from fhir_server.consent.standing import Standing
 from fhir_server.crypto.jws import public_jwk
@@ -60,12 +62,14 @@ from fhir_server.export.job import RUN_EXPORT
 from fhir_server.export.running import Running
 from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.shapes import shapes
+from fhir_server.injectables.services import Parts
 from fhir_server.kernel.clock import Clock, SystemClock
 from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import random_id
+from fhir_server.media.capturing import Captured
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.intake import Intake
-from fhir_server.media.photographs import Stores, photographs
+from fhir_server.media.photographs import Shares, Stores, photographs
 from fhir_server.media.reassigning import FINISH_REASSIGNMENT
 from fhir_server.media.security_context import SecurityContext
 from fhir_server.media.taking import Taking
@@ -73,12 +77,11 @@ from fhir_server.notifying import notifying, way_out
 from fhir_server.privacy.clocks import rules_of
 from fhir_server.privacy.deadlines import Deadlines
 from fhir_server.privacy.desk import Desk
-from fhir_server.privacy.erasure import SHRED, Erasures
+from fhir_server.privacy.erasure import SHRED
 from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.filing import Filing
 from fhir_server.privacy.recipients import Disclosures
 from fhir_server.privacy.reconsider import Reconsider
-from fhir_server.privacy.retention import pack
 from fhir_server.privacy.shredding import Shredding
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
 from fhir_server.privacy.worker import Worker
@@ -88,8 +91,10 @@ from fhir_server.settings import Settings, transport
 from fhir_server.smart.access import Access, may_export, may_name, reads_type
 from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.break_glass import Glass, GlassReviews
+from fhir_server.smart.capture import CaptureSessions
 from fhir_server.smart.masks import Masks
 from fhir_server.smart.oidc.signing_keys import SigningKeys
+from fhir_server.smart.possession import Possession
 from fhir_server.smart.ties import RecordedTies, TiePolicy
 from fhir_server.smart.token import Tokens
 from fhir_server.spoken import saying, speaking, warn_of_old_rows, zone_of
@@ -139,6 +144,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 ),
                 GlassReviews(),  # a broken glass is reviewed, and not by oneself
                 Masks(),  # what the role does not see is taken out
+                Captured(store.resources),  # a device brings photographs on what its session was decided on
                 Intake(taking),  # photos leave the JSON, sealed
                 Deadlines(rules_of(settings.jurisdiction), zone_of(settings) or UTC),  # a request has its last day
                 Filing(THE_SERVER),  # receipts are the server's own, and stay
@@ -165,13 +171,17 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             Batches(engine, reads, conditional, settings.most_entries),
         )
         stores = Stores(store.photos, store.uploads, store.resources, store.events.index)
-        photos = photographs(engine, taking, stores, THE_SERVER, random_id)
+        delivery = Delivery(engine, store.photos, clock, reads_type, store.grant_states)
+        shares = Shares(delivery, Contact(standing), await keyring.named("shares", KeyClass.CURSOR))
+        photos = photographs(engine, taking, stores, shares, THE_SERVER, random_id)
         receipt_key = await keyring.named("receipts", KeyClass.SIGNING)
         public = Signer(receipt_key).public
         signed_by = await scribe(keyring, settings.database, receipt_key, public)
-        erasures = Erasures(engine, store.holdings, store.photos, signed_by, pack(settings.jurisdiction))
         delivery = Delivery(engine, store.photos, clock, reads_type, store.grant_states)
         told = notifying(store, engine, hooks, THE_SERVER, settings.base_url, clock)
+        inquiry = Inquiry(engine, law)
+        proofs = Proofs(engine, store.log, store.sequencer.key, anchoring.assurance)
+        parts = Parts(bundles, inquiry, Releasing(standing, gate), store.photos, proofs)
         surface = Surface(
             engine=engine,
             bundles=bundles,
@@ -180,17 +190,18 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             histories=histories,
             validation=Validation(engine),
             signing=Signing(engine, THE_SERVER, random_id, RandomBytes(), office_of(settings, law)),
-            inquiry=Inquiry(engine, law),
+            inquiry=inquiry,
             glass=Glass(engine, random_id, glass_policy(settings)),
-            erasures=erasures,
-            rights=requested(settings, engine, erasures, delivery, signed_by, THE_SERVER),
+            rights=requested(settings, engine, store, delivery, signed_by, THE_SERVER),
             delivery=delivery,
             exports=Exports(engine, store.exports, clock, random_id, base, may_export),
             access_log=AccessLog(engine),
-            proofs=Proofs(engine, store.log, store.sequencer.key, anchoring.assurance),
+            proofs=proofs,
             photos=photos,
+            injectables=injecting(settings, engine, parts, receipt_key, zone_of(settings) or UTC),
             events=told.events,
-            bearer=bearer,
+            possession=Possession(bearer, store.handles),
+            captures=CaptureSessions(tokens, store.grants, random_id),
             paging=paging,
             clock=clock,
             base=base,
@@ -221,7 +232,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             settings.worker_interval,
         )
         desk = Desk(engine, surface.signing, THE_SERVER, clock)
-        inside = Inside(store, engine, tokens, signing_keys, bearer, THE_SERVER, clock, desk)
+        inside = Inside(store, engine, tokens, signing_keys, bearer, THE_SERVER, clock, desk, photos.sharing)
         entrance = await open_entrance(stack, settings, inside)
         receipts = public_jwk(public, "receipts")
         yield Clinic(

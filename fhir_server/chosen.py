@@ -3,20 +3,29 @@
 Architecture section 2. Part of the composition root.
 """
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import timedelta, tzinfo
 
 from fhir_server.audit import agents
 from fhir_server.audit.anchoring import Anchor
 from fhir_server.crypto.derivation import derive
 from fhir_server.crypto.jws import sign_jws
 from fhir_server.crypto.keyring import Keyring
+from fhir_server.crypto.signing import Signer
 from fhir_server.engine.call import Principal
+from fhir_server.engine.interactions import Engine
 from fhir_server.engine.limits import Limits
+from fhir_server.injectables.packing import PACK_TYPE
+from fhir_server.injectables.packs import Issuer
+from fhir_server.injectables.policy import Policy, PolicyError, policies
+from fhir_server.injectables.services import Injectables, Parts, injectables
+from fhir_server.kernel.identity import random_id
 from fhir_server.outbound.file_witness import FileWitness
 from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
 from fhir_server.settings import Settings
 from fhir_server.smart.break_glass import GlassPolicy
 from fhir_server.smart.token import Organization
+from fhir_server.variables import PREFIX, SettingsError
 
 THE_SERVER = Principal("fhir-server", "fhir-server", "", "", scopes=("system/*.cruds",), name="fhir-server")
 """Who acts when a duty of the server itself writes: recorded like anybody else."""
@@ -39,6 +48,25 @@ async def scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) ->
         return derive(secret, "receipt-id", text.encode()).hex()
 
     return Scribe(sign, name, clinic, f"After the next rotation of the root key. {status.root.note}")
+
+
+def insurers(settings: Settings) -> Mapping[str, Policy]:
+    """Raises SettingsError for a file that is no policy."""
+    try:
+        return policies(settings.insurance_policies)
+    except PolicyError as error:
+        raise SettingsError(f"{PREFIX}INSURANCE_POLICIES: {error}") from None
+
+
+def injecting(settings: Settings, engine: Engine, parts: Parts, secret: bytes, zone: tzinfo) -> Injectables:
+    """Packs of evidence are signed with the key of receipts, as another type of text."""
+    public = Signer(secret).public
+
+    def sign(payload: bytes) -> str:
+        return sign_jws(payload, secret, public, "receipts", PACK_TYPE)
+
+    issuer = Issuer(clinic_of(settings).name, sign, random_id, THE_SERVER)
+    return injectables(engine, parts, insurers(settings), issuer, zone)
 
 
 def anchors(settings: Settings) -> list[Anchor]:

@@ -19,6 +19,7 @@ from fhir_server.engine.call import Principal
 from fhir_server.engine.interactions import Engine
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.identity import random_id
+from fhir_server.media.sharing import Sharing
 from fhir_server.outbound.egress import Egress
 from fhir_server.outbound.jwks import RemoteKeySets
 from fhir_server.privacy.desk import Desk
@@ -28,6 +29,7 @@ from fhir_server.smart.oauth.threads import Threads
 from fhir_server.smart.oauth.wiring import GrantEnds, Ports, SessionSignIns, Terms, authorization_server
 from fhir_server.smart.oidc.signing_keys import SigningKeys
 from fhir_server.smart.origins import Origins
+from fhir_server.smart.signin.attempts import Attempts
 from fhir_server.smart.signin.door import Door, Outside, Policy, door
 from fhir_server.smart.signin.handing_over import EngineHandOver
 from fhir_server.smart.signin.messages import EngineMessenger
@@ -36,7 +38,7 @@ from fhir_server.smart.signin.sessions import Limits
 from fhir_server.smart.token import Tokens
 from fhir_server.store.clinic import ClinicStore
 from fhir_server.ui.pages import Pages
-from fhir_server.ui.surface import Surface
+from fhir_server.ui.surface import Shares, Surface
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Inside:
     server: Principal
     clock: Clock
     desk: Desk
+    sharing: Sharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,8 @@ async def open_entrance(stack: AsyncExitStack, settings: Settings, inside: Insid
     )
     cors = Cors(Origins(store.clients, clock))
     gateway = Gateway(authorization, inside.bearer, store.grant_states, inside.signing_keys, cors, clock, url)
-    pages = Pages(Surface(people, engine, authorization, clock, url, base, settings.clinic_name, inside.desk))
+    shares = Shares(inside.sharing, Attempts(store.doorway.tallies, clock))
+    pages = Pages(Surface(people, engine, authorization, clock, url, base, settings.clinic_name, inside.desk, shares))
     return Entrance(people, pages, gateway)
 
 

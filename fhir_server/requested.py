@@ -20,19 +20,23 @@ from fhir_server.privacy.handling import Handling
 from fhir_server.privacy.lifting import Lifting
 from fhir_server.privacy.receipt import Scribe
 from fhir_server.privacy.recipients import Disclosures
+from fhir_server.privacy.retention import pack
 from fhir_server.privacy.services import RightsDesk
 from fhir_server.settings import Settings
 from fhir_server.smart.access import reads_type
 from fhir_server.spoken import zone_of
+from fhir_server.store.clinic import ClinicStore
 
 
 def requested(
-    settings: Settings, engine: Engine, erasures: Erasures, delivery: Delivery, scribe: Scribe, server: Principal
+    settings: Settings, engine: Engine, store: ClinicStore, delivery: Delivery, scribe: Scribe, server: Principal
 ) -> RightsDesk:
     """`server` is who acts for the server's duties."""
     base, zone = f"{settings.base_url}/fhir", zone_of(settings) or UTC
     rules = rules_of(settings.jurisdiction)
+    erasures = Erasures(engine, store.holdings, store.photos, scribe, pack(settings.jurisdiction))
     return RightsDesk(
+        erasures,
         Handling(engine, rules, random_id, zone),
         Fulfilling(engine, erasures, Disclosures(engine), scribe, random_id, server, zone),
         Lifting(engine, server, zone),

@@ -22,6 +22,7 @@ _REGISTERED = frozenset({"/auth/token", "/auth/revoke", "/auth/introspect", "/au
 
 _ASKED = (
     "Authorization",
+    "DPoP",
     "Content-Type",
     "Accept",
     "If-Match",

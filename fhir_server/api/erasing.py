@@ -29,7 +29,7 @@ async def erase(surface: Surface, request: Request, call: Call) -> Do:
     asked = asked_of(await json_body(request, _MOST_BYTES))
 
     async def do() -> Response:
-        plan = await surface.erasures.erase(call, asked)
+        plan = await surface.rights.erasures.erase(call, asked)
         return Response(json.encode(_parameters(plan)), media_type=outgoing.FHIR_JSON)
 
     return do

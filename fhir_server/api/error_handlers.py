@@ -1,6 +1,6 @@
 """The one way out for failures: every one becomes an OperationOutcome, and none says what it should not.
 
-https://hl7.org/fhir/R4/http.html#Status-Codes; RFC 6750 section 3.
+https://hl7.org/fhir/R4/http.html#Status-Codes; RFC 6750 section 3; RFC 9449 section 7.1.
 """
 
 from starlette.exceptions import HTTPException
@@ -37,7 +37,7 @@ async def fhir_error(request: Request, error: Exception) -> Response:
 
 def _headers(request: Request, error: FhirError) -> dict[str, str]:
     if isinstance(error, UnauthenticatedError):
-        return {"WWW-Authenticate": f'Bearer realm="fhir"{_what_was_wrong(request, error)}'}
+        return {"WWW-Authenticate": f'{_scheme(request)} realm="fhir"{_what_was_wrong(request, error)}'}
     if isinstance(error, ForbiddenError):
         return {"WWW-Authenticate": 'Bearer realm="fhir", error="insufficient_scope"'}
     if isinstance(error, MethodNotAllowedError):
@@ -55,6 +55,12 @@ def _more_headers(request: Request, error: FhirError) -> dict[str, str]:
     if isinstance(error, UnavailableError | TooManyRequestsError):
         return {"Retry-After": "1" if isinstance(error, UnavailableError) else "30"}
     return {}
+
+
+def _scheme(request: Request) -> str:
+    """The one that the caller uses."""
+    said = request.headers.get("authorization", "").partition(" ")[0]
+    return "DPoP" if said.casefold() == "dpop" else "Bearer"
 
 
 def _what_was_wrong(request: Request, error: UnauthenticatedError) -> str:

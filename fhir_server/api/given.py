@@ -66,6 +66,19 @@ class Given:
             raise _wrong(name, [f"valueReference to {type}"])
         return id
 
+    def keys(self, name: str, types: Collection[str], base: str) -> tuple[ResourceKey, ...]:
+        """What the references of a name lead to, each of one of these types."""
+        found = []
+        for one in self._parameters:
+            if one["name"] == name:
+                value = one.get("valueReference")
+                said = value.get("reference") if isinstance(value, dict) else None
+                key = parse_reference(str(said).removeprefix(f"{base}/"))
+                if key is None or key.type not in types:
+                    raise _wrong(name, [f"valueReference to {' or '.join(sorted(types))}"])
+                found.append(key)
+        return tuple(dict.fromkeys(found))
+
     def parts(self, name: str, numbers: Collection[str]) -> list[dict[str, int]]:
         """Of each parameter of a name its parts, all of them whole numbers."""
         return [self._numbers(name, one.get("part"), numbers) for one in self._parameters if one["name"] == name]

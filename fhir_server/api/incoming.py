@@ -4,7 +4,7 @@ https://hl7.org/fhir/R4/http.html#mime-type, #custom; RFC 9110 section 12.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from starlette.requests import Request
@@ -14,8 +14,9 @@ from fhir_server.fhir.definitions import served_types, why_not_served
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import NotFoundError, UnauthenticatedError
 from fhir_server.kernel.identity import is_id, is_version, random_id
+from fhir_server.smart.possession import Shown
 
-Authenticate = Callable[[str | None, datetime], Principal]
+Authenticate = Callable[[Shown, datetime], Awaitable[Principal]]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}", re.ASCII)
 
@@ -52,9 +53,15 @@ def require_target(request: Request, call: Call) -> None:
         raise NotFoundError("There is no such version.")
 
 
-def authenticated(request: Request, authenticate: Authenticate, clock: Clock) -> Principal:
-    """Raises UnauthenticatedError; only the Authorization header counts."""
+async def authenticated(request: Request, authenticate: Authenticate, clock: Clock, base: str) -> Principal:
+    """Raises UnauthenticatedError; only the Authorization header counts, with a proof where the token is bound."""
     values = request.headers.getlist("authorization")
     if len(values) > 1:
         raise UnauthenticatedError("There is more than one Authorization header.")
-    return authenticate(values[0] if values else None, clock.now())
+    return await authenticate(shown(request, base), clock.now())
+
+
+def shown(request: Request, base: str) -> Shown:
+    """`base` is the external FHIR base: proofs are of the address as clients know it."""
+    url = f"{base.removesuffix('/fhir')}{request.url.path}"
+    return Shown(request.headers.get("authorization"), request.headers.getlist("dpop"), request.method, url)

@@ -1,9 +1,10 @@
-"""Operations on photos: `Media/[id]/$rendition`, `$compare`, `$reassign`; `Media/$timeline`.
+"""Operations on photos: `Media/[id]/$rendition`, `$compare`, `$reassign`, `$share`; `Media/$timeline`.
 
 https://hl7.org/fhir/R4/operations.html
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import TypeAlias
 
 from starlette.requests import Request
@@ -16,7 +17,8 @@ from fhir_server.api.preconditions import refuse_conditions
 from fhir_server.api.preferences import preferences_of
 from fhir_server.api.surface import Surface
 from fhir_server.engine.call import Call
-from fhir_server.kernel.errors import InvalidRequestError
+from fhir_server.kernel.clock import instant
+from fhir_server.kernel.errors import InvalidRequestError, UnprocessableError
 from fhir_server.media.drawing import Area
 from fhir_server.media.renditions import Wish
 from fhir_server.media.timeline import Wanted, timeline
@@ -25,6 +27,8 @@ from fhir_server.smart.access import may_read
 Do: TypeAlias = Callable[[], Awaitable[Response]]
 
 _MOST_BYTES = 64 * 1024
+_CREATED = 201
+_NAIVE = datetime.min  # noqa: DTZ901  stands for what is no instant
 _EDGES = ("left", "top", "width", "height")
 _ASKED = {"patient": "patient", "view": "view", "body-site": "body_site", "series": "series", "timepoint": "timepoint"}
 
@@ -71,6 +75,36 @@ async def reassign(surface: Surface, request: Request, call: Call) -> Do:
         return outgoing.written(stored, surface.base, asked, readable=may_read(call, stored))
 
     return do
+
+
+async def share(surface: Surface, request: Request, call: Call) -> Do:
+    """`channel`, and `until`, an instant. 201 Parameters: a link for that channel, a code for another way."""
+    refuse_conditions(request)
+    given = Given(await json_body(request, _MOST_BYTES), ("channel", "until"))
+    channel = given.one("channel", ("valueCode",))
+    until = _moment(given.one("until", ("valueInstant",), ""))
+
+    async def do() -> Response:
+        shared = await surface.photos.sharing.share(call, channel, until)
+        said = [
+            {"name": "link", "valueUrl": f"{surface.base.removesuffix('/fhir')}/auth/shared?link={shared.link}"},
+            {"name": "code", "valueString": shared.code},
+            {"name": "until", "valueInstant": instant(shared.share.until)},
+            {"name": "share", "valueReference": {"reference": str(shared.share.key)}},
+        ]
+        return outgoing.json_answer({"resourceType": "Parameters", "parameter": said}, _CREATED)
+
+    return do
+
+
+def _moment(said: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(said) if said else None
+    except ValueError:
+        found = _NAIVE
+    if found is not None and found.tzinfo is None:
+        raise UnprocessableError("until is an instant with its zone.", expression="Parameters.parameter")
+    return found
 
 
 async def in_order(surface: Surface, request: Request, call: Call) -> Do:

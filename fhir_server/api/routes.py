@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from fhir_server.api import (
     binaries,
     booking,
+    capture_sessions,
     conditions,
     consents,
     copies,
@@ -22,6 +23,7 @@ from fhir_server.api import (
     everything,
     exports,
     histories,
+    injectables,
     instances,
     log_routes,
     matching,
@@ -110,10 +112,17 @@ TABLE: Mapping[str, Methods] = {
     "/fhir/AuditEvent/$proof": {"GET": (Interaction.OPERATION, log_routes.proof_of_growth)},
     "/fhir/AuditEvent/{id}/$proof": {"GET": (Interaction.OPERATION, log_routes.proof_of_event)},
     "/fhir/Patient/{id}/$access-log": {"GET": (Interaction.OPERATION, log_routes.access_log)},
+    "/fhir/Medication/$lot-patients": {"GET": (Interaction.OPERATION, injectables.lot_patients)},
+    "/fhir/Medication/$lot-recall": {"POST": (Interaction.OPERATION, injectables.lot_recall)},
+    "/fhir/Patient/{id}/$lots": {"GET": (Interaction.OPERATION, injectables.lots_of_patient)},
+    "/fhir/Procedure/{id}/$insurance-check": {"GET": (Interaction.OPERATION, injectables.insurance_check)},
+    "/fhir/Procedure/{id}/$evidence-pack": {"POST": (Interaction.OPERATION, injectables.evidence_pack)},
     "/fhir/Media/$timeline": {"GET": (Interaction.OPERATION, photo_operations.in_order)},
+    "/fhir/Media/$capture-session": {"POST": (Interaction.OPERATION, capture_sessions.begin)},
     "/fhir/Media/{id}/$rendition": {"POST": (Interaction.OPERATION, photo_operations.rendition)},
     "/fhir/Media/{id}/$compare": {"POST": (Interaction.OPERATION, photo_operations.compare)},
     "/fhir/Media/{id}/$reassign": {"POST": (Interaction.OPERATION, photo_operations.reassign)},
+    "/fhir/Media/{id}/$share": {"POST": (Interaction.OPERATION, photo_operations.share)},
     "/fhir/Media/{id}/$upload": {
         "GET": (Interaction.OPERATION, uploads.state),
         "POST": (Interaction.OPERATION, uploads.begin),
@@ -169,10 +178,10 @@ _TRIED: Mapping[str, Interaction] = {
 _OPEN = frozenset({Interaction.CAPABILITIES})
 """What is answered without a token: a description of the server, nothing of the clinic (R-SMART-010)."""
 
-_NATIVE = frozenset({binaries.read_binary, copies.export_my_data, exports.file})
+_NATIVE = frozenset({binaries.read_binary, copies.export_my_data, exports.file, injectables.evidence_pack})
 """What may answer in another format than FHIR's JSON."""
 
-_PACKED = frozenset({binaries.read_binary, copies.export_my_data})
+_PACKED = frozenset({binaries.read_binary, copies.export_my_data, injectables.evidence_pack})
 """What is mostly packed already, and would only grow by it."""
 
 
@@ -258,7 +267,7 @@ async def _answer(surface: Surface, request: Request, place: _Place) -> Response
             require_target(request, call)
             return Response(status_code=204, headers={"Allow": ", ".join(place.allowed)})
         if interaction not in _OPEN:
-            principal = authenticated(request, surface.bearer.authenticate, surface.clock)
+            principal = await authenticated(request, surface.possession.authenticate, surface.clock, surface.base)
             call = replace(call, principal=principal, purpose=purpose_of(principal) or call.purpose)
         require_target(request, call)
         _require_served(request.method, place, is_served=found is not None)

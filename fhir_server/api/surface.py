@@ -15,13 +15,14 @@ from fhir_server.engine.history import Histories
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.validation import Validation
 from fhir_server.export.exports import Exports
+from fhir_server.injectables.services import Injectables
 from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.photographs import Photographs
-from fhir_server.privacy.erasure import Erasures
 from fhir_server.privacy.services import RightsDesk
-from fhir_server.smart.bearer import Bearer
 from fhir_server.smart.break_glass import Glass
+from fhir_server.smart.capture import CaptureSessions
+from fhir_server.smart.possession import Possession
 from fhir_server.subscriptions.events import Events
 
 
@@ -40,7 +41,6 @@ class Surface:
     validation: Validation
     delivery: Delivery
     glass: Glass
-    erasures: Erasures
     rights: RightsDesk
     exports: Exports
     signing: Signing
@@ -48,8 +48,10 @@ class Surface:
     proofs: Proofs
     access_log: AccessLog
     photos: Photographs
+    injectables: Injectables
     events: Events
-    bearer: Bearer
+    possession: Possession
+    captures: CaptureSessions
     paging: Paging
     clock: Clock
     base: str

@@ -17,6 +17,7 @@ DCM = "http://dicom.nema.org/resources/ontology/DCM"
 PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 USER_AGENTS = "https://profiles.ihe.net/ITI/BALP/CodeSystem/UserAgentTypes"
 _CUSTODIANS = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+_LIFECYCLE = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
 _INTERACTIONS = "http://hl7.org/fhir/restful-interaction"
 _EVENTS = "http://terminology.hl7.org/CodeSystem/audit-event-type"
 
@@ -81,13 +82,15 @@ class Pattern:
     """The constant bytes of one interaction.
 
     `claims` holds the meta of a success, by: is a patient named, is there a token; `unclaimed` that of one without its
-    required entity. `client`, `server` and `user` begin those agents, up to who it is.
+    required entity. `disclosed` is `what` of a disclosure. `client`, `server` and `user` begin those agents, up to who
+    it is.
     """
 
     shape: Shape
     claims: Mapping[tuple[bool, bool], bytes]
     unclaimed: Mapping[bool, bytes]
     what: bytes
+    disclosed: bytes
     client: bytes
     server: bytes
     user: bytes
@@ -113,10 +116,15 @@ def _pattern(interaction: Interaction, shape: Shape) -> Pattern:
         {(patient, token): _claim(profiles(patient=patient, token=token)) for patient, token in cases},
         {token: _claim([TOKEN_PROFILE] * token) for token in (False, True)},
         members(what),
+        members({**what, "subtype": [coding(_INTERACTIONS, interaction.value), coding(_LIFECYCLE, "disclose")]}),
         b"{" + members({"type": concept(shape.client)}) + b',"who":{"identifier":{"value":',
         b"{" + members({"type": concept(shape.server), "requestor": False}) + b",",
         b"{" + members({"type": concept(shape.user), "requestor": True}) + b',"who":{"reference":',
     )
+
+
+DISCLOSURES = frozenset({"share"})
+"""Operations by which something leaves for somebody outside: recorded as that besides what they are."""
 
 
 PATTERNS: Mapping[Interaction, Pattern] = {kind: _pattern(kind, shape) for kind, shape in SHAPES.items()}

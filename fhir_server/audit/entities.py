@@ -32,6 +32,7 @@ _REQUEST_ID = _opening((_REQUEST_IDS, "XrequestId")) + b',"what":{"identifier":{
 _TOKEN = _opening((USER_AGENTS, "UserOauthAgent")) + b',"what":{"identifier":{"value":'
 _OPERATION = _opening((_TYPES, "4")) + b',"name":'
 _OUTCOME = _opening((_RESOURCES, "OperationOutcome")) + b',"detail":['
+_HANDED_OVER = _opening((_TYPES, "4"), "3")
 _SUSPICIOUS = ("authorization", "cookie", "api-key", "access_token", "client_secret")
 _SECRETS = re.compile(
     r"^(?:authorization|proxy-authorization|cookie|x-api-key)[ \t]*:.*$\n?"
@@ -91,3 +92,10 @@ def outcome(code: str, diagnostics: str) -> bytes:
     details = [("code", code), ("diagnostics", diagnostics)]
     written = [b'{"type":"' + name.encode() + b'","valueString":' + text(said) + b"}" for name, said in details if said]
     return _OUTCOME + b",".join(written) + b"]}"
+
+
+def handed_over(sha256: str, ground: str) -> bytes:
+    """What left, by the hash of the whole, and on what ground; whoever holds it finds the event by it."""
+    details = [("sha-256", sha256), ("ground", ground)]
+    written = [b'{"type":' + text(name) + b',"valueString":' + text(said) + b"}" for name, said in details]
+    return _HANDED_OVER + b',"name":"release","detail":[' + b",".join(written) + b"]}"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from fhir_server.audit import agents, entities
 from fhir_server.audit.agents import Organization, text
-from fhir_server.audit.balp import PATTERNS, QUERY, Pattern, coding, members
+from fhir_server.audit.balp import DISCLOSURES, PATTERNS, QUERY, Pattern, coding, members
 from fhir_server.audit.decisions import refusal
 from fhir_server.audit.ehds import details
 from fhir_server.engine.call import Call, Interaction, Principal
@@ -101,7 +101,7 @@ def _around(happening: Happening, server: str) -> tuple[bytes, bytes]:
     pattern = PATTERNS[call.interaction]
     before = (
         _claim(happening, pattern),
-        pattern.what,
+        pattern.disclosed if call.operation in DISCLOSURES else pattern.what,
         b',"outcome":"',
         happening.outcome.encode(),
         b'"',

@@ -11,7 +11,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from fhir_server.audit.agents import Organization
 from fhir_server.audit.event import SUCCESS, Draft, Happening, draft, page_drafts
 from fhir_server.audit.received import marked
-from fhir_server.engine.call import Call, Interaction
+from fhir_server.audit.released import disclosure
+from fhir_server.engine.call import Call, Interaction, Release
 from fhir_server.engine.change import Change, LegalBasis
 from fhir_server.engine.pipeline import Result, Step
 from fhir_server.engine.ports import AuditLog
@@ -109,11 +110,23 @@ class Recorder(Step):
     def _seen(self, call: Call, disclosed: Sequence[Stored]) -> list[Entry]:
         if not disclosed:
             return [self._entry(_happening(call, call.key), None)]
+        if call.trace.release:
+            return self._released(call, call.trace.release, disclosed)
         return [
             self._entry(_happening(call, stored.key, stored.version), patient, call.trace.bases.get(patient or ""))
             for stored in disclosed
             for patient in stored.subjects or (None,)
         ]
+
+    def _released(self, call: Call, release: Release, disclosed: Sequence[Stored]) -> list[Entry]:
+        """One event per patient, with all that was handed over of theirs and of nobody's."""
+        entries = []
+        for patient in dict.fromkeys(patient for stored in disclosed for patient in stored.subjects):
+            theirs = [one for one in disclosed if not one.subjects or patient in one.subjects]
+            basis = call.trace.bases.get(patient)
+            event = disclosure(call, release, patient, str(basis or ""), theirs, self._clinic, self._server)
+            entries.append(Entry(event, (basis,) if basis else (), call.principal.grant))
+        return entries
 
     def _entry(self, happening: Happening, patient: str | None, basis: LegalBasis | None = None) -> Entry:
         named = str(basis) if basis else happening.basis

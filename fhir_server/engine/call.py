@@ -35,13 +35,22 @@ class Interaction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Capture:
+    """What the token of a capture session is bound to: a key by its thumbprint, a Device by its id, a legal basis."""
+
+    key: str
+    device: str
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """The authenticated party and what its token grants.
 
     `subject` and `issuer` are the token's sub and iss, `token_id` its jti. `fhir_user` is a reference such as
     `Practitioner/3`. `patient` is the id of the patient in context, without `Patient/`. `role` is the one in which it
     acts, `purposes` (v3-ActReason codes) are all that its client may state. `grant` is what the token ends with; what
-    the server does itself has none.
+    the server does itself has none. `capture`: all it is good for is to bring photographs in one session.
     """
 
     subject: str
@@ -55,9 +64,23 @@ class Principal:
     role: str | None = None
     purposes: tuple[str, ...] = ()
     grant: str = ""
+    capture: Capture | None = None
 
 
 ANONYMOUS = Principal("anonymous", "anonymous", "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """To whom outside of the clinic something is handed: the reference of the recipient, for what, and on what ground.
+
+    `purpose` is a v3-ActReason code, `sha256` that of what was handed over.
+    """
+
+    recipient: str
+    purpose: str
+    ground: str
+    sha256: str
 
 
 @dataclass(slots=True)
@@ -72,6 +95,7 @@ class Trace:
     a Bundle share it. `broken`: patient id -> the Task by which the caller broke the glass before that patient, None
     where they did not; `glass`: those of them on which the answer rests.
     `listed`: whether all to whom something ties were looked up; `tied` are these, None where they are too many.
+    `release`: whom what is disclosed is handed to; then it is recorded as a disclosure to them.
     `within`: the patients to one of whom an answer has to keep that lists what is listed within one patient only.
     """
 
@@ -85,6 +109,7 @@ class Trace:
     listed: bool = False
     tied: tuple[str, ...] | None = None
     within: frozenset[str] | None = None
+    release: Release | None = None
 
     def forget(self) -> None:
         """Something changed: decide again, on nothing that was remembered from before."""
@@ -95,7 +120,7 @@ class Trace:
         self.ties.clear()
         self.broken.clear()
         self.glass.clear()
-        self.listed, self.tied, self.within = False, None, None
+        self.listed, self.tied, self.within, self.release = False, None, None, None
 
 
 @dataclass(slots=True)

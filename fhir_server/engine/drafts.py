@@ -3,6 +3,7 @@
 https://hl7.org/fhir/R4/http.html#create, #update, #delete
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from fhir_server.engine.call import Call
@@ -41,8 +42,19 @@ class Drafts:
         key = ResourceKey(str(call.type), id or self._new_id())
         return await self._prepared(call, self.of(key, {**resource, "id": key.id}, None, "POST"))
 
-    async def update(self, call: Call, body: object, if_match: int | None = None, *, only_new: bool = False) -> Change:
-        """Raises VersionConflictError where `if_match` is not the current version, or with `only_new` there is one."""
+    async def update(
+        self,
+        call: Call,
+        body: object,
+        if_match: int | None = None,
+        *,
+        only_new: bool = False,
+        ahead: Mapping[ResourceKey, Stored] | None = None,
+    ) -> Change:
+        """Raises VersionConflictError where `if_match` is not the current version, or with `only_new` there is one.
+
+        `ahead`: what is there of all that a transaction writes, where that was looked up at once.
+        """
         await self._steps.admit(call)
         refuse_log_change(str(call.type))
         resource = require_type(body, str(call.type))
@@ -51,7 +63,7 @@ class Drafts:
         refuse_subsetted(resource)
         validate(resource)
         key = ResourceKey(str(call.type), str(call.id))
-        previous = await self._store.read(key)
+        previous = await self._store.read(key) if ahead is None else ahead.get(key)
         await self._require_version(call, if_match, previous)
         if only_new and previous is not None and not previous.deleted:
             raise VersionConflictError("There is a resource with this id already.")

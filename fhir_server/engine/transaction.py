@@ -22,6 +22,7 @@ from fhir_server.engine.patch.bodies import edit_of
 from fhir_server.engine.references import rewrite
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import ConflictError, FhirError
+from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 
 _ENTRIES_BETWEEN_BREATHS = 25
@@ -109,12 +110,13 @@ class Transactions:
             removed=frozenset(key for one in planned if one.entry.method == "DELETE" for key in one.keys),
             resources=tuple(brought.values()),
         )
+        ahead = await self._ahead(planned)
         for done, one in enumerate(ordered):
             if done % _ENTRIES_BETWEEN_BREATHS == 0:
                 await asyncio.sleep(0)
             mine = call_of(call, one.entry, beside)
             try:
-                drafts, unchanged = await self._drafts(mine, one, brought.get(one.entry.index, {}))
+                drafts, unchanged = await self._drafts(mine, one, brought.get(one.entry.index, {}), ahead)
             except FhirError as error:
                 raise at_entry(error, one.entry.index) from error
             condition = one.condition
@@ -122,7 +124,12 @@ class Transactions:
             drawn[one.entry.index] = (conditional, unchanged)
         return drawn
 
-    async def _drafts(self, call: Call, one: Planned, resource: Json) -> Drawn:
+    async def _ahead(self, planned: Sequence[Planned]) -> Mapping[ResourceKey, Stored]:
+        """What is there of all that is put, in one look; the commit holds each to the version that was seen."""
+        put = [one.key for one in planned if one.entry.method == "PUT" and not one.existing]
+        return await self._engine.store.read_many(put) if put else {}
+
+    async def _drafts(self, call: Call, one: Planned, resource: Json, ahead: Mapping[ResourceKey, Stored]) -> Drawn:
         drafts, entry = self._engine.drafts, one.entry
         if one.existing:
             await self._engine.steps.admit(call)
@@ -137,7 +144,7 @@ class Transactions:
             current, change = await self._engine.amendment(mine, edit_of(entry.resource or {}), entry.if_match)
             return ([change], None) if change else ([], current)
         body = resource if "id" in resource or not entry.criteria else {**resource, "id": one.key.id}
-        return [await drafts.update(mine, body, entry.if_match, only_new=entry.only_new)], None
+        return [await drafts.update(mine, body, entry.if_match, only_new=entry.only_new, ahead=ahead)], None
 
 
 def _contested(found: Sequence[Entry]) -> list[Entry]:

@@ -19,6 +19,8 @@ _FULL = 255
 _WEIGHTS = {"alignment": 35, "proportions": 10, "light": 20, "colour": 15, "protocol": 20}
 _NOTED_ALIKE = (EXPRESSION, LIGHTING, BACKGROUND)
 _NEAR = 10
+_VERSION = 1
+"""Rises when the same two photographs are scored otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ def observation(score: Score, subject: Json, photos: list[str], now: str) -> Jso
         "code": {"coding": [{"system": COMPARABILITY, "code": "score"}], "text": "Comparability of two photographs"},
         "subject": subject,
         "effectiveDateTime": now,
+        "device": {"display": f"Comparability of photographs, version {_VERSION}"},
         "valueQuantity": _quantity(score.value),
         "derivedFrom": [{"reference": reference} for reference in photos],
         "component": [

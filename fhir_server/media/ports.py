@@ -1,10 +1,12 @@
-"""Where sealed photos live. fhir_server.store.photos implements it."""
+"""Where sealed photos live, which fhir_server.store.photos implements; and by which channel a patient is reached."""
 
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from fhir_server.engine.call import Call
+from fhir_server.engine.change import LegalBasis
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.source import Source
 
@@ -107,4 +109,10 @@ class UploadVault(Protocol):
 class Versions(Protocol):
     async def purge(self, key: ResourceKey) -> None:
         """Take away every earlier version of a deleted resource. That it was deleted stays known."""
+        ...
+
+
+class Contact(Protocol):
+    async def basis(self, call: Call, patient: str, channel: str) -> LegalBasis:
+        """On what this patient may be written to by this channel. Raises NoLegalBasisError."""
         ...

@@ -1,7 +1,7 @@
 """How a clinical photograph is taken, as data: what is noted of it, and by which element or extension.
 
 Requirements B2, S87, T13. View and body site are elements of Media; the rest are extensions with fixed URLs, whose
-definitions, search parameters among them, are in `capture_protocol.json`.
+definitions are in `capture_protocol.json`, and the parameters by which they are searched in `search.shipped`.
 """
 
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ from fhir_server.media.vocabulary import (
     TIMEPOINT,
     TIMEPOINTS,
 )
+from fhir_server.search.shipped import resources
 
 PROTOCOL: Mapping[str, str] = {
     EXPRESSION: "valueCodeableConcept",
@@ -71,4 +72,5 @@ def definitions() -> Json:
     """A Bundle of the StructureDefinitions and SearchParameters."""
     text = files("fhir_server.media").joinpath("capture_protocol.json").read_bytes()
     found: Json = json.decode_trusted(text)
-    return found
+    ours = [{"resource": one} for one in resources() if "Media" in one["base"]]
+    return {**found, "entry": [*found["entry"], *ours]}

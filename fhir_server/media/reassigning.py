@@ -15,6 +15,7 @@ from fhir_server.engine.stored import Stored
 from fhir_server.engine.tasks import Task
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.errors import (
+    ConflictError,
     ContendedError,
     NoLegalBasisError,
     NotFoundError,
@@ -51,7 +52,10 @@ class Reassigning:
         self._server, self._new_id, self._index = server, new_id, index
 
     async def reassign(self, call: Call, patient: str, reason: str) -> Stored:
-        """The new Media, of the right patient. Hidden it stays also where that patient has no legal basis for it."""
+        """The new Media, of the right patient. Hidden it stays also where that patient has no legal basis for it.
+
+        Nor is it kept where it was taken before that patient agreed (T99): having been filed elsewhere is no consent.
+        """
         gone: list[ResourceKey] = []
         async with self._engine.attempt(call) as attempt:
             wrong = await self._misfiled(call, patient)
@@ -61,7 +65,7 @@ class Reassigning:
             promised = self._moved(wrong, patient, "promised")
             try:
                 await self._engine.drafts.prepared(self._creating(call), promised)
-            except NoLegalBasisError:
+            except (NoLegalBasisError, ConflictError):  # none at all, or none yet when it was taken
                 await self._hide(call, wrong)
                 raise
             await self._hide(call, wrong)

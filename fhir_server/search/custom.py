@@ -11,6 +11,7 @@ from fhir_server.fhir.definitions import SearchParameter, search_parameters, ser
 from fhir_server.fhir.fhirpath import PathError, compile_path
 from fhir_server.kernel.json import Json
 from fhir_server.search.kinds import KINDS
+from fhir_server.search.shipped import shipped
 from fhir_server.search.sources import readable
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9\-_]{0,63}", re.ASCII)
@@ -76,7 +77,7 @@ def _definition(resource: Json) -> tuple[SearchParameter, list[str]]:
 
 
 def _require_usable(type: str, definition: SearchParameter, own: Mapping[str, SearchParameter]) -> None:
-    if definition.code in search_parameters(type) or definition.code in own:
+    if definition.code in search_parameters(type).keys() | shipped(type).keys() | own.keys():
         raise NotTakenError(f"{type} has a parameter {definition.code} already")
     try:
         lanes = readable(KINDS[definition.kind], compile_path(definition.expression, type))

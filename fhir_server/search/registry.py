@@ -1,4 +1,4 @@
-"""Which search parameters there are, and how the index stores them: what R4 defines, and what a clinic adds.
+"""Which search parameters there are, and how the index stores them: what R4 defines, what we add, what a clinic adds.
 
 https://hl7.org/fhir/R4/searchparameter.html; sealed-storage section 2: definitions and token layout carry a version.
 """
@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from fhir_server.fhir.data import digest
 from fhir_server.fhir.definitions import SearchParameter, search_parameters
 from fhir_server.search.parameters import Parameters, compiled
+from fhir_server.search.shipped import digest_of_shipped, shipped
 
 _KEYWORDS = 2
 """The version of the keywords; rises when those of an existing kind change."""
 
-RULES = f"{_KEYWORDS}-{digest('search_parameters', 'compartments')}"
-"""What of the index follows from this code and R4's definitions alone."""
+RULES = f"{_KEYWORDS}-{digest('search_parameters', 'compartments')}-{digest_of_shipped()}"
+"""What of the index follows from this code, R4's definitions and our own alone."""
 
 
 class Registry:
@@ -41,7 +42,7 @@ class Registry:
         if found is None:
             own = self.custom.get(type_name)
             if own or self is STANDARD:
-                found = compiled(type_name, search_parameters(type_name), own or {})
+                found = compiled(type_name, {**search_parameters(type_name), **shipped(type_name)}, own or {})
             else:
                 found = STANDARD.of(type_name)
             self._compiled[type_name] = found
@@ -55,7 +56,7 @@ class Registry:
 
 
 STANDARD = Registry()
-"""What R4 defines and nothing more."""
+"""What R4 defines and this server adds, and nothing of a clinic's own."""
 
 
 def parameters_of(type_name: str) -> Parameters:

@@ -125,6 +125,12 @@ def reads_type(call: Call, type: str) -> bool:
     return rights_of(call.principal).on("r", type) is not None
 
 
+def sees_all(call: Call, type: str) -> bool:
+    """Does a search of this type reach whatever is stored of it, whosever it is?"""
+    right = rights_of(call.principal).on("s", type)
+    return right is not None and right.whole
+
+
 def may_export(call: Call) -> bool:
     """Is the caller in a role that takes out what it may read in bulk? Each type and line is decided by itself."""
     role = rights_of(call.principal).role

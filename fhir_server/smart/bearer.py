@@ -18,8 +18,11 @@ class Bearer:
         self._tokens = tokens
         self._seen: OrderedDict[str, tuple[Principal, datetime]] = OrderedDict()
 
-    def authenticate(self, authorization: str | None, now: datetime) -> Principal:
-        """Raises UnauthenticatedError where there is no token or not a valid one."""
+    def authenticate(self, authorization: str | None, now: datetime, *, bound: bool = False) -> Principal:
+        """Raises UnauthenticatedError where there is no token or not a valid one.
+
+        One that is bound to a key is good only where its holder was asked for that key, which `bound` says.
+        """
         if not authorization:
             raise UnauthenticatedError("A bearer token is needed.")
         scheme, _, token = authorization.partition(" ")
@@ -30,6 +33,8 @@ class Bearer:
         if expires <= now:
             self._seen.pop(token, None)
             raise UnauthenticatedError("The bearer token is not valid, not for this server, or expired.")
+        if principal.capture is not None and not bound:
+            raise UnauthenticatedError("The token is bound to a key: its scheme is DPoP, with a proof.")
         return principal
 
     def _verified(self, token: str, now: datetime) -> tuple[Principal, datetime]:

@@ -12,7 +12,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import GuestProtocol, RSAKey
 
-from fhir_server.engine.call import Principal
+from fhir_server.engine.call import Capture, Principal
 from fhir_server.kernel.errors import UnauthenticatedError
 from fhir_server.kernel.identity import NewId
 from fhir_server.kernel.json import Json
@@ -32,7 +32,10 @@ class Keys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token will say. `grant` is the id with whose end it ends; `signed_in` and `methods` tell how it came."""
+    """What a token will say. `grant` is the id with whose end it ends; `signed_in` and `methods` tell how it came.
+
+    `capture`: it is bound to a key (RFC 9449 section 6), and of a capture session.
+    """
 
     subject: str
     client_id: str
@@ -47,6 +50,7 @@ class Claims:
     encounter: str | None = None
     signed_in: datetime | None = None
     methods: tuple[str, ...] = ()
+    capture: Capture | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ class Tokens:
             "role": claims.role,
             "auth_time": int(claims.signed_in.timestamp()) if claims.signed_in else None,
             "amr": list(claims.methods),
+            "cnf": {"jkt": claims.capture.key} if claims.capture else None,
+            "capture": {"device": claims.capture.device, "basis": claims.capture.basis} if claims.capture else None,
         }
         payload: dict[str, Any] = {
             "iss": self.issuer,
@@ -160,9 +166,17 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
             role=claims.get("role"),
             purposes=tuple(str(one["code"]) for one in iua.get("purpose_of_use", [])),
             grant=str(claims["grant"]),
+            capture=_capture(claims),
         )
     except KeyError:
         raise _refused() from None
+
+
+def _capture(claims: Mapping[str, Any]) -> Capture | None:
+    """A token that is bound to a key is of a capture session; there is no other kind."""
+    if "cnf" not in claims:
+        return None
+    return Capture(str(claims["cnf"]["jkt"]), str(claims["capture"]["device"]), str(claims["capture"]["basis"]))
 
 
 def _instant(claims: Mapping[str, Any], name: str, now: datetime) -> datetime:

@@ -25,6 +25,9 @@ _LONGEST_SEND = timedelta(seconds=12)
 
 _RENEWAL = timedelta(seconds=5)
 _INTERVAL = 0.2
+"""From the beginning of one round to that of the next; a round that took as long is not waited after."""
+
+_SHORTEST_PAUSE = 0.02
 _SAVED_EVERY = timedelta(seconds=5)
 
 
@@ -44,12 +47,14 @@ class Notifier:
         """Until cancelled. A fault is logged by its type and ends nothing."""
         try:
             while True:
+                begun = asyncio.get_running_loop().time()
                 try:
                     await self._round()
                 except Exception as error:  # noqa: BLE001  the database may be away; the loop stays
                     _log.warning("subscriptions: %s", type(error).__name__)
                     self._roster.clear()
-                await asyncio.sleep(_INTERVAL)
+                spent = asyncio.get_running_loop().time() - begun
+                await asyncio.sleep(max(_SHORTEST_PAUSE, _INTERVAL - spent))
         finally:
             await self._stop()
             if self._until is not None:

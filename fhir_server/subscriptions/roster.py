@@ -18,6 +18,7 @@ from fhir_server.subscriptions.asked import asked
 from fhir_server.subscriptions.holder import Holder, holder_of
 from fhir_server.subscriptions.ports import Changes, Progress, Progresses, Standing
 from fhir_server.subscriptions.subscriber import MOST_TRIES, Subscriber
+from fhir_server.subscriptions.together import Together
 
 _DISMISSED = "Its client may not act any more."
 
@@ -34,8 +35,9 @@ class Duties:
 
 class Roster:
     def __init__(self, engine: Engine, changes: Changes, progresses: Progresses, duties: Duties, clock: Clock) -> None:
-        self._engine, self._changes, self._progresses = engine, changes, progresses
+        self._engine, self._progresses = engine, progresses
         self._duties, self._clock = duties, clock
+        self._current = Together(lambda: changes.current("Subscription"))
         self._known: dict[str, int] = {}
         self._there: dict[str, Subscriber] = {}
 
@@ -45,7 +47,7 @@ class Roster:
 
     async def fresh(self, busy: Collection[str]) -> list[Subscriber]:
         """Those that are requested or active. One that is being told stays as it is: whoever tells it looks itself."""
-        current = await self._changes.current("Subscription")
+        current = await self._current.now()
         for id in [id for id in self._known if id not in current and id not in busy]:
             self._known.pop(id)
             self._there.pop(id, None)
@@ -60,7 +62,7 @@ class Roster:
 
     async def still(self, one: Subscriber) -> bool:
         """Is it as it was read, and may its client act? Its rights are brought up to this instant."""
-        current, principal = await asyncio.gather(self._changes.current("Subscription"), self._now(one.holder))
+        current, principal = await asyncio.gather(self._current.now(), self._now(one.holder))
         if current.get(one.id) != one.version:
             return False
         if principal is None:

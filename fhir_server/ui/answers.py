@@ -1,10 +1,10 @@
-"""How a page answers: by showing something, or by sending the browser on; with what the browser is to keep.
+"""How a page answers: by showing something, by sending the browser on, or with bytes; and what the browser is to keep.
 
 One type for both, so that nothing but pages.py makes HTTP of it.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 from urllib.parse import quote
@@ -35,6 +35,15 @@ class Go:
     address: str
     set: Mapping[str, str] = dataclasses.field(default_factory=dict)
     drop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Give:
+    """Bytes that are no page: a photo."""
+
+    media_type: str
+    length: int
+    parts: AsyncIterator[bytes] = dataclasses.field(repr=False)
 
 
 Answer: TypeAlias = Show | Go

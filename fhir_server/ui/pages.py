@@ -17,18 +17,19 @@ from fhir_server.ui import (
     factor_pages,
     notice_page,
     own_factor_pages,
+    shared_page,
     sign_in_page,
     signing_page,
     withdrawal_page,
 )
-from fhir_server.ui.answers import Answer, Go, Show
+from fhir_server.ui.answers import Answer, Give, Go, Show
 from fhir_server.ui.cookies import Cookies
 from fhir_server.ui.language import Words, chosen
-from fhir_server.ui.rendering import Renderer, redirect
+from fhir_server.ui.rendering import Renderer, given, redirect
 from fhir_server.ui.surface import Surface
 from fhir_server.ui.visit import Visit, visit
 
-Handler = Callable[[Surface, Visit], Awaitable[Answer]]
+Handler = Callable[[Surface, Visit], Awaitable[Answer | Give]]
 
 TABLE: Mapping[str, Mapping[str, Handler]] = {
     "sign-in": {"GET": sign_in_page.get, "POST": sign_in_page.post},
@@ -42,6 +43,7 @@ TABLE: Mapping[str, Mapping[str, Handler]] = {
     "consent": {"GET": consent_page.get, "POST": consent_page.post},
     "sign": {"GET": signing_page.get, "POST": signing_page.post},
     "withdraw": {"GET": withdrawal_page.get, "POST": withdrawal_page.post},
+    "shared": {"GET": shared_page.get, "POST": shared_page.post},
     "notice": {"GET": notice_page.get},
     "cancel": {"POST": consent_page.cancel},
     "account": {"GET": account_pages.get, "POST": account_pages.post},
@@ -67,10 +69,12 @@ class Pages:
         except FhirError as failure:
             return self._fault(request, failure)
 
-    def _written(self, seen: Visit, answer: Answer) -> Response:
+    def _written(self, seen: Visit, answer: Answer | Give) -> Response:
+        if isinstance(answer, Give):
+            return given(answer.media_type, answer.length, answer.parts)
         response = redirect(answer.address) if isinstance(answer, Go) else self._shown(seen, answer)
-        given = {cookies.VISIT: seen.visit, cookies.LANGUAGE: seen.language, **answer.set}
-        for name, value in given.items():
+        kept = {cookies.VISIT: seen.visit, cookies.LANGUAGE: seen.language, **answer.set}
+        for name, value in kept.items():
             if value is not None and name not in answer.drop:
                 self._cookies.write(response, name, value)
         for name in answer.drop:

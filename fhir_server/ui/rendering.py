@@ -4,11 +4,11 @@ CSP Level 3; OWASP ASVS 5 chapter 3. No inline script and no inline style; nothi
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from fhir_server.ui.language import LANGUAGES, Words
 
@@ -64,6 +64,12 @@ class Renderer:
 def redirect(address: str) -> Response:
     """By GET, whatever brought us here (303)."""
     return RedirectResponse(address, 303, headers(answers_client=True))
+
+
+def given(media_type: str, length: int, parts: AsyncIterator[bytes]) -> Response:
+    """Shown where a browser can show it. The type is what the bytes were found to be, so none is a page."""
+    said = {**headers(answers_client=False), "Content-Length": str(length), "Content-Disposition": "inline"}
+    return StreamingResponse(parts, headers=said, media_type=media_type)
 
 
 def _moment(moment: datetime) -> str:

@@ -5,16 +5,27 @@ from urllib.parse import urlsplit
 
 from fhir_server.engine.interactions import Engine
 from fhir_server.kernel.clock import Clock
+from fhir_server.media.sharing import Sharing
 from fhir_server.privacy.desk import Desk
 from fhir_server.smart.approval import Authorizations
+from fhir_server.smart.signin.attempts import Attempts
 from fhir_server.smart.signin.door import Door
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Photos that were shared, and how often a code for one may be tried."""
+
+    sharing: Sharing
+    attempts: Attempts
 
 
 @dataclass(frozen=True, slots=True)
 class Surface:
     """`authorizations` is None where no client can ask for anything; people still have pages of their own.
 
-    `desk` is None where nobody signs or withdraws by a page. `base` is the external FHIR base, `root` the path under
+    `desk` is None where nobody signs or withdraws by a page, `shares` where no
+    photo is shared. `base` is the external FHIR base, `root` the path under
     which clients know the server (empty at a host's top).
     """
 
@@ -26,6 +37,7 @@ class Surface:
     base: str
     clinic_name: str
     desk: Desk | None = None
+    shares: Shares | None = None
     root: str = field(init=False)
     origin: str = field(init=False)
 

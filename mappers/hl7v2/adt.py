@@ -1,4 +1,4 @@
-"""ADT: people and their stays. A01 to A08, A28, A31; A40 merges.
+"""ADT: people and their stays. A01 to A08, A28, A31; A40 merges, A37 takes a merge back.
 
 The HL7 v2-to-FHIR guide, which has no merge: the one that was replaced is inactive and linked to the one that stays.
 """
@@ -15,15 +15,18 @@ from mappers.mapping.message import Tables
 from mappers.mapping.result import Loss, Order
 from mappers.mapping.stamps import stamped
 
-TRIGGERS = frozenset({"A01", "A02", "A03", "A04", "A05", "A06", "A07", "A08", "A28", "A31", "A40"})
+TRIGGERS = frozenset({"A01", "A02", "A03", "A04", "A05", "A06", "A07", "A08", "A28", "A31", "A37", "A40"})
 _PEOPLE = frozenset({"A28", "A31", "A40"})
 _STAY = {"A01": "in-progress", "A02": "in-progress", "A03": "finished", "A04": "arrived", "A05": "planned"}
 _CLASS = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 _REFERENCES_STAY = Loss("MRG-1", "What refers to the patient who was replaced is not pointed to the other.")
+_ONLY_UNLINKED = Loss("PID", "An unlink says who is two people again, and nothing else of them is taken.")
 _NO_STAY = Loss("PV1", "A stay without its number (PV1-19), or of an unknown class (PV1-2), is not told.")
 
 
 def entries(parsed: Parsed, source: str, zone: Zone, order: Order, tables: Tables) -> tuple[list[Json], list[Loss]]:
+    if parsed.trigger == "A37":
+        return [_unlinked(parsed, source, pid, order) for pid in parsed.all("PID")], [_ONLY_UNLINKED]
     who = kept(patient(parsed, source))
     if parsed.trigger == "A40":
         return [who, _replaced(parsed, source, who, order)], [_REFERENCES_STAY]
@@ -36,9 +39,20 @@ def entries(parsed: Parsed, source: str, zone: Zone, order: Order, tables: Table
 def _replaced(parsed: Parsed, source: str, who: Json, order: Order) -> Json:
     part: Json = {
         "resourceType": "Patient",
-        "identifier": numbers(parsed.need("MRG"), 1, source)[:1],
+        "identifier": numbers(parsed.need("MRG"), 1, source, parsed.refused)[:1],
         "active": False,
         "link": [{"other": {"reference": who["fullUrl"]}, "type": "replaced-by"}],
+    }
+    return changed(stamped(part, order, "link"))
+
+
+def _unlinked(parsed: Parsed, source: str, pid: Segment, order: Order) -> Json:
+    """It does not say which of the two was replaced: whoever bears the link loses it."""
+    part: Json = {
+        "resourceType": "Patient",
+        "identifier": numbers(pid, 3, source, parsed.refused)[:1],
+        "active": True,
+        "link": [],
     }
     return changed(stamped(part, order, "link"))
 

@@ -89,7 +89,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
+    """`refused`: fields that were asked for, and may not be carried."""
+
     segments: list[Segment] = field(repr=False)
+    refused: list[Loss] = field(default_factory=list, repr=False)
 
     @property
     def header(self) -> Segment:
@@ -124,7 +127,8 @@ class Parsed:
         named = dict.fromkeys(
             f"{one.name}-{number}" for one in self.segments if one.name not in _ENVELOPE for number in one.lost()
         )
-        return (Loss(path, _NO_PLACE) for path in named)
+        yield from self.refused
+        yield from (Loss(path, _NO_PLACE) for path in named)
 
 
 def parsed(raw: bytes) -> Parsed:

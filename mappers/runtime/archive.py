@@ -42,6 +42,7 @@ class Archive:
     def __enter__(self) -> Self:
         try:
             self._zip = zipfile.ZipFile(self.path)
+        # zipfile raises NotImplementedError for a version, a compression or an encryption that it does not know.
         except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError):
             raise UnusableError("This is no ZIP file.") from None
         try:
@@ -65,6 +66,7 @@ class Archive:
         try:
             with self._zip.open(member) as opened:
                 found = opened.read(member.file_size + 1)
+        # As above: a compression that zipfile does not know is a NotImplementedError when the entry is opened.
         except (zipfile.BadZipFile, OSError, NotImplementedError, EOFError, ValueError, RuntimeError):
             raise UnusableError("A file of the archive is damaged.") from None
         except Exception as error:  # zlib, lzma and bz2 each raise an exception of their own

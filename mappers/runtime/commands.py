@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import secrets
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
@@ -61,6 +62,10 @@ def _parser() -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=help)
         one.add_argument("source")
         one.set_defaults(run=run)
+    one = commands.add_parser("feed", help="links to calendars that say when somebody is taken: make, list, take back")
+    one.add_argument("action", choices=("add", "list", "revoke"))
+    one.add_argument("of", nargs="?", default="", help="add: whose time, such as Practitioner/1; revoke: the link's id")
+    one.set_defaults(run=_feed)
     one = commands.add_parser("expire", help="end raw messages that were kept long enough")
     one.add_argument("--days", type=int, default=14)
     one.set_defaults(run=_expire)
@@ -99,6 +104,18 @@ async def _deliver(runtime: Runtime, given: argparse.Namespace) -> None:
     delivery = runtime.delivery(source)
     for place, file in enumerate(given.files, 1):
         _say(f"{place}: {(await delivery.deliver(Message(file.read_bytes(), runtime.clock()))).value}")
+
+
+async def _feed(runtime: Runtime, given: argparse.Namespace) -> None:
+    feeds = runtime.feeds()
+    if given.action == "add":
+        token = secrets.token_urlsafe(32)
+        _say(f"{await feeds.add(given.of, token)}: /feeds/{token}.ics")
+    if given.action == "revoke":
+        await feeds.revoke(given.of)
+    if given.action == "list":
+        for link in await feeds.links():
+            _say(f"{link['id']}: {link['subject']['reference']}, since {link['created']}")
 
 
 async def _import(runtime: Runtime, given: argparse.Namespace) -> None:

@@ -18,8 +18,10 @@ from mappers.mapping.provenance import CONNECTOR
 from mappers.mapping.result import Mapping
 from mappers.runtime.clock import Clock
 from mappers.runtime.faults import NotNowError, OvertakenError, RejectedError
+from mappers.runtime.followers import Followers
+from mappers.runtime.identity import with_candidates
 from mappers.runtime.plan import Lack, Plan, claim_ids, current_query, patients_to_know, plan, to_keep
-from mappers.runtime.records import WAITS_FOR, Records, replaced
+from mappers.runtime.records import Records, replaced
 from mappers.runtime.server import Server
 
 Read = Callable[[Message, Tables], Mapping]
@@ -56,6 +58,10 @@ class Delivery:
     records: Records
     clock: Clock
     counts: dict[Outcome, int] = field(default_factory=dict)
+    followers: Followers = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.followers = Followers(self.server)
 
     async def deliver(self, message: Message, beside: Sequence[Json] = ()) -> Outcome:
         """NotNowError where the server cannot be asked. `beside`: entries that belong to the same commit."""
@@ -77,7 +83,7 @@ class Delivery:
         try:
             mapping = self.mapping(message)
             ended = replaced({**task, "status": "completed", "statusReason": {"text": "It was taken in the end."}})
-            return await self._written(mapping, message, lambda _: [ended], str(raw["id"]))
+            return await self._written(mapping, message, lambda _: [ended], str(raw["id"]), is_new=False)
         except (UnusableError, RejectedError):
             return Outcome.DEAD
 
@@ -96,7 +102,8 @@ class Delivery:
             ]
 
         try:
-            return await self._written(mapping, message, records, id)
+            # Most messages are new, and the record is only made once: a photograph alone is not sent to find that out.
+            return await self._written(mapping, message, records, id, is_new=kept == message.raw)
         except RejectedError as error:
             if kept != message.raw:
                 # Its photograph was not taken, and must not lie about: who sent it keeps it.
@@ -106,34 +113,38 @@ class Delivery:
             return await self._put_aside(message, mapping.key, "dead-letter", str(error), beside)
 
     async def _written(
-        self, mapping: Mapping, message: Message, records: Callable[[Plan], list[Json]], id: str
+        self,
+        mapping: Mapping,
+        message: Message,
+        records: Callable[[Plan], list[Json]],
+        id: str,
+        *,
+        is_new: bool,
     ) -> Outcome:
+        """`is_new`: taken to be, until the server says that its record or a claim is there."""
         kept = to_keep(mapping)
         claims = [one for entry in kept for one in claim_ids(entry["resource"], self.records)]
         people = patients_to_know(mapping)
         asked = [f"Patient?{entry['request']['ifNoneExist']}&_elements=id&_count=2" for entry in people]
-        mark = f"DocumentReference/{id}"
+        asked += [current_query(one["resource"]) for one in kept]
+        marks = [f"DocumentReference/{id}", *(f"Basic/{one}" for one in claims)]
         for look in range(_MOST_LOOKS):
-            urls = [
-                mark,
-                *asked,
-                *(current_query(one["resource"]) for one in kept),
-                *(f"Basic/{one}" for one in claims),
-            ]
-            seen, *answers = await self.server.read(urls)
+            answers = await self.server.read([*asked, *(() if is_new else marks)])
             known = _known(people, [answers.pop(0) for _ in people])
-            entries_of_message = records(Plan())
-            if seen is not None and any(entry["resource"].get("id") == id for entry in entries_of_message):
+            found = [[one["resource"] for one in (answers.pop(0) or {}).get("entry", ())] for _ in kept]
+            seen, *there = answers or [None for _ in marks]
+            if seen is not None and any(entry["resource"].get("id") == id for entry in records(Plan())):
                 return Outcome.DUPLICATE
-            found = [[one["resource"] for one in (answer or {}).get("entry", ())] for answer in answers[: len(kept)]]
-            there = frozenset(one for one, answer in zip(claims, answers[len(kept) :], strict=True) if answer)
-            planned = plan(mapping, found, there, self.records, known)
+            taken = frozenset(one for one, answer in zip(claims, there, strict=True) if answer)
+            planned = plan(mapping, found, taken, self.records, known)
             if planned.lack is not None:
                 return await self._lacking(planned, message, mapping)
+            entries = await with_candidates(self.server, planned.entries)
             try:
-                await self.server.write([*planned.entries, *records(planned)])
+                await self.server.write([*entries, *records(planned)])
             except OvertakenError:
-                await asyncio.sleep(_PAUSE * 2**look)
+                await asyncio.sleep(_PAUSE * (2**look - 1))
+                is_new = False
                 continue
             await self._go_on(planned.claimed)
             return Outcome.WRITTEN if planned.entries else Outcome.NOTHING_NEW
@@ -166,11 +177,8 @@ class Delivery:
 
     async def _go_on(self, claimed: Iterable[str]) -> None:
         """What waited for something that is there now. Its own failure is not the failure of what was written."""
-        waits = ",".join(f"{WAITS_FOR}%7C{one}" for one in claimed)
-        if not waits:
-            return
         try:
-            for task in await self.server.search(f"Task?identifier={waits}&status=on-hold"):
+            for task in await self.followers.of(claimed):
                 [raw] = await self.server.read([task["focus"]["reference"]])
                 if raw is not None and is_of(task, self.source.name):
                     await self.again(task, raw, received(raw))

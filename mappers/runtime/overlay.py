@@ -9,7 +9,7 @@ from mappers.mapping.faults import UnusableError
 from mappers.mapping.identifiers import OURS
 from mappers.mapping.json_text import Json
 from mappers.mapping.result import Order
-from mappers.mapping.stamps import WHOLE, stamped, stamps
+from mappers.mapping.stamps import ORDER, WHOLE, stamped, stamps
 
 ELEMENTS = f"{OURS}:elements"
 _NEVER = frozenset({"resourceType", "id", "meta", "extension", "identifier"})
@@ -27,20 +27,32 @@ def overlaid(current: Json, mapped: Json, *, part: bool) -> Json | None:
     known = stamps(current)
     if _is_late(aspect, order, known):
         return None
+    if mapped.get("link") == []:
+        mapped = _unlinking(current, mapped, is_linked=aspect in known)
     found = dict(current)
     if not part:
         for element in _remembered(current) - mapped.keys() - _NEVER:
             found.pop(element, None)
     found |= {element: value for element, value in mapped.items() if element not in _NEVER and element != "participant"}
     found["identifier"] = _joined(current, mapped, part=part)
+    if said := [one for one in mapped.get("extension", ()) if one["url"] not in {ORDER, ELEMENTS}]:
+        urls = {one["url"] for one in said}
+        found["extension"] = [*(one for one in current.get("extension", ()) if one.get("url") not in urls), *said]
     if "participant" in mapped:
         found["participant"] = (_answered if part else _participants)(current, mapped, order, known)
     if not part and "status" in known and known["status"] > order and "status" in current:
         found["status"] = current["status"]
     if labels := _labels(current, mapped):
         found["meta"] = {**current.get("meta", {}), "security": labels}
-    found = stamped(found, order, aspect)
+    found = stamped({element: value for element, value in found.items() if value != []}, order, aspect)
     return found if part else _remembering(found, mapped)
+
+
+def _unlinking(current: Json, mapped: Json, *, is_linked: bool) -> Json:
+    """A merge of ours is taken back; who was never merged stays as they are, also should the merge come later."""
+    if not is_linked:
+        return {element: value for element, value in mapped.items() if element not in {"active", "link"}}
+    return {**mapped, "link": [one for one in current.get("link", ()) if one.get("type") != "replaced-by"]}
 
 
 def _is_late(aspect: str, order: Order, known: dict[str, Order]) -> bool:

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#transaction. What fails for a moment is tried 
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from httpx2 import AsyncClient, HTTPError, Response
@@ -13,6 +13,7 @@ from httpx2 import AsyncClient, HTTPError, Response
 from mappers.mapping.faults import UnusableError
 from mappers.mapping.json_text import Json, decode_object, encode
 from mappers.runtime.faults import NotNowError, OvertakenError, RejectedError, SetupError
+from mappers.runtime.reading import Reading
 
 _FHIR = "application/fhir+json"
 _MOST_ANSWER = 32 * 1024 * 1024
@@ -26,7 +27,7 @@ class Tokens(Protocol):
     def forget(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Server:
     """`pauses`: seconds before each further attempt; after the last one it is told that it cannot be now."""
 
@@ -34,14 +35,16 @@ class Server:
     base: str
     tokens: Tokens
     pauses: Sequence[float] = (0.2, 0.5, 1.0, 2.0)
+    _reading: Reading = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._reading = Reading(self._asked)
 
     async def read(self, urls: Sequence[str]) -> list[Json | None]:
         """Each by its own: the resource or searchset, None where there is none."""
         if not urls:
             return []
-        entries = [{"request": {"method": "GET", "url": url}} for url in urls]
-        answer = await self._post({"resourceType": "Bundle", "type": "batch", "entry": entries})
-        return [_found(entry) for entry in answer["entry"]]
+        return [_found(entry) for entry in await self._reading.of(urls)]
 
     async def write(self, entries: Sequence[Json]) -> None:
         """All of it or nothing: OvertakenError to look again, RejectedError for good."""
@@ -51,23 +54,33 @@ class Server:
         [found] = await self.read([query])
         return [] if found is None else [entry["resource"] for entry in found.get("entry", ())]
 
-    async def _post(self, bundle: Json) -> Json:
-        body, renewed = encode(bundle), False
+    async def ask(self, operation: str, parameters: Json) -> Json:
+        """An operation that changes nothing: RejectedError for what it does not answer."""
+        return await self._post(parameters, operation)
+
+    async def _asked(self, urls: Sequence[str]) -> list[Json]:
+        entries = [{"request": {"method": "GET", "url": url}} for url in urls]
+        answer = await self._post({"resourceType": "Bundle", "type": "batch", "entry": entries})
+        found: list[Json] = answer["entry"]
+        return found
+
+    async def _post(self, resource: Json, path: str = "") -> Json:
+        body, renewed = encode(resource), False
         for pause in (*self.pauses, None):
-            answer = await self._sent(body)
+            answer = await self._sent(body, path)
             if answer is not None and answer.status_code == _UNAUTHORIZED and not renewed:
                 self.tokens.forget()
-                renewed, answer = True, await self._sent(body)
+                renewed, answer = True, await self._sent(body, path)
             if answer is not None and answer.status_code < _FAULTS and answer.status_code != _TOO_MANY:
                 return _told(answer)
             if pause is not None:
                 await asyncio.sleep(pause)
         raise NotNowError("The server cannot be reached, or is not able to answer.")
 
-    async def _sent(self, body: bytes) -> Response | None:
+    async def _sent(self, body: bytes, path: str) -> Response | None:
         headers = {"Authorization": f"Bearer {await self.tokens.token()}", "Content-Type": _FHIR, "Accept": _FHIR}
         try:
-            return await self.http.post(self.base, content=body, headers=headers)
+            return await self.http.post(f"{self.base}/{path}".rstrip("/"), content=body, headers=headers)
         except HTTPError:
             return None
 

@@ -17,7 +17,7 @@ from mappers.runtime.wiring import Runtime
 
 def web_server(runtime: Runtime, host: str, port: int) -> uvicorn.Server:
     """Webhooks, behind a proxy that ends TLS. Their paths are secrets, so there is no access log."""
-    app = build_app(runtime.hooks(), runtime.clock)
+    app = build_app(runtime.hooks(), runtime.clock, runtime.feeds())
     return uvicorn.Server(uvicorn.Config(app, host=host, port=port, access_log=False, log_level="warning"))
 
 

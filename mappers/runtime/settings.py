@@ -22,6 +22,7 @@ _OF_SYSTEM: Mapping[str, frozenset[str]] = {
     "cliniko": frozenset({"api_key_file", "app", "email", "every_seconds", "beginning"}),
     "nextmotion": frozenset({"path", "secret_file", "api_key_file", "id_at"}),
     "pabau": frozenset({"path", "secret_file", "api_key_file", "every_seconds", "beginning"}),
+    "dicom": frozenset(),
     "icalendar": frozenset({"path", "secret_file"}),
     "hl7v2": frozenset({"host", "port", "certificate", "certificate_key", "client_authorities"}),
     "csv": frozenset({"columns"}),

@@ -15,6 +15,7 @@ from mappers.booking.cliniko import appointments as cliniko
 from mappers.booking.icalendar import events as icalendar
 from mappers.booking.nextmotion import appointments as nextmotion
 from mappers.booking.pabau import appointments as pabau
+from mappers.dicom import reading as dicom
 from mappers.hl7v2 import messages as hl7v2
 from mappers.hl7v2.documents import without_photos
 from mappers.hl7v2.parsing import parsed
@@ -63,5 +64,6 @@ SYSTEMS: Mapping[str, System] = {
         signs=False,
     ),
     "icalendar": System(icalendar.read, refuse_without_word, "text/calendar"),
+    "dicom": System(dicom.read, type="application/dicom", keep=dicom.without_picture),
     "hl7v2": System(hl7v2.read, type="x-application/hl7-v2+er7", keep=_without_photos),
 }

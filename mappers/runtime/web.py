@@ -1,11 +1,11 @@
-"""Where webhooks arrive: one unguessable path each, verified, limited, answered after the commit.
+"""Where webhooks arrive: one unguessable path each, verified, limited, answered after the commit. And feeds leave.
 
 Nothing of a body, a header or a path is written to a log here.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from hmac import compare_digest
 
 from starlette.applications import Starlette
@@ -17,10 +17,13 @@ from mappers.mapping.faults import RefusedError, UnusableError
 from mappers.mapping.message import Message
 from mappers.runtime.clock import Clock
 from mappers.runtime.faults import NotNowError, RejectedError, SetupError
+from mappers.runtime.feeds import Feeds
+from mappers.runtime.pace import Pace
 
 MOST_BYTES = 1024 * 1024
 _SHORTEST_PATH = 24
-_MINUTE = timedelta(minutes=1)
+_FEEDS_PER_MINUTE = 60
+_LONGEST_TOKEN = 100
 _RETRY_AFTER = {"Retry-After": "30"}
 
 
@@ -32,18 +35,12 @@ class Hook:
     verify: Callable[[Mapping[str, str], bytes, datetime], None]
     take: Callable[[Message], Awaitable[object]]
     most_per_minute: int = 600
-    _since: datetime | None = field(default=None, init=False)
-    _count: int = field(default=0, init=False)
+    pace: Pace = field(init=False)
 
     def __post_init__(self) -> None:
         if len(self.path) < _SHORTEST_PATH:
             raise SetupError(f"The path of a webhook has at least {_SHORTEST_PATH} characters that nobody guesses.")
-
-    def is_too_much(self, now: datetime) -> bool:
-        if self._since is None or now - self._since >= _MINUTE:
-            self._since, self._count = now, 0
-        self._count += 1
-        return self._count > self.most_per_minute
+        self.pace = Pace(self.most_per_minute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ class Reception:
         if hook is None:
             return Response(status_code=404)
         now = self.clock()
-        if hook.is_too_much(now):
+        if hook.pace.is_too_much(now):
             return Response(status_code=429, headers=_RETRY_AFTER)
         raw = await _body(request)
         if raw is None:
@@ -81,11 +78,32 @@ class Reception:
         return Response("ready\n", media_type="text/plain")
 
 
-def build_app(hooks: Sequence[Hook], clock: Clock) -> Starlette:
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """Calendars that say when somebody is taken, to who has the link."""
+
+    feeds: Feeds
+    pace: Pace = field(default_factory=lambda: Pace(_FEEDS_PER_MINUTE))
+
+    async def calendar(self, request: Request) -> Response:
+        """200; 404 for a link that is none or was taken back; 429; 503 come again."""
+        if self.pace.is_too_much(self.feeds.clock()):
+            return Response(status_code=429, headers=_RETRY_AFTER)
+        try:
+            found = await self.feeds.calendar(request.path_params["token"][:_LONGEST_TOKEN])
+        except (NotNowError, RejectedError, SetupError):
+            return Response(status_code=503, headers=_RETRY_AFTER)
+        if found is None:
+            return Response(status_code=404)
+        return Response(found, media_type="text/calendar", headers={"Cache-Control": "private, max-age=300"})
+
+
+def build_app(hooks: Sequence[Hook], clock: Clock, feeds: Feeds | None = None) -> Starlette:
     reception = Reception(hooks, clock)
     return Starlette(
         routes=[
             Route("/hooks/{path}", reception.receive, methods=["POST"]),
+            *([Route("/feeds/{token}.ics", Outlet(feeds).calendar, methods=["GET"])] if feeds else []),
             Route("/health", reception.healthy, methods=["GET"]),
         ]
     )

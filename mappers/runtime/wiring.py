@@ -20,6 +20,7 @@ from mappers.runtime.backend_services import BackendServices
 from mappers.runtime.clock import Clock
 from mappers.runtime.delivery import Delivery, Source
 from mappers.runtime.faults import SetupError
+from mappers.runtime.feeds import Feeds
 from mappers.runtime.fetching import Fetcher
 from mappers.runtime.importing import Importing, without_data
 from mappers.runtime.listings import cliniko_listing, pabau_listing
@@ -68,6 +69,9 @@ class Runtime:
 
     def hooks(self) -> list[Hook]:
         return [self._hook(source) for source in self.settings.sources if "path" in source.given]
+
+    def feeds(self) -> Feeds:
+        return Feeds(self.server, Records("feeds", self.settings.state_key), self.clock)
 
     def pollers(self, source: SourceSettings) -> list[Poller]:
         if source.system == "cliniko":

@@ -205,7 +205,7 @@ async def test_two_authorization_headers_are_refused(clinic: InProcess, target: 
 
 
 async def test_a_token_dies_even_while_it_is_remembered(clinic: InProcess, target: str, watch: Watch) -> None:
-    bearer, now = clinic.clinic.surface.bearer, clinic.clinic.surface.clock.now()
+    bearer, now = clinic.clinic.gateway.bearer, clinic.clinic.surface.clock.now()
     header = f"Bearer {clinic.token(lifetime=60)}"
     bearer.authenticate(header, now)
 

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,7 +29,10 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[str]]
         [prelude] = BLOCK.findall((PAGES / "README.md").read_text())
         said(sh, here(prelude, port))
         return {
-            page: [said(sh, here(block, port)).strip() for block, _ in EXAMPLE.findall((PAGES / page).read_text())]
+            page: [
+                said(sh, here(block, port).replace(".venv/bin/python", sys.executable)).strip()
+                for block, _ in EXAMPLE.findall((PAGES / page).read_text())
+            ]
             for page in ORDER
         }
 

@@ -221,7 +221,7 @@ async def test_a_second_beginning_takes_the_place_of_the_first(clinic: InProcess
     await doctor.delete(f"/fhir/Media/{media['id']}/$upload")
 
 
-async def test_without_a_legal_basis_not_a_byte_is_kept(clinic: InProcess, doctor: Caller) -> None:
+async def test_s69_s86_without_a_legal_basis_not_a_byte_is_kept(clinic: InProcess, doctor: Caller) -> None:
     nobody = (await doctor.store(patient()))["id"]
     media = await waiting(doctor, nobody)
     before = await clinic.counts()

@@ -167,6 +167,21 @@ async def test_without_a_legal_basis_there_it_stays_hidden_here(
     assert again.status_code == 201
 
 
+async def test_t99_one_taken_before_the_right_patient_agreed_is_refused_and_stays_hidden(
+    nurse: Caller, office: Caller
+) -> None:
+    """To have been filed elsewhere makes no consent; to be refused here makes no reason to show it there."""
+    wrong, right = await somebody(office, agrees=False), await somebody(office)
+    await office.store(consent(wrong, dateTime="2025-01-02"))
+    photo = await nurse.store(media(wrong, face(), createdDateTime="2025-06-01"))
+    assert (await nurse.get(f"/fhir/{photo['content']['url']}")).status_code == 200
+
+    refused = await moved(nurse, photo, right)
+
+    assert refused.status_code == 409
+    assert (await nurse.get(f"/fhir/{photo['content']['url']}")).status_code == 403
+
+
 async def test_one_whose_consent_was_withdrawn_can_still_be_moved(
     clinic: InProcess, nurse: Caller, office: Caller
 ) -> None:

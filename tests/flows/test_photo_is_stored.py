@@ -283,12 +283,13 @@ async def test_a_deleted_media_takes_its_bytes_out_of_reach(doctor: Caller, pers
     assert revived.status_code == 422
 
 
-async def test_who_may_not_see_the_media_does_not_see_the_photo(
+async def test_t44_who_may_not_see_the_media_does_not_see_the_photo(
     clinic: InProcess, doctor: Caller, person: str, address: str, shown: Json
 ) -> None:
     other = await doctor.store(patient())
     for path in (address, f"/fhir/Media/{shown['id']}"):
-        assert (await clinic.stranger.get(path)).status_code == 401
+        anonymous = await clinic.stranger.get(path)
+        assert (anonymous.status_code, anonymous.headers["cache-control"]) == (401, "no-store")
         assert (await clinic.caller("system/Patient.rs").get(path)).status_code == 403
         assert (await clinic.caller("patient/Media.rs", patient=other["id"]).get(path)).status_code == 404
         assert (await clinic.caller("patient/Media.rs", patient=person).get(path)).status_code == 200

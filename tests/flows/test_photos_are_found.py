@@ -1,12 +1,21 @@
 """Photos are found: of one patient, by view and time, by whatever tells them apart, and without waiting."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from statistics import quantiles
 from time import perf_counter
 
 import pytest
 
 from fhir_server.kernel.json import Json
+from fhir_server.media.vocabulary import (
+    BACKGROUND,
+    DISTANCE,
+    EXPRESSION,
+    LIGHTING,
+    SERIES,
+    TIMEPOINT,
+    TIMEPOINTS,
+)
 from tests.clinics import Caller, InProcess, read, running
 from tests.samples import consent, jpeg, media, patient
 
@@ -14,6 +23,7 @@ pytestmark = pytest.mark.anyio
 
 VIEWS = {"frontal": "260427000", "left": "260421001"}
 SNOMED = "http://snomed.info/sct"
+UCUM = "http://unitsofmeasure.org"
 PEOPLE, VISITS = 4, 3
 BUDGET = 1.0
 """Seconds for nineteen of twenty searches, whatever else the machine does; alone they take hundredths."""
@@ -62,7 +72,64 @@ def photo(person: str, visit: int, view: str, code: str) -> Json:
         view=concept(code),
         bodySite=concept("69536005"),
         basedOn=[{"reference": f"ServiceRequest/order-{person}"}],
+        extension=[
+            {"url": TIMEPOINT, "valueCodeableConcept": {"coding": [{"code": TIMEPOINTS[visit - 1]}]}},
+            {"url": EXPRESSION, "valueCodeableConcept": concept("at-rest" if visit == 1 else "smiling")},
+            {"url": LIGHTING, "valueCodeableConcept": {"text": "ring"}},
+            {"url": BACKGROUND, "valueCodeableConcept": concept("grey")},
+            {"url": DISTANCE, "valueQuantity": {"value": visit, "unit": "m", "system": UCUM, "code": "m"}},
+            {"url": SERIES, "valueIdentifier": {"system": "urn:series", "value": f"{person}-{view}"}},
+        ],
     )
+
+
+SERIES_OF = "series=urn:series|person1-left"
+
+
+@pytest.mark.parametrize(
+    ("asked", "visits", "views"),
+    [
+        ("timepoint=before", (1,), VIEWS),
+        ("timepoint=before,after", (1, 3), VIEWS),
+        (SERIES_OF, (1, 2, 3), ["left"]),
+        (f"{SERIES_OF}&timepoint=after", (3,), ["left"]),
+        (f"view={VIEWS['left']}&timepoint=during", (2,), ["left"]),
+        ("site=69536005&expression=smiling", (2, 3), VIEWS),
+        ("site=000000&expression=smiling", (), VIEWS),
+        (f"expression={SNOMED}|at-rest&background=grey", (1,), VIEWS),
+        ("distance=gt1.5||m", (2, 3), VIEWS),
+        (f"distance=le200|{UCUM}|cm", (1, 2), VIEWS),
+        ("timepoint:missing=true", (), VIEWS),
+        ("rendition:missing=true&derived-from:missing=true", (1, 2, 3), VIEWS),
+        ("timepoint:not=before", (2, 3), VIEWS),
+    ],
+)
+async def test_b2_t12_t14_t15_the_capture_protocol_takes_part_in_a_search(
+    doctor: Caller, asked: str, visits: Sequence[int], views: Iterable[str]
+) -> None:
+    found = await ids(doctor, f"/fhir/Media?patient=person1&_count=50&{asked}")
+
+    assert found == sorted(f"person1-{visit}-{view}" for visit in visits for view in views)
+
+
+async def test_a_series_is_in_the_order_of_its_distances(doctor: Caller) -> None:
+    answer = read(await doctor.get(f"/fhir/Media?patient=person1&{SERIES_OF}&_sort=-distance"))
+
+    assert [one["resource"]["id"] for one in answer["entry"]] == [f"person1-{visit}-left" for visit in (3, 2, 1)]
+
+
+async def test_the_server_says_that_it_is_searched_by_them(clinic: InProcess) -> None:
+    said = read(await clinic.stranger.get("/fhir/metadata"))
+    [of_media] = [one for one in said["rest"][0]["resource"] if one["type"] == "Media"]
+
+    names = {one["name"] for one in of_media["searchParam"]}
+    assert {"view", "site", "timepoint", "series", "expression", "lighting", "background", "distance"} <= names
+
+
+async def test_t64_who_does_not_see_how_it_was_taken_does_not_search_by_it(clinic: InProcess) -> None:
+    marketing = clinic.caller("user/*.cruds", role="marketing", fhir_user="Practitioner/m")
+
+    assert (await marketing.get("/fhir/Media?timepoint=before")).status_code == 403
 
 
 async def ids(caller: Caller, path: str) -> list[str]:
@@ -111,7 +178,7 @@ async def test_t68_one_query_finds_it_by_identifier_time_site_view_or_procedure(
     assert await ids(doctor, f"/fhir/Media?{query}") == ["person3-2-left"]
 
 
-async def test_t63_whoever_looks_for_photos_does_not_wait(doctor: Caller) -> None:
+async def test_t63_t102_whoever_looks_for_photos_does_not_wait(doctor: Caller) -> None:
     taken = []
     for number in range(40):
         before = perf_counter()

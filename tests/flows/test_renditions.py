@@ -78,7 +78,7 @@ def extension(photo: Json, url: str) -> list[Any]:
 
 
 @pytest.mark.parametrize(("code", "longest"), [("thumbnail", 256), ("screen", 800)])
-async def test_b1_a_rendition_is_a_media_with_its_own_photo(
+async def test_b1_s15_a_rendition_is_a_media_with_its_own_photo(
     doctor: Caller, person: str, code: str, longest: int
 ) -> None:
     original = await taken(doctor, person, createdDateTime="2026-03-01")
@@ -128,7 +128,7 @@ async def test_each_rendition_has_a_key_of_its_own(clinic: InProcess, doctor: Ca
     assert len(keys) == 3
 
 
-async def test_m1_a_withdrawal_closes_every_rendition(clinic: InProcess, doctor: Caller) -> None:
+async def test_m1_s110_a_withdrawal_closes_every_rendition(clinic: InProcess, doctor: Caller) -> None:
     somebody = (await doctor.store(patient()))["id"]
     agreed = await doctor.store(consent(somebody))
     original = await taken(doctor, somebody)
@@ -209,7 +209,7 @@ async def test_s5_s81_a_simulation_never_passes_for_a_result(doctor: Caller, per
     assert (await picture(doctor, made)).tobytes() != (await picture(doctor, photo)).tobytes()
 
 
-async def test_s2_a_photo_is_restricted_and_its_label_is_not_lowered(doctor: Caller, person: str) -> None:
+async def test_s2_s88_a_photo_is_restricted_and_its_label_is_not_lowered(doctor: Caller, person: str) -> None:
     stored = await taken(doctor, person)
     [label] = stored["meta"]["security"]
 
@@ -297,7 +297,7 @@ async def test_t19_m8_before_and_after_stand_side_by_side_with_a_score(doctor: C
     assert read(await doctor.get(f"/fhir/Observation/{score['id']}"))["status"] == "final"
 
 
-async def test_a_comparison_across_views_sites_or_patients_is_refused(doctor: Caller, person: str) -> None:
+async def test_t10_t16_a_comparison_across_views_sites_or_patients_is_refused(doctor: Caller, person: str) -> None:
     other = (await doctor.store(patient()))["id"]
     await doctor.store(consent(other))
     lip, chin = {"text": "lip"}, {"text": "chin"}
@@ -314,7 +314,7 @@ async def test_a_comparison_across_views_sites_or_patients_is_refused(doctor: Ca
         assert (await asked(doctor, one, reference, operation="compare")).status_code == 422
 
 
-async def test_t63_the_timeline_has_one_patients_photos_in_their_order(doctor: Caller) -> None:
+async def test_t16_t63_the_timeline_has_one_patients_photos_in_their_order(doctor: Caller) -> None:
     somebody = (await doctor.store(patient()))["id"]
     await doctor.store(consent(somebody))
     series = {"url": SERIES, "valueIdentifier": {"system": "urn:test", "value": "s1"}}
@@ -340,7 +340,7 @@ async def test_t63_the_timeline_has_one_patients_photos_in_their_order(doctor: C
     assert (await doctor.get(f"/fhir/Media/$timeline?patient={somebody}&patient=x")).status_code == 400
 
 
-async def test_a_parameter_of_the_protocol_has_its_kind_of_value(doctor: Caller, person: str) -> None:
+async def test_t12_a_parameter_of_the_protocol_has_its_kind_of_value(doctor: Caller, person: str) -> None:
     wrong = [
         {"url": TIMEPOINT, "valueString": "before"},
         concept(TIMEPOINT, "someday"),

@@ -158,7 +158,7 @@ async def test_who_cancels_a_tie_cannot_bring_it_back(clinic: InProcess, case: C
     assert not await case.sees(treats)
 
 
-async def test_t_64_photos_are_listed_within_one_patient_only(clinic: InProcess, case: Case) -> None:
+async def test_t_64_65_photos_are_listed_within_one_patient_only(clinic: InProcess, case: Case) -> None:
     who = someone()
     other = await Case(clinic).begin("Other")
     await case.desk.store(care_team(case.patient, who))

@@ -167,7 +167,7 @@ async def test_a_revocation_counts_in_every_process_from_its_answer_on(mongo_uri
 async def test_a_write_with_an_ended_grant_is_not_committed(clinic: InProcess, method: str) -> None:
     writer = clinic.caller("system/*.cruds")
     stored = await writer.store(patient())
-    grant = clinic.clinic.surface.bearer.authenticate(
+    grant = clinic.clinic.gateway.bearer.authenticate(
         writer.headers["Authorization"], clinic.clinic.surface.clock.now()
     ).grant
     clinic.clinic.store.grants.end(grant, "revoked")
@@ -190,7 +190,7 @@ async def test_one_that_ended_does_not_hinder_those_recorded_with_it(clinic: InP
     good, bad = clinic.caller("system/*.cruds"), clinic.caller("system/*.cruds")
     stored = await good.store(patient())
     now = clinic.clinic.surface.clock.now()
-    grant = clinic.clinic.surface.bearer.authenticate(bad.headers["Authorization"], now).grant
+    grant = clinic.clinic.gateway.bearer.authenticate(bad.headers["Authorization"], now).grant
     clinic.clinic.store.grants.end(grant, "revoked")
 
     reads = await asyncio.gather(*(each.get(f"/fhir/Patient/{stored['id']}") for each in [good, bad] * 10))

@@ -83,7 +83,17 @@ def test_an_operation_is_named_where_it_can_be_asked() -> None:
 
     [rest] = said["rest"]
     named = {resource["type"]: {each["name"] for each in resource["operation"]} for resource in rest["resource"]}
-    operations = {"break-glass", "erase", "merge", "match", "everything", "export", "patient-export", "access-log"}
+    operations = {
+        "break-glass",
+        "erase",
+        "merge",
+        "match",
+        "everything",
+        "export",
+        "patient-export",
+        "access-log",
+        "lots",
+    }
     operations |= {"rights-request", "export-my-data", "summary"}
     assert named["Patient"] == {*named["Observation"], *operations}
     assert named["Consent"] >= {"withdraw", "validate"}

@@ -12,7 +12,7 @@ from fhir_server.smart.oauth.asked import Asked
 from fhir_server.smart.oauth.held import Held, HeldTokens
 from fhir_server.smart.scope_grants import INTROSPECTS
 
-_CLAIMS = ("scope", "client_id", "exp", "iat", "iss", "aud", "jti", "sub", "auth_time", "amr")
+_CLAIMS = ("scope", "client_id", "exp", "iat", "iss", "aud", "jti", "sub", "auth_time", "amr", "cnf")
 
 
 class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # authlib has no types
@@ -48,4 +48,5 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # authlib has
         given = {name: value for name, value in context.items() if value}
         who = {"fhirUser": f"{self.server.base}/{grant.fhir_user}"} if grant.fhir_user else {}
         extensions = {"extensions": token.claims["extensions"]} if "extensions" in token.claims else {}
-        return {"active": True, "token_type": "Bearer", **told, **given, **grant.context, **who, **extensions}
+        kind = "DPoP" if "cnf" in told else "Bearer"
+        return {"active": True, "token_type": kind, **told, **given, **grant.context, **who, **extensions}

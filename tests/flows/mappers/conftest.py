@@ -31,7 +31,7 @@ Deliveries = Callable[[str], Delivery]
 @pytest.fixture(scope="package")
 async def clinic(mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[InProcess]:
     data_dir: Path = tmp_path_factory.mktemp("mappers")
-    async with running(mongo_uri, "test_mappers", data_dir, token_rate=10_000) as inside:
+    async with running(mongo_uri, "test_mappers", data_dir, token_rate=10_000, notify_loopback=True) as inside:
         client = Client("mappers", Kind.BACKEND, "Mappers", SCOPES, purposes=("TREAT",), jwks=public_set(KEY))
         assert inside.clinic.store.clients.save(replace(client, revision=1))
         yield inside

@@ -13,6 +13,7 @@ from mappers.runtime import commands
 from mappers.runtime.faults import SetupError
 from mappers.runtime.serving import serve, web_server
 from mappers.runtime.wiring import Runtime
+from tests.clinics import InProcess
 from tests.flows.mappers.test_runtime import PATHS, Vendors, runtime, vendors
 from tests.mappers.exports import export
 from tests.mappers.golden import named
@@ -55,6 +56,22 @@ async def test_a_source_is_asked_once(runtime: Runtime, vendors: Vendors, capsys
 
     assert lines[0] == "individual_appointments: 0 new"
     assert lines[-1] == "patients: 1 new"
+
+
+async def test_a_link_is_made_listed_and_taken_back(
+    runtime: Runtime, clinic: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    room = await clinic.caller().store({"resourceType": "Location"})
+
+    [made] = await said(runtime, capsys, "feed", "add", f"Location/{room['id']}")
+    id, _, path = made.partition(": ")
+    listed = await said(runtime, capsys, "feed", "list")
+    await said(runtime, capsys, "feed", "revoke", id)
+
+    assert path.startswith("/feeds/")
+    assert f"{id}: Location/{room['id']}, since 2026-03-01" in listed
+    assert path.removesuffix(".ics").rpartition("/")[2] not in "".join(listed)
+    assert not any(line.startswith(id) for line in await said(runtime, capsys, "feed", "list"))
 
 
 @pytest.mark.parametrize("words", [("poll", "calcom"), ("deliver", "nobody", "x"), ("import", "calcom", "x")])

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import Sequence
+from datetime import datetime
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from starlette.types import Message
 
 from fhir_server.api import body, content, formats, incoming, preconditions
 from fhir_server.api.content_coding import Unpacking
-from fhir_server.engine.call import ANONYMOUS, Interaction
+from fhir_server.engine.call import ANONYMOUS, Interaction, Principal
 from fhir_server.kernel.errors import (
     FhirError,
     InvalidRequestError,
@@ -24,6 +25,8 @@ from fhir_server.kernel.errors import (
     UnauthenticatedError,
     UnsupportedMediaTypeError,
 )
+from fhir_server.smart.possession import Shown
+from tests.fakes.clinic import BASE
 from tests.fakes.clock import FakeClock
 
 FHIR = ("content-type", "application/fhir+json")
@@ -207,11 +210,16 @@ def test_a_target_is_taken_from_the_url() -> None:
     )
 
 
-def test_only_one_authorization_header_counts() -> None:
+async def nobody(_shown: Shown, _now: datetime) -> Principal:
+    return ANONYMOUS
+
+
+@pytest.mark.anyio
+async def test_only_one_authorization_header_counts() -> None:
     asked = request(("authorization", "Bearer a"), ("authorization", "Bearer b"))
 
     with pytest.raises(UnauthenticatedError):
-        incoming.authenticated(asked, lambda _header, _now: ANONYMOUS, FakeClock())
+        await incoming.authenticated(asked, nobody, FakeClock(), BASE)
 
 
 @pytest.mark.parametrize(

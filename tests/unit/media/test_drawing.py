@@ -13,7 +13,7 @@ from fhir_server.media import drawing
 from fhir_server.media.comparability import Score, comparability, observation
 from fhir_server.media.drawing import Area
 from fhir_server.media.protocol import PROTOCOL, definitions
-from fhir_server.media.vocabulary import DISTANCE, EXPRESSION
+from fhir_server.media.vocabulary import BACKGROUND, DISTANCE, EXPRESSION, LIGHTING
 from tests.unit.media.drawn import face
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -85,7 +85,7 @@ def test_m8_another_shape_is_less_comparable() -> None:
     assert score(size=(800, 600)).value < score().value
 
 
-def test_m8_what_is_noted_alike_counts() -> None:
+def test_m8_t9_t11_what_is_noted_alike_counts() -> None:
     def noted(expression: str, metres: str) -> Json:
         return {
             "extension": [
@@ -100,10 +100,17 @@ def test_m8_what_is_noted_alike_counts() -> None:
 
     assert alike.value > score().value > unlike.value
     assert alike.value > nowhere.value
+    for url in (LIGHTING, BACKGROUND, EXPRESSION):
+        same, other = ({"extension": [{"url": url, "valueCodeableConcept": {"text": text}}]} for text in ("a", "b"))
+        assert score(first=same, second=same).value > score(first=same, second=other).value
 
 
-def test_m8_a_score_is_a_valid_observation() -> None:
-    validate(observation(score(), {"reference": "Patient/1"}, ["Media/1", "Media/2"], "2026-03-01T10:00:00.000Z"))
+def test_m8_s17_a_score_is_a_valid_observation_that_names_what_computed_it() -> None:
+    found = observation(score(), {"reference": "Patient/1"}, ["Media/1", "Media/2"], "2026-03-01T10:00:00.000Z")
+
+    validate(found)
+    assert found["derivedFrom"] == [{"reference": "Media/1"}, {"reference": "Media/2"}]
+    assert found["device"]["display"].startswith("Comparability of photographs, version ")
 
 
 def test_the_definitions_of_the_protocol_are_valid_and_name_each_parameter() -> None:

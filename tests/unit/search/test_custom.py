@@ -8,6 +8,7 @@ from fhir_server.search.described import described
 from fhir_server.search.language import Language
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.registry import STANDARD, Registry
+from fhir_server.search.shipped import resources
 from tests.unit.search.asking import BASE, finds, patient
 
 EYES = "http://clinic.example/eye-colour"
@@ -23,6 +24,14 @@ def parameter(**changes: object) -> Json:
         "expression": f"Patient.extension('{EYES}').value",
         **changes,
     }
+
+
+def test_what_is_shipped_is_understood_and_its_codes_are_taken() -> None:
+    found = taken([parameter(base=["Media"], code="timepoint", expression="Media.extension('urn:x').value")])
+
+    assert "Media has a parameter timepoint already" in found.problems["eyes"]
+    for one in resources():
+        assert all(one["code"] in STANDARD.of(type).by_code for type in one["base"])
 
 
 def spoken(*parameters: Json) -> Language:

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir.compartments import memberships, subjects
-from fhir_server.fhir.definitions import search_parameters, served_types
+from fhir_server.fhir.definitions import served_types
 from fhir_server.fhir.validation import validate
 from fhir_server.kernel import json
 from fhir_server.kernel.identity import is_id
 from fhir_server.search.extract import index_keywords, search_values
+from fhir_server.search.registry import parameters_of
 from tests.unit.fhir.specimens import PLAIN, largest, smallest
 
 EXTREMES: dict[str, dict[str, Any]] = {
@@ -60,6 +61,6 @@ def test_a_resource_of_any_type_with_such_values_is_indexed_and_filed() -> None:
         validate(resource)
 
         assert {name.partition(".")[0] for name, _ in index_keywords(resource)} == {type_name}
-        assert search_values(resource).keys() <= search_parameters(type_name).keys()
+        assert search_values(resource).keys() <= parameters_of(type_name).by_code.keys()
         assert all("/" in place for place in memberships(resource))
         assert all(map(is_id, subjects(resource)))

@@ -110,7 +110,7 @@ async def test_a_destroyed_photo_has_no_bytes_and_its_key_is_never_made_again(
         await store.keyring.rendition_key(("ann",), photo.id)
 
 
-async def test_bytes_that_were_changed_moved_or_cut_do_not_open(store: ClinicStore, database: Database) -> None:
+async def test_t72_bytes_that_were_changed_moved_or_cut_do_not_open(store: ClinicStore, database: Database) -> None:
     photo, other = await live(store), await live(store)
     chunks = database["chunks"]
     first = await chunks.find_one({"_id": f"{photo.id}/0"})

@@ -168,3 +168,7 @@ async def test_t105_the_text_that_a_consent_names_can_be_read_by_everybody(brows
 
     assert page.status == 200
     assert "dossier médical" in page.text
+
+
+async def test_where_nothing_is_shared_no_link_opens_anything(browser: Browser) -> None:
+    assert (await browser.get("/auth/shared?link=one.two")).status == 404

@@ -1,0 +1,1 @@
+"""What is injected, and what has to be shown of it: lots and patients, insurers' conditions, evidence."""

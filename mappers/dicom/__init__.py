@@ -1,0 +1,1 @@
+"""DICOM VL Photographic Image, in and out; the picture's bytes stay as they are."""

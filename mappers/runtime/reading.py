@@ -1,0 +1,71 @@
+"""Looks of several messages in one round trip: while one is under way, who comes waits for the next and shares it.
+
+Only looks are shared. What a message changes is a transaction, and so a commit, of its own.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from mappers.mapping.json_text import Json
+
+_MOST_TOGETHER = 60
+_AT_ONCE = 2
+
+Ask = Callable[[Sequence[str]], Awaitable[list[Json]]]
+"""GETs as one batch: an entry of the answer for each."""
+
+
+@dataclass(slots=True)
+class _Look:
+    urls: Sequence[str]
+    done: "asyncio.Future[list[Json]]"
+
+
+@dataclass(slots=True)
+class Reading:
+    ask: Ask
+    _waiting: list[_Look] = field(default_factory=list, init=False, repr=False)
+    _running: int = field(default=0, init=False)
+    _tasks: set["asyncio.Task[None]"] = field(default_factory=set, init=False, repr=False)
+
+    async def of(self, urls: Sequence[str]) -> list[Json]:
+        """As they were at some instant after the call began."""
+        look = _Look(urls, asyncio.get_running_loop().create_future())
+        self._waiting.append(look)
+        if self._running < _AT_ONCE:
+            self._running += 1
+            task = asyncio.create_task(self._run())
+            self._tasks.add(task)  # the loop itself holds tasks weakly
+            task.add_done_callback(self._tasks.discard)
+        return await look.done
+
+    async def _run(self) -> None:
+        while taken := self._taken():
+            try:
+                entries = await self.ask([url for look in taken for url in look.urls])
+            except Exception as error:  # noqa: BLE001  everybody who shared it is told
+                _tell(taken, error)
+                continue
+            for look in taken:
+                mine, entries = entries[: len(look.urls)], entries[len(look.urls) :]
+                if not look.done.done():
+                    look.done.set_result(mine)
+        self._running -= 1
+
+    def _taken(self) -> list[_Look]:
+        """Whoever went away meanwhile asks no more."""
+        waiting = [look for look in self._waiting if not look.done.done()]
+        taken: list[_Look] = []
+        size = 0
+        while waiting and (not taken or size + len(waiting[0].urls) <= _MOST_TOGETHER):
+            taken.append(waiting.pop(0))
+            size += len(taken[-1].urls)
+        self._waiting = waiting
+        return taken
+
+
+def _tell(taken: Sequence[_Look], error: Exception) -> None:
+    for look in taken:
+        if not look.done.done():
+            look.done.set_exception(error)

@@ -1,0 +1,39 @@
+"""Where bytes may stand that are a picture, and what is no base64 there."""
+
+import pytest
+
+from fhir_server.kernel import json
+from fhir_server.kernel.errors import UnprocessableError
+from fhir_server.kernel.json import Json
+from fhir_server.media.consumer_clouds import refuse_consumer_clouds
+from fhir_server.media.data_urls import refuse_pictures_in_urls
+from fhir_server.media.photos_within import decoded, hidden_photos
+
+
+def refuse(url: str) -> None:
+    resource: Json = {"resourceType": "Media", "height": 1, "implicitRules": url}
+    refuse_pictures_in_urls(resource, json.encode(resource))
+
+
+def test_a_data_url_that_cannot_be_decoded_is_held_for_a_picture() -> None:
+    with pytest.raises(UnprocessableError, match="not in a URL"):
+        refuse("data:text/plain;base64,AAAA!AAA")
+
+
+def test_a_data_url_that_holds_words_is_none() -> None:
+    refuse("data:text/plain;base64,aGVsbG8=")
+
+
+def test_the_data_of_a_photo_has_to_be_base64() -> None:
+    with pytest.raises(UnprocessableError, match="not base64"):
+        decoded("no base64 at all!", "Media.content.data")
+
+
+def test_what_is_no_base64_hides_no_photo() -> None:
+    assert list(hidden_photos({"data": "no base64 at all! " * 8}, "Binary")) == []
+
+
+def test_an_address_that_cannot_be_taken_apart_leads_into_no_cloud() -> None:
+    resource: Json = {"resourceType": "Media", "content": {"url": "https://[drive.google.com/a"}}
+
+    refuse_consumer_clouds(resource, json.encode(resource))
