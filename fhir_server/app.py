@@ -80,14 +80,17 @@ from fhir_server.media.security_context import SecurityContext
 from fhir_server.media.taking import Taking
 from fhir_server.notifying import notifying, way_out
 from fhir_server.privacy.breaches.documenting import Documenting
+from fhir_server.privacy.clocks import rules_of
+from fhir_server.privacy.deadlines import Deadlines
 from fhir_server.privacy.desk import Desk
-from fhir_server.privacy.erasure import SHRED, Erasures
+from fhir_server.privacy.erasure import SHRED
 from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.filing import Filing
 from fhir_server.privacy.imports import Imports
 from fhir_server.privacy.keeping import Keeping
 from fhir_server.privacy.kept_by_law import KeptByLaw
 from fhir_server.privacy.publications import Publications
+from fhir_server.privacy.recipients import Disclosures
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.register.registering import Registering
 from fhir_server.privacy.register.trained import Trained
@@ -95,6 +98,7 @@ from fhir_server.privacy.retention import pack
 from fhir_server.privacy.shredding import Shredding
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
 from fhir_server.privacy.worker import Worker
+from fhir_server.requested import requested
 from fhir_server.search.registry import parameters_of
 from fhir_server.settings import Settings, transport
 from fhir_server.smart.access import Access, may_export, may_name, reads_type
@@ -157,6 +161,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 Masks(),  # what the role does not see is taken out
                 Captured(store.resources),  # a device brings photographs on what its session was decided on
                 Intake(taking),  # photos leave the JSON, sealed
+                Deadlines(rules_of(settings.jurisdiction), zone_of(settings) or UTC),  # a request has its last day
                 Filing(THE_SERVER),  # receipts are the server's own, and stay
                 Registering(pack(settings.jurisdiction)),  # the register says what the law asks of it
                 Documenting(),  # a breach has the law's clock, and stays on record
@@ -206,7 +211,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             signing=Signing(engine, THE_SERVER, random_id, RandomBytes(), office_of(settings, law)),
             inquiry=inquiry,
             glass=Glass(engine, random_id, glass_policy(settings)),
-            erasures=Erasures(engine, store.holdings, store.photos, signed_by, pack(settings.jurisdiction)),
+            rights=requested(settings, engine, store, delivery, signed_by, THE_SERVER),
             delivery=delivery,
             exports=Exports(engine, store.exports, clock, random_id, base, may_export),
             importing=Importing(engine, may_export),
@@ -234,7 +239,9 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             store.tasks,
             {
                 RECONSIDER_PHOTOS: reconsider,
-                SHRED: Shredding(engine, store.holdings, store.photos, signed_by, clock, THE_SERVER),
+                SHRED: Shredding(
+                    engine, store.holdings, store.photos, Disclosures(engine), signed_by, clock, THE_SERVER
+                ),
                 RUN_EXPORT: Running(engine, store.exports, clock, random_id),
                 FINISH_REASSIGNMENT: photos.reassigning.finish,
             },

@@ -3,7 +3,7 @@
 GDPR Art. 17; https://hl7.org/fhir/R4/operations.html
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeAlias
 
 from starlette.requests import Request
@@ -29,7 +29,7 @@ async def erase(surface: Surface, request: Request, call: Call) -> Do:
     asked = asked_of(await json_body(request, _MOST_BYTES))
 
     async def do() -> Response:
-        plan = await surface.erasures.erase(call, asked)
+        plan = await surface.rights.erasures.erase(call, asked)
         return Response(json.encode(_parameters(plan)), media_type=outgoing.FHIR_JSON)
 
     return do
@@ -40,7 +40,12 @@ def _parameters(plan: Plan) -> Json:
     if plan.receipt is not None:
         receipt = [{"name": "receipt", "valueReference": {"reference": str(plan.receipt)}}]
     dry = {"name": "dryRun", "valueBoolean": plan.receipt is None}
-    return {"resourceType": "Parameters", "parameter": [dry, *map(_part, plan.parts), *receipt]}
+    return {"resourceType": "Parameters", "parameter": [dry, *classes(plan), *receipt]}
+
+
+def classes(plan: Plan) -> Iterator[Json]:
+    """What becomes of each class, as a parameter."""
+    return map(_part, plan.parts)
 
 
 def _part(part: Part) -> Json:

@@ -34,6 +34,29 @@ class Given:
             raise _wrong(name, kinds)
         return str(values[0])
 
+    def flag(self, name: str) -> bool:
+        """False where it is not given."""
+        found = [one.get("valueBoolean") for one in self._parameters if one["name"] == name]
+        if len(found) > 1 or any(not isinstance(one, bool) for one in found):
+            raise _wrong(name, ["valueBoolean"])
+        return found == [True]
+
+    def several(self, name: str, kinds: Collection[str]) -> tuple[str, ...]:
+        """Every text value of a name, of one of these `value[x]`."""
+        found = [one for one in self._parameters if one["name"] == name]
+        values = [next((one[kind] for kind in kinds if isinstance(one.get(kind), str)), None) for one in found]
+        if None in values:
+            raise _wrong(name, kinds)
+        return tuple(map(str, values))
+
+    def references(self, name: str) -> tuple[ResourceKey, ...]:
+        """What the references of a name lead to; 422 for one that leads to no resource of this server."""
+        found = [one.get("valueReference") for one in self._parameters if one["name"] == name]
+        keys = [parse_reference(str(one.get("reference", ""))) if isinstance(one, dict) else None for one in found]
+        if None in keys:
+            raise _wrong(name, ["valueReference to a resource of this server"])
+        return tuple(key for key in keys if key)
+
     def reference(self, name: str, type: str, base: str) -> str:
         """The id that the one reference of a name leads to, of this type."""
         found = [one.get("valueReference") for one in self._parameters if one["name"] == name]

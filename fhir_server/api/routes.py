@@ -19,6 +19,7 @@ from fhir_server.api import (
     capture_sessions,
     conditions,
     consents,
+    copies,
     erasing,
     everything,
     exports,
@@ -29,8 +30,10 @@ from fhir_server.api import (
     log_routes,
     matching,
     photo_operations,
+    rights,
     searches,
     subscription_events,
+    summaries,
     systems,
     uploads,
     validate,
@@ -100,6 +103,14 @@ TABLE: Mapping[str, Methods] = {
         "GET": (Interaction.OPERATION, everything.patient_everything),
         "POST": (Interaction.OPERATION, everything.patient_everything),
     },
+    "/fhir/Patient/$summary": {
+        "GET": (Interaction.OPERATION, summaries.summary),
+        "POST": (Interaction.OPERATION, summaries.summary),
+    },
+    "/fhir/Patient/{id}/$summary": {
+        "GET": (Interaction.OPERATION, summaries.summary),
+        "POST": (Interaction.OPERATION, summaries.summary),
+    },
     "/fhir/Subscription/{id}/$events": {"GET": (Interaction.OPERATION, subscription_events.since)},
     "/fhir/Consent/$sign": {"POST": (Interaction.OPERATION, consents.sign)},
     "/fhir/Consent/$decide": {"GET": (Interaction.OPERATION, consents.decide)},
@@ -134,6 +145,10 @@ TABLE: Mapping[str, Methods] = {
         "DELETE": (Interaction.DELETE, conditions.delete),
     },
     "/fhir/Patient/{id}/$erase": {"POST": (Interaction.OPERATION, erasing.erase)},
+    "/fhir/Patient/{id}/$export-my-data": {"GET": (Interaction.OPERATION, copies.export_my_data)},
+    "/fhir/Patient/{id}/$rights-request": {"POST": (Interaction.OPERATION, rights.open_request)},
+    "/fhir/Task/{id}/$rights-step": {"POST": (Interaction.OPERATION, rights.take_step)},
+    "/fhir/Task/{id}/$fulfil": {"POST": (Interaction.OPERATION, rights.fulfil)},
     "/fhir/Binary/{id}": {
         "GET": (Interaction.READ, binaries.read_binary),
         "PUT": (Interaction.UPDATE, instances.update),
@@ -171,10 +186,15 @@ _TRIED: Mapping[str, Interaction] = {
 _OPEN = frozenset({Interaction.CAPABILITIES})
 """What is answered without a token: a description of the server, nothing of the clinic (R-SMART-010)."""
 
-_NATIVE = frozenset({binaries.read_binary, exports.file, injectables.evidence_pack, accounting.regulator_export})
+_NATIVE = frozenset(
+    {
+        *(binaries.read_binary, copies.export_my_data, exports.file),
+        *(injectables.evidence_pack, accounting.regulator_export),
+    }
+)
 """What may answer in another format than FHIR's JSON."""
 
-_PACKED = frozenset({binaries.read_binary, injectables.evidence_pack, accounting.regulator_export})
+_PACKED = _NATIVE - {exports.file}
 """What is mostly packed already, and would only grow by it."""
 
 

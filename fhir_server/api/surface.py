@@ -21,7 +21,7 @@ from fhir_server.kernel.clock import Clock
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.photographs import Photographs
 from fhir_server.privacy.accounts import Accounts
-from fhir_server.privacy.erasure import Erasures
+from fhir_server.privacy.services import RightsDesk
 from fhir_server.smart.break_glass import Glass
 from fhir_server.smart.capture import CaptureSessions
 from fhir_server.smart.possession import Possession
@@ -43,7 +43,7 @@ class Surface:
     validation: Validation
     delivery: Delivery
     glass: Glass
-    erasures: Erasures
+    rights: RightsDesk
     exports: Exports
     importing: Importing
     signing: Signing

@@ -49,7 +49,7 @@ class AccessLog:
         async def once(attempt: Attempt) -> Page:
             await self._engine.steps.admit(reading)
             attempt.disclosed.append(await self._engine.look(reading))
-            if not _is_own(call):
+            if not is_own(call):
                 await self._engine.steps.admit(searching)
             asked = replace(searching, principal=_READER)
             page = await self._engine.searching.answer(asked, (query,), after)
@@ -83,7 +83,7 @@ def _is_token(agent: Json) -> bool:
     return any((one.get("system"), one.get("code")) == (USER_AGENTS, "UserOauthAgent") for one in codings)
 
 
-def _is_own(call: Call) -> bool:
+def is_own(call: Call) -> bool:
     """The patient, or whoever signed in for them: not a clinician whose app has a patient in context."""
     who = parse_reference(call.principal.fhir_user or "")
     return who is not None and who.type in {"Patient", "RelatedPerson"} and call.principal.patient == call.id

@@ -36,6 +36,9 @@ _MARKETING = frozenset(
 RECEIPT_SYSTEM, RECEIPT = "urn:aesthetic-fhir-server:document-type", "erasure-receipt"
 """Type of the DocumentReference that proves a destruction; it outlives what it speaks of. No client may file one."""
 
+ANSWER = "rights-receipt"
+"""Type of the DocumentReference that proves how a request for a right was answered: as safe as the other one."""
+
 DRILL = "backup-drill"
 """Type, in the same system, of the DocumentReference that says how a backup did when it was tried out."""
 
@@ -53,7 +56,7 @@ def key_class(resource: Mapping[str, Any]) -> KeyClass:
 
 
 def is_receipt(resource: Mapping[str, Any]) -> bool:
-    return _is_document(resource, RECEIPT)
+    return _is_document(resource, RECEIPT) or _is_document(resource, ANSWER)
 
 
 def is_drill(resource: Mapping[str, Any]) -> bool:

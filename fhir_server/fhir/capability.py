@@ -89,6 +89,9 @@ _OF_BULK_DATA: Mapping[str, str] = {
 }
 """The operations of Bulk Data Access 2.0, by our id: the id of their definition."""
 
+_OF_GUIDES: Mapping[str, str] = {"Patient-summary": "http://hl7.org/fhir/uv/ips/OperationDefinition/summary"}
+"""Operations that another guide defines (R-IPS-001)."""
+
 
 def statements(offer: Offer) -> Mapping[str, bytes]:
     """What `metadata` answers, by mode: all of it, the normative part of it, or its terminology service."""
@@ -205,4 +208,4 @@ def _definition(operation: Operation) -> str:
         return f"http://hl7.org/fhir/OperationDefinition/{operation.id}"
     if found := _OF_BULK_DATA.get(operation.id):
         return f"{_BULK_DATA}OperationDefinition/{found}"
-    return f"urn:aesthetic-fhir-server:operation:{operation.id}"
+    return _OF_GUIDES.get(operation.id, f"urn:aesthetic-fhir-server:operation:{operation.id}")

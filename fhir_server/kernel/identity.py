@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Callable
 from typing import NamedTuple
+from uuid import UUID
 
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 _RELATIVE = re.compile(r"([A-Z][A-Za-z]{0,63})/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?", re.ASCII)
@@ -38,6 +39,11 @@ def parse_reference(text: str) -> ResourceKey | None:
     """`Patient/7` or `Patient/7/_history/2` as a key; None for anything else (absolute, urn:, #fragment, query)."""
     found = _RELATIVE.fullmatch(text)
     return ResourceKey(found[1], found[2]) if found else None
+
+
+def random_uuid() -> str:
+    """A fresh UUID (RFC 9562 version 4), for what has no address of its own."""
+    return str(UUID(bytes=secrets.token_bytes(16), version=4))
 
 
 def random_id() -> str:

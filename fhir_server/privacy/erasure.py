@@ -29,6 +29,8 @@ from fhir_server.smart.authorship import author_of
 
 SHRED = "shred-keys"
 _MOST_HOLDS = 200
+_MOST_VERSIONS = 100
+"""Of a request: nothing is handled in more steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,23 @@ class Erasures:
         stored = await self._engine.store.read(key) if key else None
         if stored is None or stored.deleted or not is_request(stored.resource, patient):
             raise UnprocessableError("`request` must name an open Task with the code `erase` for this patient.")
-        if not stored.author or stored.author == author_of(call.principal):
+        if not await self._is_by_another(stored, author_of(call.principal), patient):
             raise ForbiddenError("Who asked for an erasure does not carry it out: it takes two.")
         return stored
+
+    async def _is_by_another(self, request: Stored, oneself: str, patient: ResourceKey) -> bool:
+        """As it stands; or as it was first written, if it was open ever since: who only handles it did not ask.
+
+        One that was taken back and is opened again is asked for by who opens it.
+        """
+        if request.author not in {"", oneself}:
+            return True
+        if request.version > _MOST_VERSIONS:
+            return False
+        store, earlier = self._engine.store, range(1, request.version)
+        versions = [await store.read_version(request.key, version) for version in earlier]
+        was_open = all(one and not one.deleted and is_request(one.resource, patient) for one in versions)
+        return was_open and any(one and one.author not in {"", oneself} for one in versions[:1])
 
     async def _found(self, call: Call, patient: ResourceKey) -> _Found:
         holds, matched = await self._holds(patient)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fhir_server.engine.classification import RECEIPT, RECEIPT_SYSTEM
+from fhir_server.engine.classification import ANSWER, RECEIPT, RECEIPT_SYSTEM
 from fhir_server.kernel import json
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.identity import ResourceKey
@@ -17,6 +17,7 @@ from fhir_server.kernel.json import Json
 from fhir_server.media.ports import Photo
 
 RECEIPT_TYPE = "receipt+jws"
+_TITLES = {RECEIPT: "Receipt of destruction", ANSWER: "Receipt of an answered request"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """An erasure by class. `since`: when it became inaccessible; `classes`: each with what was decided and why."""
+    """An erasure by class. `since`: when it became inaccessible; `classes`: each with what was decided and why.
+
+    `told`: the recipients who are to be told.
+    """
 
     patient: str
     cause: str
@@ -39,6 +43,23 @@ class Erased:
     classes: tuple[tuple[str, str], ...]
     keys: tuple[bytes, ...]
     photos: tuple[Photo, ...]
+    told: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A request by which somebody used a right, carried out. `due`: the last day that there was for it.
+
+    `outcome`: what was done, each by a code with a text; `told`: the recipients who are to be told.
+    """
+
+    patient: str
+    cause: str
+    right: str
+    received: str
+    due: str | None
+    outcome: tuple[tuple[str, str], ...]
+    told: tuple[str, ...]
 
 
 class Scribe:
@@ -50,6 +71,10 @@ class Scribe:
     def __init__(self, sign: Callable[[bytes], str], name: Callable[[str], str], clinic: str, destruction: str) -> None:
         self._sign, self.name, self._clinic, self._destruction = sign, name, clinic, destruction
 
+    def signature(self, payload: bytes) -> str:
+        """A compact JWS of it, as a receipt has."""
+        return self._sign(payload)
+
     def key(self, receipt: Receipt) -> ResourceKey:
         """One for each cause, and the same whenever it is asked for.
 
@@ -59,6 +84,10 @@ class Scribe:
 
     def erasure_key(self, patient: str, cause: str) -> ResourceKey:
         return ResourceKey("DocumentReference", f"receipt-{self.name(f'{patient} {cause}')[:40]}")
+
+    def notice_key(self, patient: str, cause: str, client: str) -> ResourceKey:
+        """Of the Task by which a recipient is told."""
+        return ResourceKey("Task", f"inform-{self.name(f'{patient} {cause} {client}')[:40]}")
 
     def written(self, key: ResourceKey, receipt: Receipt, now: datetime) -> Json:
         """The receipt as a DocumentReference."""
@@ -73,15 +102,30 @@ class Scribe:
         )
         return self._document(key, self._erasure(erased, now), erased.patient, erased.cause, told, now)
 
+    def answer(self, key: ResourceKey, answered: Answered, now: datetime) -> Json:
+        """The receipt of a request that was carried out."""
+        statement = {
+            **self._head(answered.patient, answered.cause, now),
+            "kind": ANSWER,
+            "right": answered.right,
+            "received": answered.received,
+            "due": answered.due,
+            "outcome": [{"what": code, "how": text} for code, text in answered.outcome],
+            "recipientsToBeTold": list(answered.told),
+        }
+        told = f"{answered.right}: answered on {instant(now)[:10]}, due on {answered.due}."
+        return self._document(key, statement, answered.patient, answered.cause, told, now)
+
     def _document(
         self, key: ResourceKey, statement: dict[str, Any], patient: str, cause: str, told: str, now: datetime
     ) -> Json:
-        signed = self._sign(json.encode(statement))
+        signed, kind = self._sign(json.encode(statement)), str(statement["kind"])
+        title = _TITLES[kind]
         return {
             "resourceType": "DocumentReference",
             "id": key.id,
             "status": "current",
-            "type": {"coding": [{"system": RECEIPT_SYSTEM, "code": RECEIPT, "display": "Receipt of destruction"}]},
+            "type": {"coding": [{"system": RECEIPT_SYSTEM, "code": kind, "display": title}]},
             "subject": {"reference": f"Patient/{patient}"},
             "date": instant(now),
             "description": told,
@@ -90,7 +134,7 @@ class Scribe:
                     "attachment": {
                         "contentType": "application/jose",
                         "data": base64.b64encode(signed.encode()).decode(),
-                        "title": "Receipt of destruction (signed)",
+                        "title": f"{title} (signed)",
                         "creation": instant(now),
                     }
                 }
@@ -107,6 +151,7 @@ class Scribe:
             "photos": [{"photo": f"Binary/{photo.id}", "key": photo.key.hex()} for photo in erased.photos],
             "checked": "keys destroyed, sealed bytes deleted, opening tried and failed",
             "unrecoverable": self._destruction,
+            "recipientsToBeTold": list(erased.told),
         }
 
     def _head(self, patient: str, cause: str, now: datetime) -> dict[str, Any]:

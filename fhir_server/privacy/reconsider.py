@@ -24,6 +24,7 @@ from fhir_server.media.labels import is_rendition
 from fhir_server.media.ports import CONDEMNED, DESTROYED, LIVE, Photo, PhotoVault
 from fhir_server.privacy.kept_by_law import KeptByLaw
 from fhir_server.privacy.receipt import Receipt, Scribe
+from fhir_server.privacy.remedies import is_restriction
 from fhir_server.privacy.takedown import Takedowns
 
 _MOST_TRIES = 5
@@ -78,6 +79,8 @@ class Reconsider:
         """
         for _ in range(_MOST_TRIES):
             stand = await self._standing.of(patient)
+            if stand is not None and (found := next(filter(is_restriction, stand.consents), None)):
+                return Kept(photo, f"restricted: Consent/{found['id']}")
             epoch = stand.head.epoch if stand else 0
             media = await self._store.read(photo.owner)
             decision = await self._standing.decide(self._ask(photo, patient, media))

@@ -11,20 +11,28 @@ from fhir_server.engine.stored import Stored
 from fhir_server.engine.tasks import Task
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import UnavailableError
-from fhir_server.kernel.identity import parse_reference
+from fhir_server.kernel.identity import ResourceKey, parse_reference
 from fhir_server.media.ports import CONDEMNED, DESTROYED, PhotoVault
 from fhir_server.privacy.ports import Holdings
 from fhir_server.privacy.receipt import Erased, Scribe
-from fhir_server.privacy.requests import keys_in, said_in
+from fhir_server.privacy.recipients import Disclosures, Recipients, notices
+from fhir_server.privacy.requests import ERASE, keys_in, said_in
 
 
 class Shredding:
     """A task handler: may be stopped anywhere and run again, and ends with one receipt."""
 
     def __init__(
-        self, engine: Engine, holdings: Holdings, vault: PhotoVault, scribe: Scribe, clock: Clock, server: Principal
+        self,
+        engine: Engine,
+        holdings: Holdings,
+        vault: PhotoVault,
+        disclosures: Disclosures,
+        scribe: Scribe,
+        clock: Clock,
+        server: Principal,
     ) -> None:
-        self._engine, self._holdings, self._vault = engine, holdings, vault
+        self._engine, self._holdings, self._vault, self._disclosures = engine, holdings, vault, disclosures
         self._scribe, self._clock, self._server = scribe, clock, server
 
     async def __call__(self, task: Task) -> None:
@@ -38,9 +46,23 @@ class Shredding:
         for photo in condemned:
             await self._vault.destroy(photo, task.cause)
         gone = [one for one in await self._vault.of_patient(task.patient, {DESTROYED}) if one.reason == task.cause]
-        # 3. Whoever asks for the receipt finds one that is true.
-        since = request.last_updated
-        await self._file(Erased(task.patient, task.cause, since, tuple(said_in(request)), tuple(keys), tuple(gone)))
+        # 3. Whoever received any of it is to be told (Art. 19).
+        told = await self._disclosures.of(task.patient, self._clock.now())
+        await self._ask_to_tell(task, told)
+        # 4. Whoever asks for the receipt finds one that is true.
+        since, said = request.last_updated, tuple(said_in(request))
+        await self._file(Erased(task.patient, task.cause, since, said, tuple(keys), tuple(gone), told.clients))
+
+    async def _ask_to_tell(self, task: Task, told: Recipients) -> None:
+        """A Task for each recipient, under an id that follows from both."""
+        request = parse_reference(task.cause)
+        assert request is not None, "the request was read"
+        patient = ResourceKey("Patient", task.patient)
+        for client, notice in zip(told.clients, notices(request, ERASE, patient, told), strict=True):
+            key = self._scribe.notice_key(task.patient, task.cause, client)
+            if await self._engine.store.read(key) is None:
+                call = Call(Interaction.UPDATE, self._server, self._clock.now(), key.type, key.id)
+                await self._engine.commit(call, self._engine.drafts.of(key, {**notice, "id": key.id}))
 
     async def _request(self, cause: str) -> Stored:
         reference, _, version = cause.partition("/_history/")

@@ -27,6 +27,9 @@ _ENTRY_BY_ENTRY = frozenset({Interaction.BATCH, Interaction.TRANSACTION})
 _DRAWS_UP = frozenset({"book", "break-glass", "cancel", "erase", "hold"})
 """Operations that write something beside what they are asked of: that is the server's own, and whole."""
 
+_ASKS = frozenset({"rights-request"})
+"""Of these what is written is the caller's own word, drawn up by the server."""
+
 _LISTS = frozenset({Interaction.SEARCH_TYPE, Interaction.SEARCH_SYSTEM})
 _EVERY_VERSION = frozenset({Interaction.HISTORY_TYPE, Interaction.HISTORY_SYSTEM})
 
@@ -64,6 +67,8 @@ class Access(Step):
         """On the stored and on the new version: neither may lie outside."""
         rights = rights_of(call.principal)
         right = _required(call, rights, str(call.type))
+        if call.operation in _ASKS and change.key.type != call.type:
+            return change.written_by(author_of(call.principal))
         if call.operation in _DRAWS_UP and change.key.type != call.type:
             return change.written_by(SERVER)
         change = change.written_by(author_of(call.principal))

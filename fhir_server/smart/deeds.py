@@ -30,6 +30,7 @@ _LETTER_OF_OPERATION: Mapping[str, str] = {
     "$compliance-report": "s",
     "$erase": "d",
     "$evidence-pack": "r",
+    "$export-my-data": "r",
     "$hold": "c",
     "$regulator-export": "s",
     "$insurance-check": "r",
@@ -38,6 +39,8 @@ _LETTER_OF_OPERATION: Mapping[str, str] = {
     "$lots": "r",
     "$rendition": "r",
     "$share": "r",
+    "$rights-request": "r",
+    "$summary": "r",
     "$timeline": "s",
 }
 """Of the others each changes what it is asked of. What is made of a photo needs the letter c as well."""

@@ -11,7 +11,7 @@ from tests.architecture.files import ROOT
 CLAIMS: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "conformance/claims.toml").read_text())
 REQUIREMENTS = ROOT.parent / "shared/requirements/conformance.md"
 LINE = re.compile(r"^- (R-[A-Z]+-\d{3}) \[(\w+)(?:, \w+)?\]", re.MULTILINE)
-FAMILIES = {"R-FHIR", "R-SMART", "R-IUA", "R-BULK", "R-PCF", "R-BALP"}
+FAMILIES = {"R-FHIR", "R-SMART", "R-IUA", "R-BULK", "R-PCF", "R-BALP", "R-IPS"}
 TEST = re.compile(r"^(?:async )?def (test_\w+)\(", re.MULTILINE)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fhir_server.crypto.keys import KeyClass
-from fhir_server.engine.classification import RECEIPT, RECEIPT_SYSTEM, key_class
+from fhir_server.engine.classification import ANSWER, RECEIPT, RECEIPT_SYSTEM, key_class
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
 from tests.attacks.watch import Watch
@@ -50,10 +50,12 @@ async def test_nobody_but_the_server_files_a_receipt(clinic: InProcess, mallory:
     plain = await clinic.caller().store(document(person["id"], {"code": "letter"}))
     await watch.begin()
     false = document(person["id"], {"code": "letter"}, OF_RECEIPTS)
+    answer = document(person["id"], {"system": RECEIPT_SYSTEM, "code": ANSWER})
     patch = json.encode([{"op": "add", "path": "/type/coding/-", "value": OF_RECEIPTS}])
     path = f"/fhir/DocumentReference/{plain['id']}"
 
     watch.refused(await mallory.post("/fhir/DocumentReference", false), 422)
+    watch.refused(await mallory.post("/fhir/DocumentReference", answer), 422)
     watch.refused(await mallory.put("/fhir/DocumentReference/receipt-1", {**false, "id": "receipt-1"}), 422)
     watch.refused(await mallory.put(path, {**false, "id": plain["id"]}), 422)
     watch.refused(await mallory.ask("PATCH", path, patch, Content_Type="application/json-patch+json"), 422)

@@ -75,6 +75,7 @@ async def test_killed_before_any_step_it_ends_the_same_when_it_runs_again(french
         french.clinic.engine,
         cast("Holdings", killing),
         cast("PhotoVault", killing),
+        shredding._disclosures,
         shredding._scribe,
         french.clinic.surface.clock,
         shredding._server,

@@ -201,6 +201,11 @@ OPERATIONS: dict[str, Json] = {
     "Media/unknown/$upload": _parameters(),
     f"Patient/{MINE}/$break-glass": _parameters(),
     "Patient/unknown/$erase": _parameters(dryRun={"valueBoolean": True}),
+    "Patient/unknown/$export-my-data": _parameters(),
+    "Patient/unknown/$rights-request": _parameters(right={"valueCode": "access"}),
+    "Patient/unknown/$summary": _parameters(),
+    "Task/unknown/$fulfil": _parameters(dryRun={"valueBoolean": True}),
+    "Task/unknown/$rights-step": _parameters(step={"valueCode": "identify"}, because={"valueString": "Known"}),
 }
 """Each in a form that is understood, of something that is not there: only who may ask is told so."""
 
@@ -284,6 +289,8 @@ async def test_s_60_each_operation_is_open_to_the_roles_that_have_it(filled: InP
         match name:
             case "$timeline":
                 return await who.get(f"/fhir/{operation}?patient=Patient/{MINE}")
+            case "$export-my-data":
+                return await who.get(f"/fhir/{operation}")
             case "$upload":
                 return await who.post(f"/fhir/{operation}", b"bytes", Content_Type="image/jpeg")
             case _:

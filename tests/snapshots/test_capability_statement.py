@@ -94,6 +94,7 @@ def test_an_operation_is_named_where_it_can_be_asked() -> None:
         "access-log",
         "lots",
     }
+    operations |= {"rights-request", "export-my-data", "summary"}
     assert named["Patient"] == {*named["Observation"], *operations}
     assert named["Consent"] >= {"withdraw", "validate"}
     definitions = {each["name"]: each["definition"] for resource in rest["resource"] for each in resource["operation"]}

@@ -1,0 +1,45 @@
+"""What patients may ask for, put together: requests and their answers, a copy of the record, a summary.
+
+GDPR Art. 12, 15 to 21. Part of the composition root.
+"""
+
+from datetime import UTC
+
+from fhir_server.audit.access_log import AccessLog
+from fhir_server.engine.call import Principal
+from fhir_server.engine.interactions import Engine
+from fhir_server.export.summaries import Summaries
+from fhir_server.export.summary import Maker
+from fhir_server.kernel.identity import random_id, random_uuid
+from fhir_server.media.delivery import Delivery
+from fhir_server.privacy.clocks import rules_of
+from fhir_server.privacy.copies import Copies
+from fhir_server.privacy.erasure import Erasures
+from fhir_server.privacy.fulfilling import Fulfilling
+from fhir_server.privacy.handling import Handling
+from fhir_server.privacy.lifting import Lifting
+from fhir_server.privacy.receipt import Scribe
+from fhir_server.privacy.recipients import Disclosures
+from fhir_server.privacy.retention import pack
+from fhir_server.privacy.services import RightsDesk
+from fhir_server.settings import Settings
+from fhir_server.smart.access import reads_type
+from fhir_server.spoken import zone_of
+from fhir_server.store.clinic import ClinicStore
+
+
+def requested(
+    settings: Settings, engine: Engine, store: ClinicStore, delivery: Delivery, scribe: Scribe, server: Principal
+) -> RightsDesk:
+    """`server` is who acts for the server's duties."""
+    base, zone = f"{settings.base_url}/fhir", zone_of(settings) or UTC
+    rules = rules_of(settings.jurisdiction)
+    erasures = Erasures(engine, store.holdings, store.photos, scribe, pack(settings.jurisdiction))
+    return RightsDesk(
+        erasures,
+        Handling(engine, rules, random_id, zone),
+        Fulfilling(engine, erasures, Disclosures(engine), scribe, random_id, server, zone),
+        Lifting(engine, server, zone),
+        Copies(engine, delivery, AccessLog(engine), scribe, base, settings.clinic_name),
+        Summaries(engine, Maker(base, settings.clinic_name, random_uuid), reads_type),
+    )
