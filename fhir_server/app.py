@@ -27,7 +27,17 @@ from fhir_server.audit.access_log import AccessLog
 from fhir_server.audit.anchoring import Anchoring
 from fhir_server.audit.proofs import Proofs
 from fhir_server.audit.recorder import Recorder
-from fhir_server.chosen import THE_SERVER, anchors, clinic_of, glass_policy, injecting, limits, organization, scribe
+from fhir_server.chosen import (
+    THE_SERVER,
+    anchors,
+    clinic_of,
+    glass_policy,
+    injecting,
+    limits,
+    opened_root_key,
+    organization,
+    scribe,
+)
 from fhir_server.clinic import Clinic, ended
 from fhir_server.consent.contact import Contact
 from fhir_server.consent.gate import Gate
@@ -39,7 +49,6 @@ from fhir_server.consent.signing import Signing
 from fhir_server.consent.standing import Standing
 from fhir_server.crypto.jws import public_jwk
 from fhir_server.crypto.keys import KeyClass
-from fhir_server.crypto.providers.file import FileProvider
 from fhir_server.crypto.randomness import RandomBytes
 from fhir_server.crypto.signing import Signer
 from fhir_server.engine.batch import Batches
@@ -113,7 +122,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         parameters_of(type)
     base = f"{settings.base_url}/fhir"
     async with AsyncExitStack() as stack:
-        provider = FileProvider.create(settings.root_key_file)
+        provider = await opened_root_key(settings)
         store = await stack.enter_async_context(
             open_store(settings.mongo_uri, settings.database, base, provider, clock, RandomBytes())
         )

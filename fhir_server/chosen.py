@@ -11,6 +11,9 @@ from fhir_server.audit.anchoring import Anchor
 from fhir_server.crypto.derivation import derive
 from fhir_server.crypto.jws import sign_jws
 from fhir_server.crypto.keyring import Keyring
+from fhir_server.crypto.providers import places
+from fhir_server.crypto.providers.file import FileProvider
+from fhir_server.crypto.providers.port import RootKeyProvider
 from fhir_server.crypto.signing import Signer
 from fhir_server.engine.call import Principal
 from fhir_server.engine.interactions import Engine
@@ -29,6 +32,20 @@ from fhir_server.variables import PREFIX, SettingsError
 
 THE_SERVER = Principal("fhir-server", "fhir-server", "", "", scopes=("system/*.cruds",), name="fhir-server")
 """Who acts when a duty of the server itself writes: recorded like anybody else."""
+
+
+def root_key(settings: Settings) -> RootKeyProvider:
+    """Who keeps the root key. Raises ProviderError."""
+    return places.keeper(settings.root_key, settings.root_key_file, settings.root_key_token_file)
+
+
+async def opened_root_key(settings: Settings) -> RootKeyProvider:
+    """The same, asked whether the key is there. A file is made; elsewhere an empty keeper is likely the wrong one."""
+    if not settings.root_key:
+        return FileProvider.create(settings.root_key_file)
+    provider = root_key(settings)
+    await provider.describe()
+    return provider
 
 
 def glass_policy(settings: Settings) -> GlassPolicy:

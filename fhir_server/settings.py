@@ -17,6 +17,9 @@ from urllib.parse import urlsplit
 
 from fhir_server.variables import PREFIX, Level, Like, SettingsError, Within, declared, unknown
 
+_KEEPER = Like(
+    r"(pkcs11:\S+|https?://\S+|arn:aws\S*:kms:\S+)?", "a PKCS #11 URI, a URL of a transit key, or an ARN of KMS"
+)
 _MONGO_URI = Like(r"(mongodb(\+srv)?://\S+)?", "beginning with mongodb:// or mongodb+srv://")
 _NAME = Like(r"[a-z][a-z0-9_]{0,31}", "1 to 32 of a-z, 0-9 and _, a letter first")
 _TITLE = Like(r"[^\s:<>\"&][^:<>\"&\x00-\x1f\x7f-\x9f]{0,59}", '1 to 60 characters without a colon and < > " &')
@@ -46,6 +49,8 @@ class Settings:
     behind_tls_proxy: Annotated[bool, "Declares that a proxy before the server terminates TLS."] = False
     log_level: Annotated[Level, "The least severe message that is logged."] = "info"
     root_key_file: Annotated[Path, "The file provider's root key; empty for `keys/root.json` in DATA_DIR."] = Path()
+    root_key: Annotated[str, "Who keeps the root key; empty for the file.", _KEEPER] = ""
+    root_key_token_file: Annotated[Path | None, "File with the token that Vault asks for; an agent renews it."] = None
     token_lifetime: Annotated[int, "Seconds an access token is good for.", Within(30, 3600)] = 300
     token_rate: Annotated[int, "The most tokens that one client gets in a second.", Within(1, 10_000)] = 300
     offline_days: Annotated[int, "Days until an app with `offline_access` must ask again.", Within(1, 730)] = 90

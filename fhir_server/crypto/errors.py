@@ -28,6 +28,10 @@ class ProviderError(CryptoError):
     """The root key provider cannot or may not do what was asked."""
 
 
+class NoRootKeyError(ProviderError):
+    """The provider was asked and has no root key of that name."""
+
+
 class WrapperGoneError(OpeningError):
     """The wrapping key that a row names is not among the rows at hand: read again, or the row is an orphan."""
 
