@@ -87,6 +87,7 @@ from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.erasure import SHRED, Erasures
 from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.filing import Filing
+from fhir_server.privacy.finality import Finality
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.retention import pack
 from fhir_server.privacy.shredding import Shredding
@@ -229,6 +230,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 store.photos.sweep,
                 store.attachments.sweep,
                 store.doorway.sweep,
+                Finality(engine, store.rotations, signed_by, clock, THE_SERVER),
                 Expiry(engine, THE_SERVER, clock, zone_of(settings) or UTC),
             ),
             settings.worker_interval,

@@ -55,7 +55,7 @@ def glass_policy(settings: Settings) -> GlassPolicy:
 
 
 async def scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) -> Scribe:
-    """Signs receipts with a key of its own; says of their finality what the keeper of the root key says."""
+    """Signs receipts with a key of its own; says of their end what the keeper of the root key says."""
     status = await keyring.status()
 
     def sign(payload: bytes) -> str:
@@ -64,7 +64,7 @@ async def scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) ->
     def name(text: str) -> str:
         return derive(secret, "receipt-id", text.encode()).hex()
 
-    return Scribe(sign, name, clinic, f"After the next rotation of the root key. {status.root.note}")
+    return Scribe(sign, name, clinic, status.root.note)
 
 
 def insurers(settings: Settings) -> Mapping[str, Policy]:

@@ -18,6 +18,7 @@ from fhir_server.cli.record import record
 from fhir_server.cli.scheduled import written
 from fhir_server.crypto.randomness import RandomBytes
 from fhir_server.kernel.clock import SystemClock
+from fhir_server.privacy.finality import renew_root, retire_root
 from fhir_server.settings import Settings
 from fhir_server.store.backup.creating import open_backups
 
@@ -26,9 +27,8 @@ async def rotate(settings: Settings, keys: Path, *, keep_old: bool) -> None:
     """The backup goes into a folder of its own in `keys`: of what a killed command left there nothing is relied on."""
     async with open_clinic(settings) as clinic:
         await record(clinic, "keys-rotate")
-        rekeying = clinic.keyring.rekeying
-        await rekeying.finish()
-        version = await rekeying.renew_root()
+        rekeying, rotations = clinic.keyring.rekeying, clinic.store.rotations
+        version = await renew_root(rekeying, rotations)
         print(f"Everything stands under version {version} of the root key.", flush=True)
         place = keys / written(clinic.surface.clock.now())
         opened = await _backed_up(settings, place)
@@ -36,8 +36,9 @@ async def rotate(settings: Settings, keys: Path, *, keep_old: bool) -> None:
         if keep_old:
             print("Old versions live on. Copy what keeps the root; then give the command again, without --keep-old.")
             return
-        note = await rekeying.retire_root(version - 1)
+        note = await retire_root(rekeying, rotations, version, clinic.surface.clock.now())
         print(f"Versions up to {note.destroyed_up_to} are destroyed. {note.note}")
+        print("What was erased before is unrecoverable from then on; the worker files a receipt of each.")
         if not settings.root_key:
             print("Copies of the root key file from before open nothing that is written now: replace them by this one.")
 

@@ -15,8 +15,10 @@ from fhir_server.kernel.clock import instant
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.media.ports import Photo
+from fhir_server.privacy.ports import Final
 
 RECEIPT_TYPE = "receipt+jws"
+_LATER = "After the next rotation of the root key; a second receipt says when."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,13 @@ class Erased:
 
 
 class Scribe:
-    """`sign` makes a compact JWS of a payload; `destruction` is the key provider's own word on when it is final.
+    """`sign` makes a compact JWS of a payload; `keeper` is what the keeper of the root key vouches for.
 
     `name` gives each text a name of its own, of hexadecimal digits, that nobody without the key can work out.
     """
 
-    def __init__(self, sign: Callable[[bytes], str], name: Callable[[str], str], clinic: str, destruction: str) -> None:
-        self._sign, self._name, self._clinic, self._destruction = sign, name, clinic, destruction
+    def __init__(self, sign: Callable[[bytes], str], name: Callable[[str], str], clinic: str, keeper: str) -> None:
+        self._sign, self._name, self._clinic, self._keeper = sign, name, clinic, keeper
 
     def key(self, receipt: Receipt) -> ResourceKey:
         """One for each cause, and the same whenever it is asked for.
@@ -72,6 +74,27 @@ class Scribe:
             f"{', '.join(f'{name} {said}' for name, said in erased.classes)}; {len(erased.photos)} photo(s) destroyed."
         )
         return self._document(key, self._erasure(erased, now), erased.patient, erased.cause, told, now)
+
+    def final_key(self, patient: str, final: Final) -> ResourceKey:
+        """One for each cause and rotation."""
+        keys = b"".join(sorted(final.keys)).hex()
+        return ResourceKey("DocumentReference", f"receipt-{self._name(f'{patient} {final.cause} {keys}')[:40]}")
+
+    def final(self, key: ResourceKey, final: Final, patient: str, first: ResourceKey | None, now: datetime) -> Json:
+        """The second receipt; `first` is that of the destruction, where there is one."""
+        statement = {
+            **self._head(patient, final.cause, now),
+            "unrecoverableSince": instant(final.since),
+            "keys": [one.hex() for one in final.keys],
+            "checked": "everything else carried to a newer version of the root key, its backup restored and opened, "
+            "the older versions destroyed",
+            "keeper": self._keeper,
+        }
+        told = f"{len(final.keys)} destroyed key(s) unrecoverable: no older copy of the keys opens them."
+        document = self._document(key, statement, patient, final.cause, told, now)
+        return (
+            {**document, "relatesTo": [{"code": "appends", "target": {"reference": str(first)}}]} if first else document
+        )
 
     def _document(
         self, key: ResourceKey, statement: dict[str, Any], patient: str, cause: str, told: str, now: datetime
@@ -106,7 +129,7 @@ class Scribe:
             "keys": [key.hex() for key in erased.keys],
             "photos": [{"photo": f"Binary/{photo.id}", "key": photo.key.hex()} for photo in erased.photos],
             "checked": "keys destroyed, sealed bytes deleted, opening tried and failed",
-            "unrecoverable": self._destruction,
+            "unrecoverable": f"{_LATER} {self._keeper}",
         }
 
     def _head(self, patient: str, cause: str, now: datetime) -> dict[str, Any]:
@@ -135,7 +158,7 @@ class Scribe:
                 {"photo": f"Binary/{photo.id}", "carriedBy": str(photo.owner), "because": why}
                 for photo, why in receipt.kept
             ],
-            "unrecoverable": self._destruction,
+            "unrecoverable": f"{_LATER} {self._keeper}",
         }
 
 
