@@ -161,7 +161,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         )
         drafts = Drafts(store.resources, steps, random_id, base)
         engine = Engine(store.resources, steps, drafts, speech, limits(settings))
-        anchoring = Anchoring(store.log, anchors(settings), store.sightings, clock)
+        anchoring = Anchoring(store.log, anchors(settings, clock), store.sightings, clock)
         signing_keys = await stack.enter_async_context(SigningKeys(store.signing_keys, clock).kept_fresh())
         tokens = Tokens(signing_keys, settings.base_url, base, random_id, organization(settings))
         bearer = Bearer(tokens)
@@ -252,6 +252,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             entrance.pages,
             receipts,
             told.notifier,
+            anchoring,
         )
 
 

@@ -15,6 +15,7 @@ from fhir_server.crypto.providers import places
 from fhir_server.crypto.providers.file import FileProvider
 from fhir_server.crypto.providers.port import RootKeyProvider
 from fhir_server.crypto.signing import Signer
+from fhir_server.crypto.timestamps import Authority
 from fhir_server.engine.call import Principal
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.limits import Limits
@@ -22,8 +23,12 @@ from fhir_server.injectables.packing import PACK_TYPE
 from fhir_server.injectables.packs import Issuer
 from fhir_server.injectables.policy import Policy, PolicyError, policies
 from fhir_server.injectables.services import Injectables, Parts, injectables
+from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.identity import random_id
+from fhir_server.outbound.egress import Egress
 from fhir_server.outbound.file_witness import FileWitness
+from fhir_server.outbound.http_witness import HttpWitness
+from fhir_server.outbound.timestamping import TimeStamping
 from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
 from fhir_server.settings import Settings
 from fhir_server.smart.break_glass import GlassPolicy
@@ -88,6 +93,19 @@ def injecting(settings: Settings, engine: Engine, parts: Parts, secret: bytes, z
 
 def anchors(settings: Settings) -> list[Anchor]:
     return [FileWitness(settings.audit_witness)] if settings.audit_witness else []
+
+
+def anchors(settings: Settings, clock: Clock, egress: Egress | None = None) -> list[Anchor]:
+    """Who vouches for the log. Raises SignatureError where a root certificate is missing."""
+    way = egress or Egress()
+    found: list[Anchor] = []
+    if settings.audit_witness:
+        found.append(FileWitness(settings.audit_witness))
+    if settings.audit_witness_url:
+        found.append(HttpWitness(way, settings.audit_witness_url, settings.audit_witness_key))
+    if settings.audit_timestamp_url and settings.audit_timestamp_roots:
+        found.append(TimeStamping(way, settings.audit_timestamp_url, Authority(settings.audit_timestamp_roots), clock))
+    return found
 
 
 def limits(settings: Settings) -> Limits:

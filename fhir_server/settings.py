@@ -20,6 +20,7 @@ from fhir_server.variables import PREFIX, Level, Like, SettingsError, Within, de
 _KEEPER = Like(
     r"(pkcs11:\S+|https?://\S+|arn:aws\S*:kms:\S+)?", "a PKCS #11 URI, a URL of a transit key, or an ARN of KMS"
 )
+_HTTPS = Like(r"(https://[^\s?#@]+)?", "an https URL without user and query")
 _MONGO_URI = Like(r"(mongodb(\+srv)?://\S+)?", "beginning with mongodb:// or mongodb+srv://")
 _NAME = Like(r"[a-z][a-z0-9_]{0,31}", "1 to 32 of a-z, 0-9 and _, a letter first")
 _TITLE = Like(r"[^\s:<>\"&][^:<>\"&\x00-\x1f\x7f-\x9f]{0,59}", '1 to 60 characters without a colon and < > " &')
@@ -62,6 +63,10 @@ class Settings:
     unrecoverable_within: Annotated[int, "Hours until what was erased cannot be recovered.", Within(1, 720)] = 24
     conditional_delete_several: Annotated[bool, "Lets a conditional delete delete several resources."] = False
     audit_witness: Annotated[Path | None, "A folder on other storage, where the log's checkpoints are kept."] = None
+    audit_witness_url: Annotated[str, "A witness that somebody else runs: its tlog-witness address.", _HTTPS] = ""
+    audit_witness_key: Annotated[str, "That witness's verifier key; set with AUDIT_WITNESS_URL."] = ""
+    audit_timestamp_url: Annotated[str, "A time stamp authority (RFC 3161).", _HTTPS] = ""
+    audit_timestamp_roots: Annotated[Path | None, "PEM file: its roots; set with AUDIT_TIMESTAMP_URL."] = None
     refuse_missing_references: Annotated[bool, "Refuse a resource that refers to one not stored here."] = False
     page_lifetime: Annotated[int, "Seconds a link to a further page is good for.", Within(60, 86_400)] = 900
     time_zone: Annotated[str, "Where dates without a time zone are meant, as `Europe/London`.", _ZONE] = "UTC"
@@ -100,6 +105,12 @@ class Settings:
             raise SettingsError("\n".join(variable.complaint() for variable in wrong))
         if (self.backup_dir is None) != (self.backup_keys_dir is None):
             raise SettingsError(f"{PREFIX}BACKUP_DIR and {PREFIX}BACKUP_KEYS_DIR must be set together.")
+        for one, other in (
+            ("AUDIT_WITNESS_URL", "AUDIT_WITNESS_KEY"),
+            ("AUDIT_TIMESTAMP_URL", "AUDIT_TIMESTAMP_ROOTS"),
+        ):
+            if bool(getattr(self, one.lower())) != bool(getattr(self, other.lower())):
+                raise SettingsError(f"{PREFIX}{one} and {PREFIX}{other} must be set together.")
         url = self.base_url.rstrip("/") or _url_of(self.host, self.port, secure=_is_secure(self))
         object.__setattr__(self, "base_url", url)
         if self.root_key_file == Path():
