@@ -36,6 +36,7 @@ from fhir_server.chosen import (
     limits,
     opened_root_key,
     organization,
+    retention,
     scribe,
 )
 from fhir_server.clinic import Clinic, ended
@@ -89,7 +90,6 @@ from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.filing import Filing
 from fhir_server.privacy.finality import Finality
 from fhir_server.privacy.reconsider import Reconsider
-from fhir_server.privacy.retention import pack
 from fhir_server.privacy.shredding import Shredding
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal
 from fhir_server.privacy.worker import Worker
@@ -199,6 +199,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             glass=Glass(engine, random_id, glass_policy(settings)),
             erasures=Erasures(engine, store.holdings, store.photos, signed_by, pack(settings.jurisdiction)),
             delivery=delivery,
+            erasures=Erasures(engine, store.holdings, store.photos, signed_by, retention(settings)),
+            delivery=Delivery(engine, store.photos, clock, reads_type, store.grant_states),
             exports=Exports(engine, store.exports, clock, random_id, base, may_export),
             access_log=AccessLog(engine),
             proofs=proofs,

@@ -30,6 +30,7 @@ from fhir_server.outbound.file_witness import FileWitness
 from fhir_server.outbound.http_witness import HttpWitness
 from fhir_server.outbound.timestamping import TimeStamping
 from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
+from fhir_server.privacy.retention import Pack, pack
 from fhir_server.settings import Settings
 from fhir_server.smart.break_glass import GlassPolicy
 from fhir_server.smart.token import Organization
@@ -106,6 +107,11 @@ def anchors(settings: Settings, clock: Clock, egress: Egress | None = None) -> l
     if settings.audit_timestamp_url and settings.audit_timestamp_roots:
         found.append(TimeStamping(way, settings.audit_timestamp_url, Authority(settings.audit_timestamp_roots), clock))
     return found
+
+
+def retention(settings: Settings) -> Pack:
+    """Whose rules on how long records are kept hold here."""
+    return pack(settings.retention or settings.jurisdiction)
 
 
 def limits(settings: Settings) -> Limits:

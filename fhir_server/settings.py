@@ -26,6 +26,7 @@ _NAME = Like(r"[a-z][a-z0-9_]{0,31}", "1 to 32 of a-z, 0-9 and _, a letter first
 _TITLE = Like(r"[^\s:<>\"&][^:<>\"&\x00-\x1f\x7f-\x9f]{0,59}", '1 to 60 characters without a colon and < > " &')
 _ZONE = Like(r"[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9_+\-]+)*", "a name of the IANA time zone database")
 _PACK = Like(r"eu|fr|gb", "one of eu, fr, gb")
+_RULES = Like(r"(eu|fr|gb|be|de|es|it|nl)?", "one of eu, fr, gb, be, de, es, it, nl")
 _POLICY = Like(r"basic-normal|all-normal|break-glass-only|deny", "one of IHE PCF's implicit policies")
 _ROLES = Like(r"none|(practitioner|nurse)(,(practitioner|nurse))*", "none, or names with commas between them")
 _PARAMETERS = Like(r"(\w+\.[\w\-]+(,\w+\.[\w\-]+)*)?", "as `Patient.name,Practitioner.name`")
@@ -92,6 +93,7 @@ class Settings:
     notify_loopback: Annotated[bool, "For a demo: subscriptions may notify this machine, also by plain http."] = False
     clinic_name: Annotated[str, "The clinic's name on the sign-in pages and in authenticator apps.", _TITLE] = "Clinic"
     jurisdiction: Annotated[str, "Whose rules on care, age and bans hold; `eu`: the GDPR alone.", _PACK] = "eu"
+    retention: Annotated[str, "Whose rules on how long records are kept; empty: JURISDICTION's.", _RULES] = ""
     implicit_policy: Annotated[str, "What holds for data of a patient without consents.", _POLICY] = "all-normal"
     sign_in_idle: Annotated[int, "Seconds without a page until a sign-in ends.", Within(60, 86_400)] = 900
     sign_in_lifetime: Annotated[int, "Seconds after which a sign-in ends in any case.", Within(300, 604_800)] = 36_000

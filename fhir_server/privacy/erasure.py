@@ -106,7 +106,9 @@ class Erasures:
     async def _request(self, call: Call, key: ResourceKey | None, patient: ResourceKey) -> Stored:
         stored = await self._engine.store.read(key) if key else None
         if stored is None or stored.deleted or not is_request(stored.resource, patient):
-            raise UnprocessableError("`request` must name an open Task with the code `erase` for this patient.")
+            raise UnprocessableError(
+                "`request` must name an open Task with the code `erase` for this patient, no draft."
+            )
         if not stored.author or stored.author == author_of(call.principal):
             raise ForbiddenError("Who asked for an erasure does not carry it out: it takes two.")
         return stored
