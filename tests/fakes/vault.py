@@ -124,7 +124,8 @@ class Transit:
             case "POST", ["keys", name, change]:
                 self.keys[name].changed(change, body)
                 return None
-        raise RefusedError(405)
+            case _:
+                raise RefusedError(405)
 
 
 @contextmanager

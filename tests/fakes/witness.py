@@ -83,13 +83,14 @@ class Authority(Egress):
         self._openssl("ts", "-reply", "-config", "tsa.cnf", "-queryfile", "query", "-out", "reply")
         return Fetched((self._folder / "reply").read_bytes(), {"content-type": "application/timestamp-reply"})
 
-    def verified(self, data: Path, stamp: Path) -> bool:
-        """What openssl says of it."""
-        told = ["openssl", "ts", "-verify", "-data", data, "-in", stamp, "-CAfile", self.roots]
-        return subprocess.run(told, capture_output=True, check=False).returncode == 0
-
     def _openssl(self, *told: str) -> None:
         subprocess.run(["openssl", *told], cwd=self._folder, capture_output=True, check=True)
+
+
+def is_stamp(stamp: Path, data: Path, roots: Path) -> bool:
+    """What openssl says of it."""
+    told = ["openssl", "ts", "-verify", "-data", str(data), "-in", str(stamp), "-CAfile", str(roots)]
+    return subprocess.run(told, capture_output=True, check=False).returncode == 0
 
 
 _NEW = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-config", "tsa.cnf")

@@ -81,7 +81,7 @@ class AwsProvider:
     def __init__(self, key: KmsKey) -> None:
         self._key = key
         self._client: _Kms | None = None
-        self._gone: dict[int, datetime | None] = {}
+        self._gone: dict[int, datetime] = {}
 
     async def wrap(self, plain: bytes) -> Wrapped:
         if len(plain) > MOST_WRAPPED:

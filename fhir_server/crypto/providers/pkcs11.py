@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TypeVar
+from typing import Protocol, TypeVar, cast
 from urllib.parse import unquote
 
 import pkcs11
@@ -57,6 +57,14 @@ class ModuleKey:
                 "A key in a module is named as pkcs11:token=TOKEN;object=LABEL?module-path=PATH&pin-source=file:PATH."
             )
         return cls(named["module-path"], named["token"], named["object"], Path(pin.removeprefix(_FILE)))
+
+
+class _Aes(Protocol):
+    """What is used of a key in the module."""
+
+    def encrypt(self, data: bytes, *, mechanism: object, mechanism_param: object) -> bytes: ...
+    def decrypt(self, data: bytes, *, mechanism: object, mechanism_param: object) -> bytes: ...
+    def destroy(self) -> None: ...
 
 
 class _Token:
@@ -171,15 +179,15 @@ class Pkcs11Provider:
 
         return await self._run(work)
 
-    def _keys(self, session: pkcs11.Session) -> list[tuple[bytes, pkcs11.SecretKey]]:
+    def _keys(self, session: pkcs11.Session) -> list[tuple[bytes, _Aes]]:
         found = self._found(session)
         if not found:
             raise NoRootKeyError("The module has no such root key: make its first version, or correct its name.")
         return found
 
-    def _found(self, session: pkcs11.Session) -> list[tuple[bytes, pkcs11.SecretKey]]:
+    def _found(self, session: pkcs11.Session) -> list[tuple[bytes, _Aes]]:
         wanted = {pkcs11.Attribute.CLASS: pkcs11.ObjectClass.SECRET_KEY, pkcs11.Attribute.LABEL: self._key.label}
-        keys = [(bytes(key[pkcs11.Attribute.ID]), key) for key in session.get_objects(wanted)]
+        keys = [(bytes(key[pkcs11.Attribute.ID]), cast("_Aes", key)) for key in session.get_objects(wanted)]
         if any(len(id) != _VERSION_BYTES + _SALT_BYTES for id, _ in keys):
             raise ProviderError("The module has keys of that label that this server did not make.")
         return keys

@@ -24,6 +24,7 @@ NOTE = (
     "The root key lies in the transit engine; snapshots of its storage that hold an old version are outside the "
     "control of this server."
 )
+_NAMED = "A transit key is named as https://HOST:8200/v1/transit/keys/NAME."
 SECONDS = 10.0
 MOST_BYTES = 256 * 1024
 _PATH = re.compile(r"/v1/((?:[\w.-]+/)+)keys/([\w.-]+)", re.ASCII)
@@ -45,11 +46,11 @@ class TransitKey:
         try:
             parts = urlsplit(url)
             found, host = _PATH.fullmatch(parts.path), parts.hostname
-            secure = parts.scheme == "https" or (parts.scheme == "http" and host in _THIS_MACHINE)
         except ValueError:
-            found, host, secure = None, None, False
+            raise ProviderError(_NAMED) from None
+        secure = parts.scheme == "https" or (parts.scheme == "http" and host in _THIS_MACHINE)
         if not found or not host or not secure or "@" in parts.netloc or parts.query or parts.fragment:
-            raise ProviderError("A transit key is named as https://HOST:8200/v1/transit/keys/NAME.")
+            raise ProviderError(_NAMED)
         return cls(f"{parts.scheme}://{parts.netloc}/v1/{found[1]}", found[2])
 
 

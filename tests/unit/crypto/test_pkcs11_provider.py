@@ -155,7 +155,7 @@ async def test_a_refused_pin_is_tried_once(label: str, tmp_path: Path, monkeypat
             return Token
 
     monkeypatch.setattr(module, "_TOKENS", {})
-    monkeypatch.setattr(module.pkcs11, "lib", lambda *_: Library())
+    monkeypatch.setattr(pkcs11, "lib", lambda *_: Library())
     for _ in range(3):
         with pytest.raises(ProviderError, match="refused the PIN"):
             await keeper(uri, Path(), None).describe()
