@@ -159,7 +159,7 @@ async def test_a_complaint_holds_as_well(old: Record) -> None:
     assert (await old.erase()).status_code == 409
 
 
-async def test_t_71_where_all_must_stay_it_is_refused_with_the_rules(french: InProcess, recent: Record) -> None:
+async def test_s_82_t_71_where_all_must_stay_it_is_refused_with_the_rules(french: InProcess, recent: Record) -> None:
     assert (await recent.erase()).status_code == 200
     await until_done(french)
 
