@@ -47,4 +47,11 @@ async def test_a_clinic_keeps_its_root_key_in_vault(
         clinic.clinic.keyring.forget_all()
         assert (await clinic.caller().get(f"/fhir/Patient/{person['id']}")).status_code == 200
         assert list(engine.keys["clinic"].versions) == [2]
+        engine.answer = (503, b'{"sealed":true}')
+        clinic.clinic.keyring.forget_all()
+        refused = await clinic.caller().ask("POST", "/fhir/Patient", patient("Sealedsen", id="sealed"))
+        unread = await clinic.caller().get(f"/fhir/Patient/{person['id']}")
+        engine.answer = None
+        assert (refused.status_code, unread.status_code) == (503, 503)
+        assert (await clinic.caller().get(f"/fhir/Patient/{person['id']}")).status_code == 200
     assert not (tmp_path / "keys").exists(), "no file holds a root key"

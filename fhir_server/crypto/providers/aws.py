@@ -18,7 +18,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fhir_server.crypto.errors import NoRootKeyError, ProviderError
+from fhir_server.crypto.errors import KeeperAwayError, NoRootKeyError, ProviderError
 from fhir_server.crypto.providers.port import MOST_WRAPPED, DestructionNote, RootStatus, Wrapped
 from fhir_server.kernel.json import Json
 
@@ -26,6 +26,10 @@ NOTE = "The root key lies in AWS KMS, which deletes an old version seven days af
 SECONDS = 10.0
 _MAKING = Lock()
 """To make a client is not thread-safe; to use one is."""
+_OURS = frozenset(
+    {"IncorrectKeyException", "InvalidCiphertextException", "KMSInvalidStateException", "NotFoundException"}
+)
+"""Faults of what was asked for, which no waiting mends."""
 _DAYS = 7
 _MARK = b"\1"
 """Before what is wrapped: KMS takes nothing that is empty."""
@@ -172,9 +176,11 @@ class AwsProvider:
         try:
             return await asyncio.wait_for(asyncio.to_thread(lambda: work(self._connected())), SECONDS)
         except ClientError as error:
-            raise ProviderError(f"KMS refuses ({_code(error)}).") from None
+            kind = ProviderError if _code(error) in _OURS else KeeperAwayError
+            raise kind(f"The keeper of the root key refuses ({_code(error)}).") from None
         except (BotoCoreError, TimeoutError) as error:
-            raise ProviderError(f"KMS cannot be reached, or is too slow ({type(error).__name__}).") from None
+            words = f"The keeper of the root key cannot be reached, or is too slow ({type(error).__name__})."
+            raise KeeperAwayError(words) from None
 
     def _connected(self) -> _Kms:
         with _MAKING:

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 import pkcs11
 from pkcs11.exceptions import PinIncorrect, PinLocked, PKCS11Error, UserAlreadyLoggedIn
 
-from fhir_server.crypto.errors import NoRootKeyError, ProviderError
+from fhir_server.crypto.errors import KeeperAwayError, NoRootKeyError, ProviderError
 from fhir_server.crypto.framing import frame
 from fhir_server.crypto.providers.port import MOST_WRAPPED, DestructionNote, RootStatus, Wrapped
 
@@ -80,7 +80,7 @@ class _Token:
 
     def session(self, key: ModuleKey) -> pkcs11.Session:
         if self._refused:
-            raise ProviderError("The module refused the PIN: correct it and start again.")
+            raise KeeperAwayError("The keeper of the root key refused the PIN: correct it and start again.")
         if self._session is None:
             self._session = self._opened(key)
         return self._session
@@ -100,7 +100,7 @@ class _Token:
             return token.open(rw=True)
         except (PinIncorrect, PinLocked):
             self._refused = True
-            raise ProviderError("The module refused the PIN: correct it and start again.") from None
+            raise KeeperAwayError("The keeper of the root key refused the PIN: correct it and start again.") from None
 
 
 _TOKENS: dict[tuple[str, str], _Token] = {}
@@ -197,16 +197,16 @@ class Pkcs11Provider:
         try:
             return await asyncio.wait_for(asyncio.to_thread(self._locked, work), SECONDS)
         except TimeoutError:
-            raise ProviderError("The module does not answer.") from None
+            raise KeeperAwayError("The keeper of the root key does not answer.") from None
 
     def _locked(self, work: Callable[[pkcs11.Session], T]) -> T:
         if not self._token.lock.acquire(timeout=SECONDS):
-            raise ProviderError("The module does not answer.")
+            raise KeeperAwayError("The keeper of the root key does not answer.")
         try:
             return work(self._token.session(self._key))
         except PKCS11Error as error:
             self._token.drop()
-            raise ProviderError(f"The module cannot do this ({type(error).__name__}).") from None
+            raise KeeperAwayError(f"The keeper of the root key cannot do this ({type(error).__name__}).") from None
         finally:
             self._token.lock.release()
 

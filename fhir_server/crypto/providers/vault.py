@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from fhir_server.crypto.errors import NoRootKeyError, ProviderError
+from fhir_server.crypto.errors import KeeperAwayError, NoRootKeyError, ProviderError
 from fhir_server.crypto.framing import frame
 from fhir_server.crypto.providers.port import MOST_WRAPPED, DestructionNote, RootStatus, Wrapped
 from fhir_server.kernel import json
@@ -137,7 +137,7 @@ class VaultProvider:
                         raise ProviderError("The transit engine's answer is too large.")
                 return _data(answer.status_code, bytes(found))
         except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError, OSError, TimeoutError):
-            raise ProviderError("The transit engine cannot be reached, or is too slow.") from None
+            raise KeeperAwayError("The keeper of the root key cannot be reached, or is too slow.") from None
 
 
 def _data(status: int, body: bytes) -> json.Json | None:
@@ -145,9 +145,9 @@ def _data(status: int, body: bytes) -> json.Json | None:
     if status == _NOT_FOUND:
         return None
     if status == _FORBIDDEN:
-        raise ProviderError("The transit engine refuses the token: it lacks the policy, or has expired.")
+        raise KeeperAwayError("The keeper of the root key refuses the token: it lacks the policy, or has expired.")
     if status >= _FAULT:
-        raise ProviderError(f"The transit engine is sealed, standing by or faulty (HTTP {status}).")
+        raise KeeperAwayError(f"The keeper of the root key is sealed, standing by or faulty (HTTP {status}).")
     if status not in {_OK, _NO_CONTENT}:
         raise ProviderError(f"The transit engine refuses (HTTP {status}): the version is gone, or the bytes altered.")
     try:

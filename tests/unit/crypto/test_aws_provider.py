@@ -87,7 +87,7 @@ async def test_an_alias_that_may_not_be_made_is_a_fault(provider: Any, monkeypat
     gone: list[object] = []
     monkeypatch.setattr(provider, "_versions", lambda _: [])
     monkeypatch.setattr(provider, "_client", Kms())
-    with pytest.raises(ProviderError, match=r"KMS refuses \(AccessDeniedException\)\.$"):
+    with pytest.raises(ProviderError, match=r"The keeper of the root key refuses \(AccessDeniedException\)\.$"):
         await provider.new_version()
     assert gone == ["1"]
 
