@@ -92,10 +92,6 @@ def injecting(settings: Settings, engine: Engine, parts: Parts, secret: bytes, z
     return injectables(engine, parts, insurers(settings), issuer, zone)
 
 
-def anchors(settings: Settings) -> list[Anchor]:
-    return [FileWitness(settings.audit_witness)] if settings.audit_witness else []
-
-
 def anchors(settings: Settings, clock: Clock, egress: Egress | None = None) -> list[Anchor]:
     """Who vouches for the log. Raises SignatureError where a root certificate is missing."""
     way = egress or Egress()
