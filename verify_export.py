@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Verifies an exported audit log, or a regulator's pack, offline, without trusting who exported it.
 
-    python verify_export.py FOLDER KEY [--older CHECKPOINT]
+    python verify_export.py FOLDER KEY [--older CHECKPOINT] [--witness KEY]
 
 FOLDER  what `fhir-server export-log` wrote: checkpoint, events.ndjson and, if asked for, growth;
         or what was in the ZIP of `$regulator-export`: manifest.jws, and the files that it tells of
 KEY     the public key, as you were given it before (or a file that holds it): of a log one line, of a pack a JWK
 --older a checkpoint that you kept from an earlier day: shows that the log only grew since
+--witness  the key of a witness, as you were given it by whoever runs it: shows what that witness saw, and when
 
 It needs Python 3.11 and the package `cryptography`, for one thing: Ed25519 signatures. Everything else is SHA-256.
 
@@ -25,6 +26,7 @@ import base64
 import hashlib
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,6 +72,27 @@ def checkpoint(note: str, key: str) -> Checkpoint:
                 raise Wrong("The checkpoint's signature is not of this key.") from None
             return Checkpoint(int(size), base64.b64decode(root))
     raise Wrong("The checkpoint bears no signature of this key.")
+
+
+def cosigned(note: str, key: str) -> str:
+    """Who else signed a checkpoint, and when, by their own clock: https://c2sp.org/tlog-cosignature."""
+    name, key_id, encoded = key.strip().split("+", 2)
+    kind_and_public = base64.b64decode(encoded)
+    if kind_and_public[:1] != b"\x04" or sha256(name.encode(), b"\n", kind_and_public)[:4].hex() != key_id:
+        raise Wrong("The key of the witness is none.")
+    text, _, signatures = note.partition("\n\n")
+    for line in signatures.splitlines():
+        _, signer, signature = line.split(" ")
+        blob = base64.b64decode(signature)
+        if signer == name and blob[:4].hex() == key_id:
+            seconds = int.from_bytes(blob[4:12])
+            try:
+                signed = f"cosignature/v1\ntime {seconds}\n{text}\n".encode()
+                Ed25519PublicKey.from_public_bytes(kind_and_public[1:]).verify(blob[12:], signed)
+            except InvalidSignature:
+                raise Wrong("The signature of the witness is not of this key.") from None
+            return f"{name} at {datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    raise Wrong("The checkpoint bears no signature of this witness.")
 
 
 def root_of_path(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
@@ -170,7 +193,28 @@ def verified_pack(folder: Path, key: str) -> str:
     return f"{len(signed)} files of {told['clinic']}, issued {told['issued']}; the log is {told['assurance']}."
 
 
-def verified(folder: Path, key: str, older: Path | None) -> str:
+def hashes(file: Path) -> list[bytes]:
+    return [base64.b64decode(hashed) for hashed in file.read_text().split()] if file.exists() else []
+
+
+def vouched(folder: Path, key: str, witness: str | None, signed: Checkpoint) -> list[str]:
+    """What others saw of this log. Each of their checkpoints is the log's own, and the log only grew since."""
+    said = []
+    for file in sorted(folder.glob("*.checkpoint")):
+        seen = checkpoint(file.read_text(), key)
+        require_grown(seen, signed, hashes(file.with_suffix(".growth")))
+        if file.stem == "witness" and witness:
+            said.append(f"Its first {seen.size} events were witnessed by {cosigned(file.read_text(), witness)}.")
+        stamp = file.with_suffix(".tsr")
+        if stamp.exists():
+            said.append(f"For the time stamp of its first {seen.size} events ask openssl, with the authority's root:")
+            said.append(f"  openssl ts -verify -data {file} -in {stamp} -CAfile ROOT.pem")
+    if witness and not (folder / "witness.checkpoint").exists():
+        raise Wrong("No witness signed anything that is here.")
+    return said or ["Nobody but its operator vouches here for this log: it is operator-attested."]
+
+
+def verified(folder: Path, key: str, older: Path | None, witness: str | None = None) -> str:
     signed = checkpoint((folder / "checkpoint").read_text(), key)
     seen: set[int] = set()
     with (folder / "events.ndjson").open(encoding="utf-8") as events:
@@ -181,11 +225,9 @@ def verified(folder: Path, key: str, older: Path | None) -> str:
         said.append("That is all of them: none is missing.")
     if older:
         kept = checkpoint(older.read_text(), key)
-        growth = folder / "growth"
-        path = [base64.b64decode(hashed) for hashed in growth.read_text().split()] if growth.exists() else []
-        require_grown(kept, signed, path)
+        require_grown(kept, signed, hashes(folder / "growth"))
         said.append(f"Since your checkpoint of {kept.size} events the log only grew.")
-    return "\n".join(said)
+    return "\n".join([*said, *vouched(folder, key, witness, signed)])
 
 
 def main() -> int:
@@ -193,11 +235,19 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("key", help="the public key, or a file that holds it")
     parser.add_argument("--older", type=Path, help="a checkpoint that you kept from an earlier day")
+    parser.add_argument("--witness", help="the key of a witness, or a file that holds it")
     arguments = parser.parse_args()
-    key = Path(arguments.key).read_text() if Path(arguments.key).is_file() else arguments.key
+    key, witness = (
+        Path(given).read_text() if given and Path(given).is_file() else given
+        for given in (arguments.key, arguments.witness)
+    )
     try:
         is_pack = (arguments.folder / "manifest.jws").exists()
-        print(verified_pack(arguments.folder, key) if is_pack else verified(arguments.folder, key, arguments.older))
+        print(
+            verified_pack(arguments.folder, key)
+            if is_pack
+            else verified(arguments.folder, key, arguments.older, witness)
+        )
     except Wrong as wrong:
         print(f"WRONG. {wrong}")
         return 1

@@ -29,7 +29,17 @@ from fhir_server.audit.access_log import AccessLog
 from fhir_server.audit.anchoring import Anchoring
 from fhir_server.audit.proofs import Proofs
 from fhir_server.audit.recorder import Recorder
-from fhir_server.chosen import THE_SERVER, anchors, clinic_of, glass_policy, injecting, limits, organization, scribe
+from fhir_server.chosen import (
+    THE_SERVER,
+    anchors,
+    clinic_of,
+    glass_policy,
+    injecting,
+    limits,
+    opened_root_key,
+    organization,
+    scribe,
+)
 from fhir_server.clinic import Clinic, ended
 from fhir_server.consent.contact import Contact
 from fhir_server.consent.elsewhere import Elsewhere
@@ -42,7 +52,6 @@ from fhir_server.consent.signing import Signing
 from fhir_server.consent.standing import Standing
 from fhir_server.crypto.jws import public_jwk
 from fhir_server.crypto.keys import KeyClass
-from fhir_server.crypto.providers.file import FileProvider
 from fhir_server.crypto.randomness import RandomBytes
 from fhir_server.crypto.signing import Signer
 from fhir_server.engine.batch import Batches
@@ -86,6 +95,7 @@ from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.erasure import SHRED
 from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.filing import Filing
+from fhir_server.privacy.finality import Finality
 from fhir_server.privacy.imports import Imports
 from fhir_server.privacy.keeping import Keeping
 from fhir_server.privacy.kept_by_law import KeptByLaw
@@ -129,7 +139,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         parameters_of(type)
     base = f"{settings.base_url}/fhir"
     async with AsyncExitStack() as stack:
-        provider = FileProvider.create(settings.root_key_file)
+        provider = await opened_root_key(settings)
         store = await stack.enter_async_context(
             open_store(settings.mongo_uri, settings.database, base, provider, clock, RandomBytes())
         )
@@ -175,7 +185,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         )
         drafts = Drafts(store.resources, steps, random_id, base, THE_SERVER)
         engine = Engine(store.resources, steps, drafts, speech, limits(settings))
-        anchoring = Anchoring(store.log, anchors(settings), store.sightings, clock)
+        anchoring = Anchoring(store.log, anchors(settings, clock), store.sightings, clock)
         signing_keys = await stack.enter_async_context(SigningKeys(store.signing_keys, clock).kept_fresh())
         tokens = Tokens(signing_keys, settings.base_url, base, random_id, organization(settings))
         bearer = Bearer(tokens)
@@ -251,6 +261,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 store.photos.sweep,
                 store.attachments.sweep,
                 store.doorway.sweep,
+                Finality(engine, store.rotations, signed_by, clock, THE_SERVER),
                 Expiry(engine, THE_SERVER, clock, zone_of(settings) or UTC),
             ),
             settings.worker_interval,
@@ -272,6 +283,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
             entrance.pages,
             receipts,
             told.notifier,
+            anchoring,
         )
 
 

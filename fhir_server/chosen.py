@@ -11,7 +11,11 @@ from fhir_server.audit.anchoring import Anchor
 from fhir_server.crypto.derivation import derive
 from fhir_server.crypto.jws import sign_jws
 from fhir_server.crypto.keyring import Keyring
+from fhir_server.crypto.providers import places
+from fhir_server.crypto.providers.file import FileProvider
+from fhir_server.crypto.providers.port import RootKeyProvider
 from fhir_server.crypto.signing import Signer
+from fhir_server.crypto.timestamps import Authority
 from fhir_server.engine.call import Principal
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.limits import Limits
@@ -19,9 +23,14 @@ from fhir_server.injectables.packing import PACK_TYPE
 from fhir_server.injectables.packs import Issuer
 from fhir_server.injectables.policy import Policy, PolicyError, policies
 from fhir_server.injectables.services import Injectables, Parts, injectables
+from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.identity import random_id
+from fhir_server.outbound.egress import Egress
 from fhir_server.outbound.file_witness import FileWitness
+from fhir_server.outbound.http_witness import HttpWitness
+from fhir_server.outbound.timestamping import TimeStamping
 from fhir_server.privacy.receipt import RECEIPT_TYPE, Scribe
+from fhir_server.privacy.retention import Pack, pack
 from fhir_server.settings import Settings
 from fhir_server.smart.break_glass import GlassPolicy
 from fhir_server.smart.token import Organization
@@ -31,6 +40,20 @@ THE_SERVER = Principal("fhir-server", "fhir-server", "", "", scopes=("system/*.c
 """Who acts when a duty of the server itself writes: recorded like anybody else."""
 
 
+def root_key(settings: Settings) -> RootKeyProvider:
+    """Who keeps the root key. Raises ProviderError."""
+    return places.keeper(settings.root_key, settings.root_key_file, settings.root_key_token_file)
+
+
+async def opened_root_key(settings: Settings) -> RootKeyProvider:
+    """The same, asked whether the key is there. A file is made; elsewhere an empty keeper is likely the wrong one."""
+    if not settings.root_key:
+        return FileProvider.create(settings.root_key_file)
+    provider = root_key(settings)
+    await provider.describe()
+    return provider
+
+
 def glass_policy(settings: Settings) -> GlassPolicy:
     return GlassPolicy(
         frozenset(settings.break_glass_roles.split(",")), timedelta(minutes=settings.break_glass_minutes)
@@ -38,7 +61,7 @@ def glass_policy(settings: Settings) -> GlassPolicy:
 
 
 async def scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) -> Scribe:
-    """Signs receipts with a key of its own; says of their finality what the keeper of the root key says."""
+    """Signs receipts with a key of its own; says of their end what the keeper of the root key says."""
     status = await keyring.status()
 
     def sign(payload: bytes) -> str:
@@ -47,7 +70,7 @@ async def scribe(keyring: Keyring, clinic: str, secret: bytes, public: bytes) ->
     def name(text: str) -> str:
         return derive(secret, "receipt-id", text.encode()).hex()
 
-    return Scribe(sign, name, clinic, f"After the next rotation of the root key. {status.root.note}")
+    return Scribe(sign, name, clinic, status.root.note)
 
 
 def insurers(settings: Settings) -> Mapping[str, Policy]:
@@ -69,8 +92,22 @@ def injecting(settings: Settings, engine: Engine, parts: Parts, secret: bytes, z
     return injectables(engine, parts, insurers(settings), issuer, zone)
 
 
-def anchors(settings: Settings) -> list[Anchor]:
-    return [FileWitness(settings.audit_witness)] if settings.audit_witness else []
+def anchors(settings: Settings, clock: Clock, egress: Egress | None = None) -> list[Anchor]:
+    """Who vouches for the log. Raises SignatureError where a root certificate is missing."""
+    way = egress or Egress()
+    found: list[Anchor] = []
+    if settings.audit_witness:
+        found.append(FileWitness(settings.audit_witness))
+    if settings.audit_witness_url:
+        found.append(HttpWitness(way, settings.audit_witness_url, settings.audit_witness_key))
+    if settings.audit_timestamp_url and settings.audit_timestamp_roots:
+        found.append(TimeStamping(way, settings.audit_timestamp_url, Authority(settings.audit_timestamp_roots), clock))
+    return found
+
+
+def retention(settings: Settings) -> Pack:
+    """Whose rules on how long records are kept hold here."""
+    return pack(settings.retention or settings.jurisdiction)
 
 
 def limits(settings: Settings) -> Limits:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from fhir_server.api.gateway import Gateway
 from fhir_server.api.surface import Surface
+from fhir_server.audit.anchoring import Anchoring
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.engine.interactions import Engine
 from fhir_server.privacy.worker import Worker
@@ -36,6 +37,7 @@ class Clinic:
     pages: Pages
     receipts: Mapping[str, str | list[str]]
     notifier: Notifier
+    anchoring: Anchoring
 
     async def background(self) -> None:
         """Queued work, the log's tree and subscriptions, until cancelled: in one process at least."""

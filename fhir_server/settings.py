@@ -17,12 +17,17 @@ from urllib.parse import urlsplit
 
 from fhir_server.variables import PREFIX, Level, Like, SettingsError, Within, declared, unknown
 
+_KEEPER = Like(
+    r"(pkcs11:\S+|https?://\S+|arn:aws\S*:kms:\S+)?", "a PKCS #11 URI, a URL of a transit key, or an ARN of KMS"
+)
+_HTTPS = Like(r"(https://[^\s?#@]+)?", "an https URL without user and query")
 _MONGO_URI = Like(r"(mongodb(\+srv)?://\S+)?", "beginning with mongodb:// or mongodb+srv://")
 _NAME = Like(r"[a-z][a-z0-9_]{0,31}", "1 to 32 of a-z, 0-9 and _, a letter first")
 _TITLE = Like(r"[^\s:<>\"&][^:<>\"&\x00-\x1f\x7f-\x9f]{0,59}", '1 to 60 characters without a colon and < > " &')
 _ZONE = Like(r"[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9_+\-]+)*", "a name of the IANA time zone database")
 _PACK = Like(r"eu|fr|gb", "one of eu, fr, gb")
 _COUNTRY = Like(r"([A-Z]{2})?", "a country by its two letters of ISO 3166-1")
+_RULES = Like(r"(eu|fr|gb|be|de|es|it|nl)?", "one of eu, fr, gb, be, de, es, it, nl")
 _POLICY = Like(r"basic-normal|all-normal|break-glass-only|deny", "one of IHE PCF's implicit policies")
 _ROLES = Like(r"none|(practitioner|nurse)(,(practitioner|nurse))*", "none, or names with commas between them")
 _PARAMETERS = Like(r"(\w+\.[\w\-]+(,\w+\.[\w\-]+)*)?", "as `Patient.name,Practitioner.name`")
@@ -47,6 +52,8 @@ class Settings:
     behind_tls_proxy: Annotated[bool, "Declares that a proxy before the server terminates TLS."] = False
     log_level: Annotated[Level, "The least severe message that is logged."] = "info"
     root_key_file: Annotated[Path, "The file provider's root key; empty for `keys/root.json` in DATA_DIR."] = Path()
+    root_key: Annotated[str, "Who keeps the root key; empty for the file.", _KEEPER] = ""
+    root_key_token_file: Annotated[Path | None, "File with the token that Vault asks for; an agent renews it."] = None
     token_lifetime: Annotated[int, "Seconds an access token is good for.", Within(30, 3600)] = 300
     token_rate: Annotated[int, "The most tokens that one client gets in a second.", Within(1, 10_000)] = 300
     offline_days: Annotated[int, "Days until an app with `offline_access` must ask again.", Within(1, 730)] = 90
@@ -58,6 +65,10 @@ class Settings:
     unrecoverable_within: Annotated[int, "Hours until what was erased cannot be recovered.", Within(1, 720)] = 24
     conditional_delete_several: Annotated[bool, "Lets a conditional delete delete several resources."] = False
     audit_witness: Annotated[Path | None, "A folder on other storage, where the log's checkpoints are kept."] = None
+    audit_witness_url: Annotated[str, "A witness that somebody else runs: its tlog-witness address.", _HTTPS] = ""
+    audit_witness_key: Annotated[str, "That witness's verifier key; set with AUDIT_WITNESS_URL."] = ""
+    audit_timestamp_url: Annotated[str, "A time stamp authority (RFC 3161).", _HTTPS] = ""
+    audit_timestamp_roots: Annotated[Path | None, "PEM file: its roots; set with AUDIT_TIMESTAMP_URL."] = None
     refuse_missing_references: Annotated[bool, "Refuse a resource that refers to one not stored here."] = False
     page_lifetime: Annotated[int, "Seconds a link to a further page is good for.", Within(60, 86_400)] = 900
     time_zone: Annotated[str, "Where dates without a time zone are meant, as `Europe/London`.", _ZONE] = "UTC"
@@ -85,6 +96,7 @@ class Settings:
     jurisdiction: Annotated[str, "Whose rules on care, age and bans hold; `eu`: the GDPR alone.", _PACK] = "eu"
     region: Annotated[str, "Country where data lie, declared; one that JURISDICTION allows.", _COUNTRY] = ""
     require_training: Annotated[bool, "Staff see photographs only while trained in handling them."] = False
+    retention: Annotated[str, "Whose rules on how long records are kept; empty: JURISDICTION's.", _RULES] = ""
     implicit_policy: Annotated[str, "What holds for data of a patient without consents.", _POLICY] = "all-normal"
     sign_in_idle: Annotated[int, "Seconds without a page until a sign-in ends.", Within(60, 86_400)] = 900
     sign_in_lifetime: Annotated[int, "Seconds after which a sign-in ends in any case.", Within(300, 604_800)] = 36_000
@@ -98,6 +110,12 @@ class Settings:
             raise SettingsError("\n".join(variable.complaint() for variable in wrong))
         if (self.backup_dir is None) != (self.backup_keys_dir is None):
             raise SettingsError(f"{PREFIX}BACKUP_DIR and {PREFIX}BACKUP_KEYS_DIR must be set together.")
+        for one, other in (
+            ("AUDIT_WITNESS_URL", "AUDIT_WITNESS_KEY"),
+            ("AUDIT_TIMESTAMP_URL", "AUDIT_TIMESTAMP_ROOTS"),
+        ):
+            if bool(getattr(self, one.lower())) != bool(getattr(self, other.lower())):
+                raise SettingsError(f"{PREFIX}{one} and {PREFIX}{other} must be set together.")
         url = self.base_url.rstrip("/") or _url_of(self.host, self.port, secure=_is_secure(self))
         object.__setattr__(self, "base_url", url)
         if self.root_key_file == Path():

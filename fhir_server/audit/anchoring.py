@@ -40,6 +40,15 @@ class Anchor(Protocol):
     @property
     def is_independent(self) -> bool: ...
 
+    @property
+    def every(self) -> timedelta:
+        """It is shown a new checkpoint no more often."""
+        ...
+
+    def confirmed(self, note: str, said: str) -> str:
+        """What it vouched for, in words, once its evidence for this checkpoint was verified. Raises AnchorError."""
+        ...
+
     async def vouch(self, note: str, prove: Prove) -> str:
         """Its evidence for this checkpoint. Raises AnchorError or ContradictedError."""
         ...
@@ -52,6 +61,16 @@ class Evidence:
     size: int
     at: datetime
     said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The evidence of an anchor for a checkpoint, and its words."""
+
+    anchor: str
+    note: str
+    said: str
+    words: str
 
 
 class AnchorRows(Protocol):
@@ -72,8 +91,21 @@ class Anchoring:
         size = checkpoint.parsed(note).size
         for anchor in self._anchors:
             last = await self._rows.last(anchor.name)
-            if last is None or last.size != size or not last.said:
+            is_due = last is None or self._clock.now() >= last.at + anchor.every
+            if last is None or not last.said or (is_due and last.size != size):
                 await self._show(anchor, note, size)
+
+    async def confirmed(self) -> list[Confirmed]:
+        """What each anchor vouched for last, verified again. Raises AnchorError where its evidence is none."""
+        found = []
+        for anchor in self._anchors:
+            last = await self._rows.last(anchor.name)
+            if last and last.said:
+                note = await self._log.signed_at(last.size)
+                if note is None:
+                    raise AnchorError(f"{anchor.name} saw a checkpoint of {last.size} events, which is not there")
+                found.append(Confirmed(anchor.name, note, last.said, anchor.confirmed(note, last.said)))
+        return found
 
     async def assurance(self) -> str:
         """One of the three words above, as it is at this moment."""

@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from fhir_server.app import open_clinic
+from fhir_server.chosen import root_key
 from fhir_server.cli import place
 from fhir_server.cli.drill import Drill, drill, file
 from fhir_server.cli.faults import CommandError
 from fhir_server.cli.record import record
-from fhir_server.crypto.providers.file import FileProvider
 from fhir_server.crypto.randomness import RandomBytes
 from fhir_server.kernel.clock import SystemClock
 from fhir_server.settings import Settings
@@ -54,7 +54,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 async def create(settings: Settings, data: Path, keys: Path) -> tuple[Manifest, Manifest]:
     async with open_clinic(settings) as clinic:
         await record(clinic, "backup-create")
-    provider = FileProvider(settings.root_key_file)
+    provider = root_key(settings)
     base = f"{settings.base_url}/fhir"
     async with open_backups(
         settings.mongo_uri, settings.database, base, provider, SystemClock(), RandomBytes(), _said
@@ -97,7 +97,7 @@ def _restore(settings: Settings, data: Path, keys: Path) -> None:
 
 
 async def _restored(settings: Settings, data: Path, keys: Path) -> Restored:
-    provider = FileProvider(settings.root_key_file)
+    provider = root_key(settings)
     restored = await Restoring(settings.mongo_uri, provider, SystemClock(), RandomBytes(), _said).run(data, keys)
     async with open_clinic(settings) as clinic:
         await record(clinic, "backup-restore")

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from fhir_server.app import open_clinic
-from fhir_server.chosen import THE_SERVER
+from fhir_server.chosen import THE_SERVER, root_key
 from fhir_server.clinic import Clinic
 from fhir_server.crypto.errors import ArchiveError, CryptoError
 from fhir_server.crypto.jws import sign_jws
 from fhir_server.crypto.keys import KeyClass
-from fhir_server.crypto.providers.file import FileProvider
 from fhir_server.crypto.randomness import RandomBytes
 from fhir_server.crypto.signing import Signer
 from fhir_server.engine.call import Call, Interaction
@@ -73,7 +72,7 @@ async def drill(settings: Settings, data: Path, keys: Path, said: Callable[[str]
         return Drill("", "an unknown instant", str(fault))
     begun = Drill(of_data.id, of_data.instant)
     try:
-        provider = FileProvider(settings.root_key_file)
+        provider = root_key(settings)
         async with _scratch(settings) as uri:
             restored = await Restoring(uri, provider, SystemClock(), RandomBytes(), said).run(data, keys)
             base = restored.data.base.removesuffix("/fhir")
@@ -86,7 +85,7 @@ async def drill(settings: Settings, data: Path, keys: Path, said: Callable[[str]
 async def open_keys(settings: Settings, keys: Path) -> int:
     """Restores a backup of the keys alone and opens each of them; how many. Raises what is wrong with it."""
     async with _scratch(settings) as uri:
-        provider = FileProvider(settings.root_key_file)
+        provider = root_key(settings)
         return await Restoring(uri, provider, SystemClock(), RandomBytes()).open_keys(keys)
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from fhir_server.app import open_clinic
+from fhir_server.audit.anchoring import Confirmed
 from fhir_server.audit.ports import LogEntry
 from fhir_server.cli import place
 from fhir_server.cli.faults import CommandError
@@ -18,6 +19,8 @@ from fhir_server.clinic import Clinic
 from fhir_server.crypto import checkpoint, tree
 from fhir_server.crypto.errors import SignatureError
 from fhir_server.kernel import json
+from fhir_server.outbound.http_witness import HttpWitness
+from fhir_server.outbound.timestamping import TimeStamping
 from fhir_server.settings import Settings
 
 _AT_ONCE = 256
@@ -39,6 +42,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 async def _export(settings: Settings, folder: Path, older: int | None) -> None:
     async with open_clinic(settings) as clinic:
         await record(clinic, "export-log")
+        others = await clinic.anchoring.confirmed()  # before: what they saw is then a part of what is exported
         note = await clinic.store.log.newest()
         if note is None:
             raise CommandError("Nothing is in the log yet.")
@@ -51,10 +55,22 @@ async def _export(settings: Settings, folder: Path, older: int | None) -> None:
         if older is not None:
             hashes = await clinic.surface.proofs.hashes(tree.consistency(older, size))
             (folder / "growth").write_text("".join(f"{_base64(hashed)}\n" for hashed in hashes))
+        await _vouched(clinic, folder, others, size)
         with (folder / "events.ndjson").open("wb") as file:
             async for lines in _lines(clinic, size):
                 await asyncio.to_thread(file.write, lines)
     print(f"{size} events, and the checkpoint that signs them, are in {folder}.")
+
+
+async def _vouched(clinic: Clinic, folder: Path, others: Sequence[Confirmed], size: int) -> None:
+    """What others signed or stamped, and that the log only grew since."""
+    for found in others:
+        hashes = await clinic.surface.proofs.hashes(tree.consistency(checkpoint.parsed(found.note).size, size))
+        (folder / f"{found.anchor}.growth").write_text("".join(f"{_base64(hashed)}\n" for hashed in hashes))
+        signed = found.said if found.anchor == HttpWitness.name else ""
+        (folder / f"{found.anchor}.checkpoint").write_text(found.note + signed)
+        if found.anchor == TimeStamping.name:
+            (folder / f"{found.anchor}.tsr").write_bytes(base64.b64decode(found.said))
 
 
 async def _lines(clinic: Clinic, size: int) -> AsyncIterator[bytes]:

@@ -5,10 +5,12 @@ import asyncio
 from pathlib import Path
 
 from fhir_server.app import open_clinic
+from fhir_server.chosen import opened_root_key, root_key
 from fhir_server.cli import place
 from fhir_server.cli.faults import CommandError
 from fhir_server.cli.record import record
 from fhir_server.cli.rotate import rotate
+from fhir_server.crypto.errors import NoRootKeyError
 from fhir_server.crypto.status import KeyStatus
 from fhir_server.kernel import json
 from fhir_server.settings import Settings
@@ -17,15 +19,19 @@ from fhir_server.settings import Settings
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action",
-        choices=["status", "renew-signing", "rotate"],
+        choices=["status", "renew-signing", "rotate", "create-root"],
         help="status: count keys by class; show the root's version. renew-signing: the next key for signing tokens, "
-        "published at once, in use after ten minutes. rotate: a new version of the root key; the old ones end",
+        "published at once, in use after ten minutes. rotate: a new version of the root key; the old ones end. "
+        "create-root: the first version of the root key, in the module, engine or service that keeps it",
     )
     parser.add_argument("--keys", type=Path, help="rotate: where the backup of the keys goes that opens afterwards")
     parser.add_argument("--keep-old", action="store_true", help="rotate: stop before the old versions are destroyed")
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    if arguments.action == "create-root":
+        asyncio.run(_create_root(settings))
+        return 0
     beside = place.beside(settings)
     match arguments.action:
         case "rotate":
@@ -38,6 +44,17 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         case _:
             asyncio.run(_status(beside))
     return 0
+
+
+async def _create_root(settings: Settings) -> None:
+    """Never a second one: that would be a rotation."""
+    try:
+        status = await (await opened_root_key(settings)).describe()
+    except NoRootKeyError:
+        version = await root_key(settings).new_version()
+        print(f"The root key was made: version {version}.")
+    else:
+        print(f"There is a root key ({status.provider}, version {status.version}); nothing was done.")
 
 
 async def _renew_signing(settings: Settings) -> None:

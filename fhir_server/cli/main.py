@@ -9,7 +9,20 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from fhir_server.cli import backup, clients, demo, export_log, keys, reindex, serve, token, users, verify, work
+from fhir_server.cli import (
+    backup,
+    clients,
+    demo,
+    export_log,
+    keys,
+    reindex,
+    retention,
+    serve,
+    token,
+    users,
+    verify,
+    work,
+)
 from fhir_server.cli.faults import CommandError
 from fhir_server.crypto.errors import CryptoError
 from fhir_server.kernel.errors import FhirError
@@ -28,6 +41,7 @@ SUBCOMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Cal
     "backup": ("Back up data and keys, try a backup out, restore one.", backup.arguments, backup.run),
     "verify": ("Compare the database with its log; name the first break.", verify.arguments, verify.run),
     "export-log": ("Write the log with its proofs, to be verified elsewhere.", export_log.arguments, export_log.run),
+    "retention": ("List whose files are due to end, and propose it.", retention.arguments, retention.run),
     "keys": ("Look after the keys.", keys.arguments, keys.run),
 }
 

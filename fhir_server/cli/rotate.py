@@ -12,12 +12,13 @@ sealed-storage section 3; GDPR Art. 17. The steps; killed at any instant, the co
 from pathlib import Path
 
 from fhir_server.app import open_clinic
+from fhir_server.chosen import root_key
 from fhir_server.cli.drill import open_keys
 from fhir_server.cli.record import record
 from fhir_server.cli.scheduled import written
-from fhir_server.crypto.providers.file import FileProvider
 from fhir_server.crypto.randomness import RandomBytes
 from fhir_server.kernel.clock import SystemClock
+from fhir_server.privacy.finality import renew_root, retire_root
 from fhir_server.settings import Settings
 from fhir_server.store.backup.creating import open_backups
 
@@ -26,23 +27,24 @@ async def rotate(settings: Settings, keys: Path, *, keep_old: bool) -> None:
     """The backup goes into a folder of its own in `keys`: of what a killed command left there nothing is relied on."""
     async with open_clinic(settings) as clinic:
         await record(clinic, "keys-rotate")
-        rekeying = clinic.keyring.rekeying
-        await rekeying.finish()
-        version = await rekeying.renew_root()
+        rekeying, rotations = clinic.keyring.rekeying, clinic.store.rotations
+        version = await renew_root(rekeying, rotations)
         print(f"Everything stands under version {version} of the root key.", flush=True)
         place = keys / written(clinic.surface.clock.now())
         opened = await _backed_up(settings, place)
         print(f"A backup of the keys was taken, restored elsewhere, and its {opened} keys opened: {place}", flush=True)
         if keep_old:
-            print("Old versions live on. Copy the root key file; then give the command again, without --keep-old.")
+            print("Old versions live on. Copy what keeps the root; then give the command again, without --keep-old.")
             return
-        note = await rekeying.retire_root(version - 1)
+        note = await retire_root(rekeying, rotations, version, clinic.surface.clock.now())
         print(f"Versions up to {note.destroyed_up_to} are destroyed. {note.note}")
-        print("Copies of the root key file from before open nothing that is written now: replace them by this one.")
+        print("What was erased before is unrecoverable from then on; the worker files a receipt of each.")
+        if not settings.root_key:
+            print("Copies of the root key file from before open nothing that is written now: replace them by this one.")
 
 
 async def _backed_up(settings: Settings, keys: Path) -> int:
-    provider = FileProvider(settings.root_key_file)
+    provider = root_key(settings)
     base = f"{settings.base_url}/fhir"
     async with open_backups(
         settings.mongo_uri, settings.database, base, provider, SystemClock(), RandomBytes()

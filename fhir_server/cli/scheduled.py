@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from fhir_server.chosen import root_key
 from fhir_server.cli.drill import Drill, drill, file
 from fhir_server.clinic import Clinic
 from fhir_server.crypto.errors import CryptoError
-from fhir_server.crypto.providers.file import FileProvider
 from fhir_server.crypto.randomness import RandomBytes
 from fhir_server.kernel.errors import FhirError
 from fhir_server.settings import Settings
@@ -51,7 +51,7 @@ async def backed_up_and_tried(clinic: Clinic) -> Drill:
     now = clock.now()
     with _places(settings, now) as (data, keys):
         try:
-            provider = FileProvider(settings.root_key_file)
+            provider = root_key(settings)
             base = f"{settings.base_url}/fhir"
             async with open_backups(
                 settings.mongo_uri, settings.database, base, provider, clock, RandomBytes()

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fhir_server.app import open_clinic
+from fhir_server.audit.anchoring import AnchorError
 from fhir_server.cli import place
 from fhir_server.cli.record import record
 from fhir_server.clinic import Clinic
@@ -42,7 +43,7 @@ async def _verify(settings: Settings, kept: Sequence[str]) -> int:
         await record(clinic, "verify")
         try:
             print(await _sound(clinic, kept))
-        except BreakError as found:
+        except (BreakError, AnchorError) as found:
             print(f"BROKEN. {found}")
             return _BROKEN
     return 0
@@ -54,6 +55,7 @@ async def _sound(clinic: Clinic, kept: Sequence[str]) -> str:
         f"Sound: {sound.entries} events in the tree, {sound.waiting} not in it yet, {sound.rows} rows as recorded.",
         f"Checkpoints kept elsewhere that it was compared with: {len(kept)}.",
         f"Who vouches for it: {await clinic.surface.proofs.assurance()}.",
+        *(f"{found.anchor}: {found.words}." for found in await clinic.anchoring.confirmed()),
     ]
     if not kept:
         lines.append("Without one, a database that was put back as a whole to an earlier day looks like this too.")

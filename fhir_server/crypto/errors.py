@@ -3,6 +3,8 @@
 They are no answers to a client: the edge turns them into 500 or 503.
 """
 
+from fhir_server.kernel.errors import UnavailableError
+
 
 class CryptoError(Exception):
     """Root of every fault of this package; foreign exceptions end here."""
@@ -26,6 +28,14 @@ class SignatureError(CryptoError):
 
 class ProviderError(CryptoError):
     """The root key provider cannot or may not do what was asked."""
+
+
+class KeeperAwayError(ProviderError, UnavailableError):
+    """The provider gave no answer, or none for now: to a client 503. Its words name no product and no address."""
+
+
+class NoRootKeyError(ProviderError):
+    """The provider was asked and has no root key of that name."""
 
 
 class WrapperGoneError(OpeningError):

@@ -13,7 +13,7 @@ bucket's new one. Last comes the root, whose old versions the provider destroys.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from fhir_server.crypto.chain import Chain, Rows
 from fhir_server.crypto.errors import CryptoError, WrapperGoneError
@@ -48,10 +48,16 @@ class Rekeying:
         await self._provider.new_version()
         return await self.finish_root()
 
-    async def renew_root(self) -> int:
-        """A rotation; where an earlier one was not finished, that one. While old versions live, it was not."""
+    async def renew_root(self, before: Callable[[int], Awaitable[None]]) -> int:
+        """A rotation; where an earlier one was not finished, that one. While old versions live, it was not.
+
+        `before` is told which version will be made.
+        """
         status = await self._provider.describe()
-        return await (self.rotate_root() if status.oldest == status.version else self.finish_root())
+        if status.oldest < status.version:
+            return await self.finish_root()
+        await before(status.version + 1)
+        return await self.rotate_root()
 
     async def finish_root(self) -> int:
         """Bring everything under the root's newest version; again after a crash is no fault."""

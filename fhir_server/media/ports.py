@@ -1,6 +1,6 @@
 """Where sealed photos live, which fhir_server.store.photos implements; and by which channel a patient is reached."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -75,8 +75,8 @@ class PhotoVault(Protocol):
         """Of a *pending* one that no commit will make live: nothing is left of it. A live one stays."""
         ...
 
-    async def destroy(self, photo: Photo, reason: str) -> None:
-        """Key first, then ciphertext, then try to open it: raises where that still works. Safe to repeat."""
+    async def destroy(self, photos: Sequence[Photo], reason: str) -> None:
+        """Keys first, then ciphertext, then try to open them: raises where that still works. Safe to repeat."""
         ...
 
 

@@ -92,9 +92,8 @@ class Reassigning:
     async def finish(self, task: Task) -> None:
         """A task handler as well: key, bytes and every version that the wrong patient's file had. Safe to repeat."""
         key = parse_reference(task.cause)
-        for photo in await self._vault.of_patient(task.patient, {CONDEMNED}):
-            if photo.owner == key:
-                await self._vault.destroy(photo, REASSIGNED)
+        condemned = await self._vault.of_patient(task.patient, {CONDEMNED})
+        await self._vault.destroy([photo for photo in condemned if photo.owner == key], REASSIGNED)
         if key is not None:
             await self._versions.purge(key)
 

@@ -30,6 +30,7 @@ class EgressError(Exception):
 class Fetched:
     body: bytes
     headers: Mapping[str, str]
+    status: int = 200
 
 
 def is_public(address: str) -> bool:
@@ -71,20 +72,31 @@ class Egress:
 
     def get(self, url: str, *, most_bytes: int, seconds: float) -> Fetched:
         """200 and a whole body, or EgressError. No redirect is followed, no proxy asked, no credential sent."""
+        found = self._asked("GET", url, {"Accept": "application/json"}, None, most_bytes, seconds)
+        if found.status != _OK:
+            raise EgressError("The answer is not 200 with a plain body.")
+        return found
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], *, most_bytes: int, seconds: float) -> Fetched:
+        """A whole body, whatever the status, or EgressError; the same rules."""
+        return self._asked("POST", url, headers, body, most_bytes, seconds)
+
+    def _asked(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, most_bytes: int, seconds: float
+    ) -> Fetched:
         until = monotonic() + seconds
         target, host = self.pinned(url)
         # What is compressed could be far larger than it looks.
-        headers = {"Host": host, "Accept": "application/json", "Accept-Encoding": "identity"}
+        sent = {**headers, "Host": host, "Accept-Encoding": "identity"}
+        server = {"sni_hostname": urlsplit(url).hostname}
         try:
             with (
                 httpx2.Client(verify=self.trusted, trust_env=False, timeout=seconds) as client,
-                client.stream(
-                    "GET", target, headers=headers, extensions={"sni_hostname": urlsplit(url).hostname}
-                ) as answer,
+                client.stream(method, target, headers=sent, content=body, extensions=server) as answer,
             ):
-                if answer.status_code != _OK or answer.headers.get("content-encoding", "identity") != "identity":
+                if answer.headers.get("content-encoding", "identity") != "identity":
                     raise EgressError("The answer is not 200 with a plain body.")
-                return Fetched(_body(answer, most_bytes, until), dict(answer.headers))
+                return Fetched(_body(answer, most_bytes, until), dict(answer.headers), answer.status_code)
         except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError, OSError):
             raise EgressError("The connection failed.") from None
 

@@ -65,6 +65,10 @@ def _verdict(
     if not ends:
         return Keep(record, NO_RULE)
     until, because = max(ends)
+    # A longest time is a limit to every least one, and a hold alone stands above it.
+    newest = max(entry.day for entry in entries if entry.record is record)
+    lasts = [(anniversary(newest, rule.most), rule.id) for rule in pack.rules if rule.record is record and rule.most]
+    until, because = min([(until, because), *lasts])
     return Erase(record, because) if until <= today else Keep(record, because, until)
 
 

@@ -108,7 +108,9 @@ class Erasures:
     async def _request(self, call: Call, key: ResourceKey | None, patient: ResourceKey) -> Stored:
         stored = await self._engine.store.read(key) if key else None
         if stored is None or stored.deleted or not is_request(stored.resource, patient):
-            raise UnprocessableError("`request` must name an open Task with the code `erase` for this patient.")
+            raise UnprocessableError(
+                "`request` must name an open Task with the code `erase` for this patient, no draft."
+            )
         if not await self._is_by_another(stored, author_of(call.principal), patient):
             raise ForbiddenError("Who asked for an erasure does not carry it out: it takes two.")
         return stored

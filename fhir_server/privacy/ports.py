@@ -5,6 +5,7 @@ Architecture section 5: a key per patient and erasure class.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from fhir_server.crypto.keys import KeyClass
@@ -18,6 +19,43 @@ class Holding:
     stored: Stored
     record: KeyClass
     key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """What one cause destroyed and nothing opens any more, wherever copies lie. `cause`: a versioned reference."""
+
+    cause: str
+    keys: tuple[bytes, ...]
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """A version of the root key whose coming made these final."""
+
+    version: int
+    finals: tuple[Final, ...]
+
+
+class Rotations(Protocol):
+    async def length(self) -> int:
+        """How many keys were destroyed so far."""
+        ...
+
+    async def begin(self, version: int, length: int) -> None:
+        """Before this version is made. Said again, what was said first holds: it can only be too few."""
+        ...
+
+    async def end(self, version: int, final: datetime) -> None:
+        """From this instant on no version before this one opens anything."""
+        ...
+
+    async def untold(self, now: datetime) -> Rotation | None:
+        """The oldest one that is final by now and was not told."""
+        ...
+
+    async def told(self, version: int) -> None: ...
 
 
 class Holdings(Protocol):

@@ -15,9 +15,11 @@ from fhir_server.kernel.clock import instant
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.media.ports import Photo
+from fhir_server.privacy.ports import Final
 
 RECEIPT_TYPE = "receipt+jws"
 _TITLES = {RECEIPT: "Receipt of destruction", ANSWER: "Receipt of an answered request"}
+_LATER = "After the next rotation of the root key; a second receipt says when."
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,13 @@ class Answered:
 
 
 class Scribe:
-    """`sign` makes a compact JWS of a payload; `destruction` is the key provider's own word on when it is final.
+    """`sign` makes a compact JWS of a payload; `keeper` is what the keeper of the root key vouches for.
 
     `name` gives each text a name of its own, of hexadecimal digits, that nobody without the key can work out.
     """
 
-    def __init__(self, sign: Callable[[bytes], str], name: Callable[[str], str], clinic: str, destruction: str) -> None:
-        self._sign, self.name, self._clinic, self._destruction = sign, name, clinic, destruction
+    def __init__(self, sign: Callable[[bytes], str], name: Callable[[str], str], clinic: str, keeper: str) -> None:
+        self._sign, self.name, self._clinic, self._keeper = sign, name, clinic, keeper
 
     def signature(self, payload: bytes) -> str:
         """A compact JWS of it, as a receipt has."""
@@ -116,6 +118,27 @@ class Scribe:
         told = f"{answered.right}: answered on {instant(now)[:10]}, due on {answered.due}."
         return self._document(key, statement, answered.patient, answered.cause, told, now)
 
+    def final_key(self, patient: str, final: Final) -> ResourceKey:
+        """One for each cause and rotation."""
+        keys = b"".join(sorted(final.keys)).hex()
+        return ResourceKey("DocumentReference", f"receipt-{self.name(f'{patient} {final.cause} {keys}')[:40]}")
+
+    def final(self, key: ResourceKey, final: Final, patient: str, first: ResourceKey | None, now: datetime) -> Json:
+        """The second receipt; `first` is that of the destruction, where there is one."""
+        statement = {
+            **self._head(patient, final.cause, now),
+            "unrecoverableSince": instant(final.since),
+            "keys": [one.hex() for one in final.keys],
+            "checked": "everything else carried to a newer version of the root key, its backup restored and opened, "
+            "the older versions destroyed",
+            "keeper": self._keeper,
+        }
+        told = f"{len(final.keys)} destroyed key(s) unrecoverable: no older copy of the keys opens them."
+        document = self._document(key, statement, patient, final.cause, told, now)
+        return (
+            {**document, "relatesTo": [{"code": "appends", "target": {"reference": str(first)}}]} if first else document
+        )
+
     def _document(
         self, key: ResourceKey, statement: dict[str, Any], patient: str, cause: str, told: str, now: datetime
     ) -> Json:
@@ -150,7 +173,7 @@ class Scribe:
             "keys": [key.hex() for key in erased.keys],
             "photos": [{"photo": f"Binary/{photo.id}", "key": photo.key.hex()} for photo in erased.photos],
             "checked": "keys destroyed, sealed bytes deleted, opening tried and failed",
-            "unrecoverable": self._destruction,
+            "unrecoverable": f"{_LATER} {self._keeper}",
             "recipientsToBeTold": list(erased.told),
         }
 
@@ -180,7 +203,7 @@ class Scribe:
                 {"photo": f"Binary/{photo.id}", "carriedBy": str(photo.owner), "because": why}
                 for photo, why in receipt.kept
             ],
-            "unrecoverable": self._destruction,
+            "unrecoverable": f"{_LATER} {self._keeper}",
         }
 
 

@@ -67,8 +67,7 @@ class Reconsider:
             for photo in await self._vault.of_patient(task.patient, {LIVE})
             if (decided := await self._decide_again(photo, task.patient, unpublished))
         ]
-        for photo in await self._vault.of_patient(task.patient, {CONDEMNED}):
-            await self._vault.destroy(photo, task.cause)
+        await self._vault.destroy(await self._vault.of_patient(task.patient, {CONDEMNED}), task.cause)
         gone = [one for one in await self._vault.of_patient(task.patient, {DESTROYED}) if one.reason == task.cause]
         await self._file(Receipt(task.patient, task.cause, tuple(gone), tuple((k.photo, k.because) for k in kept)))
 

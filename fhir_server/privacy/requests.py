@@ -15,6 +15,9 @@ ERASE, LEGAL_HOLD = "erase", "legal-hold"
 HOLDS = f"{TASK_SYSTEM}|{LEGAL_HOLD},{TASK_SYSTEM}|{COMPLAINT}"
 """A search for the Tasks by which nothing of a patient's goes: a hold, and a complaint that is not answered."""
 
+PROPOSED = "draft"
+"""The status of a request that nobody has asked for yet: the server proposes it, and a person signs it off."""
+
 _OUTCOME_SYSTEM = "urn:aesthetic-fhir-server:erasure"
 _KEY = "key"
 _OVER = frozenset({"completed", "cancelled", "rejected", "failed", "entered-in-error"})
@@ -28,7 +31,8 @@ def is_open(task: Json) -> bool:
 def is_request(task: Json, patient: ResourceKey) -> bool:
     codings = task.get("code", {}).get("coding", [])
     asks = any((one.get("system"), one.get("code")) == (TASK_SYSTEM, ERASE) for one in codings)
-    return asks and is_open(task) and parse_reference(task.get("for", {}).get("reference", "")) == patient
+    is_asked = is_open(task) and task.get("status") != PROPOSED
+    return asks and is_asked and parse_reference(task.get("for", {}).get("reference", "")) == patient
 
 
 def done(task: Json, decided: Sequence[Verdict], keys: Sequence[bytes]) -> Json:

@@ -34,7 +34,10 @@ class Age:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`types` and `tag`, where there are any, are what it is about. `verified`: its source was checked."""
+    """`types` and `tag`, where there are any, are what it is about. `most`: years past which nothing is kept.
+
+    `verified`: its source was checked.
+    """
 
     id: str
     record: KeyClass
@@ -44,6 +47,7 @@ class Rule:
     types: frozenset[str] = frozenset()
     tag: str = ""
     ages: tuple[Age, ...] = ()
+    most: int = 0
     verified: bool = False
 
 
@@ -69,7 +73,7 @@ def pack(jurisdiction: str) -> Pack:
 
 def _rule(told: Mapping[str, Any]) -> Rule:
     """A misspelt member would silently shorten a period."""
-    strangers = told.keys() - {"id", "record", "source", "years", "starts", "types", "tag", "ages", "verified"}
+    strangers = told.keys() - {"id", "record", "source", "years", "starts", "types", "tag", "ages", "most", "verified"}
     if strangers:
         raise ValueError(f"A rule does not know {sorted(strangers)}.")
     return Rule(
@@ -81,5 +85,6 @@ def _rule(told: Mapping[str, Any]) -> Rule:
         frozenset(told.get("types", ())),
         told.get("tag", ""),
         tuple(Age(age["under"], age["until"]) for age in told.get("ages", ())),
+        told.get("most", 0),
         told.get("verified", False),
     )

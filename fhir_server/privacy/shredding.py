@@ -43,8 +43,7 @@ class Shredding:
         #    once: each destruction renews the wrapping keys above it.
         await self._holdings.destroy([*keys, *(photo.key for photo in condemned)], task.cause)
         # 2. The photos' bytes; and each is tried to open.
-        for photo in condemned:
-            await self._vault.destroy(photo, task.cause)
+        await self._vault.destroy(condemned, task.cause)
         gone = [one for one in await self._vault.of_patient(task.patient, {DESTROYED}) if one.reason == task.cause]
         # 3. Whoever received any of it is to be told (Art. 19).
         told = await self._disclosures.of(task.patient, self._clock.now())

@@ -34,12 +34,16 @@ class Worker:
                 while await self.once():
                     pass
                 if rounds % _ROUNDS_BETWEEN_CHORES == 0:
-                    for chore in self._chores:
-                        await chore()
+                    await self.chores()
             except Exception as error:  # noqa: BLE001  the database may be away; the worker stays
                 _log.warning("worker: %s", type(error).__name__)
             rounds += 1
             await asyncio.sleep(self._interval)
+
+    async def chores(self) -> None:
+        """Each of them, in their order."""
+        for chore in self._chores:
+            await chore()
 
     async def once(self) -> bool:
         """Take one task and run it; False where none is due."""

@@ -19,6 +19,7 @@ _CHUNKS_PER_DOCUMENT = 4
 STEP = _CHUNKS_PER_DOCUMENT * CHUNK
 """What one stored document holds."""
 POURED_TOGETHER = 16 * STEP
+_DELETED_TOGETHER = 100
 _SENT_TOGETHER = 32
 """Documents: 8 MiB, and as much that is sealed meanwhile. More would lie in memory for nothing."""
 
@@ -107,9 +108,11 @@ class Chunks:
                     return
                 yield await asyncio.to_thread(_opened, found.pop(id), blob, begin, end, place.length)
 
-    async def delete(self, id: str) -> None:
-        with seam():
-            await self._rows.delete_many({"_id": {"$gte": f"{id}/", "$lt": f"{id}0"}})
+    async def delete(self, *ids: str) -> None:
+        for first in range(0, len(ids), _DELETED_TOGETHER):
+            spans = [{"_id": {"$gte": f"{id}/", "$lt": f"{id}0"}} for id in ids[first : first + _DELETED_TOGETHER]]
+            with seam():
+                await self._rows.delete_many({"$or": spans})
 
 
 def _sealed(place: Place, blob: Blob, number: int, plain: bytes) -> list[Document]:

@@ -45,6 +45,7 @@ from fhir_server.store.recorded_rows import RecordedRows
 from fhir_server.store.reindexing import Reindexing
 from fhir_server.store.resources import Resources
 from fhir_server.store.rewriting import Rewriting
+from fhir_server.store.rotation_rows import RotationRows
 from fhir_server.store.sequencer import Sequencer
 from fhir_server.store.signing_key_rows import SigningKeyRows
 from fhir_server.store.subscription_rows import SubscriptionRows
@@ -73,6 +74,7 @@ class ClinicStore:
     log: LogRows
     sequencer: Sequencer
     sightings: AnchorSightings
+    rotations: RotationRows
     verification: Verification
     tasks: TaskRows
     events: Events
@@ -153,6 +155,7 @@ async def open_store(
                         log,
                         Sequencer(to, log.tree, closing, mark, key_store),
                         AnchorSightings(to),
+                        RotationRows(to, key_store),
                         Verification(to, documents, keyring, mark.key),
                         TaskRows(to, clock),
                         events,

@@ -31,6 +31,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "checkpoints": [IndexModel([("size", ASCENDING)], name="size", unique=True)],
     "leases": [],
     "anchors": [],
+    "rotations": [],
     "writers": [IndexModel([("open", ASCENDING)], name="open")],
     "photos": [
         IndexModel([("subjects", ASCENDING), ("state", ASCENDING)], name="subjects"),
@@ -104,6 +105,7 @@ class Collections:
         self.checkpoints = self.database["checkpoints"]
         self.leases = self.database["leases"]
         self.anchors = self.database["anchors"]
+        self.rotations = self.database["rotations"]
         self.photos = self.database["photos"]
         self.attachments = self.database["attachments"]
         self.chunks = self.database["chunks"]

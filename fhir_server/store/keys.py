@@ -115,6 +115,12 @@ class Keys:
             cursor = self._destroyed.find({"key": {"$in": list(key_ids)}}).sort("_id", ASCENDING)
             return [_entry(document) async for document in cursor]
 
+    async def listed(self, after: int, up_to: int) -> Sequence[DestroyedKey]:
+        """The entries of the list behind this number, up to and with that one."""
+        with seam():
+            cursor = self._destroyed.find({"_id": {"$gt": after, "$lte": up_to}}).sort("_id", ASCENDING)
+            return [_entry(document) async for document in cursor]
+
     async def tally(self) -> Tally:
         with seam():
             last = await self._destroyed.find_one({}, sort=[("_id", DESCENDING)])

@@ -4,7 +4,7 @@ sealed-storage section 5; architecture section 9. GridFS takes no part in transa
 that the commit flips; what no commit made live is swept.
 """
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import timedelta
 
 from fhir_server.crypto.blob import SALT_BYTES
@@ -71,12 +71,12 @@ class Photos:
     async def find(self, photo_id: str) -> Photo | None:
         with seam():
             found = await self._rows.find_one({"_id": photo_id})
-        return await self._photo(found) if found else None
+        return (await self._photos([found]))[0] if found else None
 
     async def of_patient(self, patient: str, states: Collection[str]) -> list[Photo]:
         with seam():
             found = await self._rows.find({"subjects": patient, "state": {"$in": sorted(states)}}).to_list(None)
-        return [await self._photo(row) for row in found]
+        return await self._photos(found)
 
     async def stream(self, photo: Photo, start: int, stop: int) -> AsyncIterator[bytes]:
         """Fetches the key anew each time: destroyed in one process is gone in all."""
@@ -93,21 +93,27 @@ class Photos:
     async def discard(self, photo: Photo) -> None:
         """Of one that no commit will make live, whether it is whole or still on its way."""
         if photo.state in {PENDING, INCOMING} and await self._move(photo, photo.state, CONDEMNED):
-            await self.destroy(photo, "never committed")
+            await self.destroy([photo], "never committed")
             with seam():
                 await self._rows.delete_one({"_id": photo.id, "state": DESTROYED})
 
-    async def destroy(self, photo: Photo, reason: str) -> None:
-        """Key, then ciphertext, then the attempt to open it; only then does the row say destroyed."""
-        # 1. Without its key nothing opens the bytes any more, wherever copies of them lie.
-        await self._keyring.destroy([KeyId(photo.key)], reason)
+    async def destroy(self, photos: Sequence[Photo], reason: str) -> None:
+        """Keys, then ciphertext, then the attempt to open; only then do the rows say destroyed.
+
+        All together: each destruction renews the wrapping keys above what was destroyed.
+        """
+        if not photos:
+            return
+        keys, ids = [KeyId(photo.key) for photo in photos], [photo.id for photo in photos]
+        # 1. Without their keys nothing opens the bytes any more, wherever copies of them lie.
+        await self._keyring.destroy(keys, reason)
         # 2. The bytes themselves.
-        await self._chunks.delete(photo.id)
+        await self._chunks.delete(*ids)
         # 3. Believe neither: try.
-        await self._require_unreadable(photo)
+        await self._require_unreadable(photos)
         with seam():
-            await self._rows.update_one(
-                {"_id": photo.id, "state": CONDEMNED},
+            await self._rows.update_many(
+                {"_id": {"$in": ids}, "state": CONDEMNED},
                 {"$set": {"state": DESTROYED, "since": self._clock.now(), "reason": reason}},
             )
 
@@ -118,11 +124,10 @@ class Photos:
             found = await self._rows.find(
                 {"state": {"$in": [CONDEMNED, PENDING, INCOMING]}, "since": {"$lt": before}}
             ).to_list(100)
-        for row in found:
-            photo = await self._photo(row)
-            # A commit that comes at the same time finds the row condemned, and aborts.
-            if photo.state == CONDEMNED or await self._move(photo, photo.state, CONDEMNED):
-                await self.destroy(photo, "never committed")
+        photos = await self._photos(found)
+        # A commit that comes at the same time finds the row condemned, and aborts.
+        swept = [one for one in photos if one.state == CONDEMNED or await self._move(one, one.state, CONDEMNED)]
+        await self.destroy(swept, "never committed")
         return len(found)
 
     async def _move(self, photo: Photo, before: str, after: str) -> bool:
@@ -132,13 +137,9 @@ class Photos:
             )
         return moved.matched_count == 1
 
-    async def _require_unreadable(self, photo: Photo) -> None:
-        try:
-            async for _ in self.stream(photo, 0, photo.length):
-                break
-        except GoneError:
-            return
-        raise UnavailableError("A destroyed photo can still be opened; the task runs again.")
+    async def _require_unreadable(self, photos: Sequence[Photo]) -> None:
+        if await self._keyring.open_keys([KeyId(photo.key) for photo in photos]):
+            raise UnavailableError("A destroyed photo can still be opened; the task runs again.")
 
     async def _key(self, photo: Photo) -> DataKey:
         found = await self._keyring.open_keys([KeyId(photo.key)])
@@ -159,10 +160,15 @@ class Photos:
             "sealed": self._documents.seal_bytes(particulars, "Photo", f"{photo.id}/{photo.owner}", 1, key),
         }
 
-    async def _photo(self, row: Document) -> Photo:
+    async def _photos(self, rows: Sequence[Document]) -> list[Photo]:
+        keys = await self._keyring.open_keys({KeyId(row["key"]) for row in rows})
+        return [self._photo(row, keys.get(KeyId(row["key"]))) for row in rows]
+
+    def _photo(self, row: Document, key: DataKey | None) -> Photo:
+        """Without its key, empty particulars: they went with it."""
         owner = parse_reference(row["owner"])
         assert owner is not None, "only keys are written into a photo's row"
-        media_type, length = await self._particulars(row)
+        media_type, length = self._particulars(row, key) if key else ("", 0)
         return Photo(
             row["_id"],
             owner,
@@ -176,12 +182,7 @@ class Photos:
             row.get("reason", ""),
         )
 
-    async def _particulars(self, row: Document) -> tuple[str, int]:
-        """Empty once the key is gone: they went with it."""
-        key_id = KeyId(row["key"])
-        key = (await self._keyring.open_keys([key_id])).get(key_id)
-        if key is None:
-            return "", 0
+    def _particulars(self, row: Document, key: DataKey) -> tuple[str, int]:
         plain = self._documents.open_bytes(row["sealed"], "Photo", f"{row['_id']}/{row['owner']}", 1, key)
         found = json.decode_trusted(plain)
         return found["mediaType"], found["length"]

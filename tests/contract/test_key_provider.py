@@ -1,32 +1,70 @@
 """What every RootKeyProvider promises. Each implementation passes the same tests: add a factory to PROVIDERS."""
 
+import secrets
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from fhir_server.crypto.errors import ProviderError
 from fhir_server.crypto.providers.file import FileProvider
+from fhir_server.crypto.providers.places import keeper
 from fhir_server.crypto.providers.port import MOST_WRAPPED, RootKeyProvider, Wrapped
+from tests import hsm
 from tests.fakes.key_store import FakeRootKeys
+from tests.fakes.vault import transit
 
 pytestmark = pytest.mark.anyio
 
 
-def file_provider(folder: Path) -> FileProvider:
-    return FileProvider.create(folder / "keys" / "root.json")
+async def file_provider(folder: Path) -> AsyncIterator[RootKeyProvider]:
+    yield FileProvider.create(folder / "keys" / "root.json")
 
 
-def fake_provider(folder: Path) -> FakeRootKeys:
-    return FakeRootKeys()
+async def fake_provider(folder: Path) -> AsyncIterator[RootKeyProvider]:
+    yield FakeRootKeys()
 
 
-PROVIDERS = [pytest.param(file_provider, id="file"), pytest.param(fake_provider, id="memory")]
+async def module_provider(folder: Path) -> AsyncIterator[RootKeyProvider]:
+    """SoftHSM2: a real module, in software. One token for all, so each test has a label of its own."""
+    provider = keeper(hsm.uri(secrets.token_hex(8)), folder, None)
+    await provider.new_version()
+    yield provider
+
+
+async def vault_provider(folder: Path) -> AsyncIterator[RootKeyProvider]:
+    """A stand-in, written after the API's documentation."""
+    with transit() as engine:
+        (folder / "token").write_text(engine.token)
+        provider = keeper(f"{engine.url}clinic", folder, folder / "token")
+        await provider.new_version()
+        yield provider
+
+
+async def kms_provider(folder: Path) -> AsyncIterator[RootKeyProvider]:
+    """Moto, in this process. It opens what waits for its deletion, which KMS does not: that refusal is ours."""
+    moto = pytest.importorskip("moto", reason="moto is not installed")
+    with pytest.MonkeyPatch.context() as environment, moto.mock_aws():
+        environment.setenv("AWS_ACCESS_KEY_ID", "testing")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        provider = keeper("arn:aws:kms:eu-west-3:123456789012:alias/clinic", folder, None)
+        await provider.new_version()
+        yield provider
+
+
+PROVIDERS = [
+    pytest.param(file_provider, id="file"),
+    pytest.param(fake_provider, id="memory"),
+    pytest.param(module_provider, id="pkcs11"),
+    pytest.param(vault_provider, id="vault"),
+    pytest.param(kms_provider, id="aws"),
+]
 
 
 @pytest.fixture(params=PROVIDERS)
-def provider(request: pytest.FixtureRequest, tmp_path: Path) -> RootKeyProvider:
-    made: RootKeyProvider = request.param(tmp_path)
-    return made
+async def provider(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RootKeyProvider]:
+    async for made in request.param(tmp_path):
+        yield made
 
 
 async def test_what_was_wrapped_unwraps(provider: RootKeyProvider) -> None:

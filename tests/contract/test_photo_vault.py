@@ -136,7 +136,7 @@ async def test_a_destroyed_photo_is_gone_and_leaves_only_that_it_was(clinic: Ope
     photo = await taken_in(clinic, LONG)
     await clinic.photos.condemn(photo)
 
-    await clinic.photos.destroy(photo, "Consent/c1/_history/2")
+    await clinic.photos.destroy([photo], "Consent/c1/_history/2")
 
     with pytest.raises(GoneError):
         await whole(clinic.photos.stream(photo, 0, photo.length))
@@ -148,9 +148,9 @@ async def test_a_destroyed_photo_is_gone_and_leaves_only_that_it_was(clinic: Ope
 async def test_to_destroy_again_is_no_fault_and_keeps_the_first_reason(clinic: Opened) -> None:
     photo = await taken_in(clinic)
     await clinic.photos.condemn(photo)
-    await clinic.photos.destroy(photo, "first")
+    await clinic.photos.destroy([photo], "first")
 
-    await clinic.photos.destroy(await found(clinic, photo), "second")
+    await clinic.photos.destroy([await found(clinic, photo)], "second")
 
     assert (await found(clinic, photo)).reason == "first"
 
@@ -161,7 +161,7 @@ async def test_a_stream_ends_when_its_photo_is_destroyed_meanwhile(clinic: Opene
     await anext(stream)
     await clinic.photos.condemn(photo)
 
-    await clinic.photos.destroy(photo, "Consent/c1/_history/2")
+    await clinic.photos.destroy([photo], "Consent/c1/_history/2")
 
     with pytest.raises(GoneError):
         await whole(stream)
@@ -171,7 +171,7 @@ async def test_destroying_one_photo_leaves_the_others_of_the_patient(clinic: Ope
     gone, kept = await taken_in(clinic, LONG), await taken_in(clinic, LONG)
     await clinic.photos.condemn(gone)
 
-    await clinic.photos.destroy(gone, "why")
+    await clinic.photos.destroy([gone], "why")
 
     assert await whole(clinic.photos.stream(kept, 0, kept.length)) == LONG
 

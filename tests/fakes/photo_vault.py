@@ -1,6 +1,6 @@
 """A PhotoVault in memory. Bytes lie there in plain; a destroyed photo has none."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 
 from fhir_server.kernel.errors import GoneError, UnavailableError
@@ -55,10 +55,14 @@ class FakePhotos:
     async def discard(self, photo: Photo) -> None:
         if self._memory.photos[photo.id].state == PENDING:
             self._move(photo, PENDING, CONDEMNED)
-            await self.destroy(photo, "never committed")
+            await self.destroy([photo], "never committed")
             del self._memory.photos[photo.id]
 
-    async def destroy(self, photo: Photo, reason: str) -> None:
+    async def destroy(self, photos: Sequence[Photo], reason: str) -> None:
+        for photo in photos:
+            self._destroy(photo, reason)
+
+    def _destroy(self, photo: Photo, reason: str) -> None:
         self._memory.bytes_of.pop(photo.id, None)
         if self.failures:
             raise self.failures.pop()

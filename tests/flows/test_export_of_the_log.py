@@ -3,20 +3,29 @@
 import asyncio
 import base64
 import os
+import shutil
 import subprocess
 import venv
 from argparse import Namespace
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from fhir_server import app
+from fhir_server.audit.anchoring import Anchor, Anchoring
 from fhir_server.cli import export_log
 from fhir_server.cli.faults import CommandError
+from fhir_server.crypto import timestamps
 from fhir_server.kernel import json
+from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.json import Json
+from fhir_server.outbound.http_witness import HttpWitness
+from fhir_server.outbound.timestamping import TimeStamping
 from tests.clinics import InProcess, running
+from tests.fakes.witness import STAMPS, URL, Authority, Witness, is_stamp
 from tests.samples import patient
 
 pytestmark = pytest.mark.anyio
@@ -50,9 +59,35 @@ async def exported(mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> 
         await caller.store(patient("Exportée", id="exported"))
         await recorded(clinic, EVENTS - 6)
         await export(clinic, folder / "first")
-        await recorded(clinic, EVENTS)
+        with others(clinic, folder) as anchoring:
+            await anchoring.publish()
+            await recorded(clinic, EVENTS)
+            await export(clinic, folder / "vouched")
         await export(clinic, folder / "second", folder / "first/checkpoint")
         yield folder
+
+
+WITNESS = Witness()
+
+
+@contextmanager
+def others(clinic: InProcess, folder: Path) -> Iterator[Anchoring]:
+    """Meanwhile a witness and an authority that are none of ours vouch for the log."""
+    inside, clock = clinic.clinic.anchoring, clinic.clinic.surface.clock
+    anchors: list[Anchor] = [HttpWitness(WITNESS, URL, WITNESS.key), *stamping(folder, clock)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inside, "_anchors", anchors)
+        patch.setattr(app, "anchors", lambda *_: anchors)  # the command opens the clinic anew
+        yield inside
+
+
+def stamping(folder: Path, clock: Clock) -> list[Anchor]:
+    """None where there is nothing to make stamps with, or to verify them."""
+    if find_spec("rfc3161_client") is None or shutil.which("openssl") is None:
+        return []
+    (folder / "tsa").mkdir()
+    authority = Authority(folder / "tsa")
+    return [TimeStamping(authority, STAMPS, timestamps.Authority(authority.roots), clock)]
 
 
 async def recorded(clinic: InProcess, size: int) -> None:
@@ -85,7 +120,34 @@ def verify(stranger: Path, folder: Path, *more: str, key: str = "") -> tuple[int
 async def test_s_113_a_stranger_verifies_an_export(stranger: Path, exported: Path) -> None:
     status, said = verify(stranger, exported / "second")
 
-    assert (status, said.splitlines()[1:]) == (0, ["That is all of them: none is missing.", "VERIFIED"])
+    nobody = "Nobody but its operator vouches here for this log: it is operator-attested."
+    assert (status, said.splitlines()[1:]) == (0, ["That is all of them: none is missing.", nobody, "VERIFIED"])
+
+
+async def test_what_a_witness_saw_is_verified_by_a_stranger(stranger: Path, exported: Path, tmp_path: Path) -> None:
+    status, said = verify(stranger, exported / "vouched", "--witness", WITNESS.key)
+    assert status == 0, said
+    assert "events were witnessed by witness.example/1 at 20" in said
+
+    for wrong in (Witness(seed=b"o" * 32).key, (exported / "vouched/log.key").read_text()):
+        assert verify(stranger, exported / "vouched", "--witness", wrong)[0] == 1
+    status, said = verify(stranger, exported / "second", "--witness", WITNESS.key)
+    assert (status, "No witness signed anything" in said) == (1, True)
+    copy = tmp_path / "copy"
+    shutil.copytree(exported / "vouched", copy)
+    (copy / "witness.growth").write_text("")
+    status, said = verify(stranger, copy)
+    assert (status, "is not what it was" in said) == (1, True)
+
+
+async def test_a_time_stamp_in_an_export_is_verified_by_openssl(stranger: Path, exported: Path) -> None:
+    stamp = exported / "vouched/timestamp.tsr"
+    if not stamp.exists():
+        pytest.skip("openssl or rfc3161-client is not there")
+    roots = exported / "tsa/root.pem"
+    assert await asyncio.to_thread(is_stamp, stamp, stamp.with_suffix(".checkpoint"), roots)
+    assert not await asyncio.to_thread(is_stamp, stamp, exported / "vouched/log.key", roots)
+    assert "openssl ts -verify" in verify(stranger, exported / "vouched")[1]
 
 
 async def test_that_the_log_only_grew_is_verified_by_who_kept_a_checkpoint(stranger: Path, exported: Path) -> None:

@@ -1,10 +1,16 @@
 """`Patient/$erase`: what may go goes with one commit, what stays is told; then keys end, and a receipt is filed."""
 
+import asyncio
+from argparse import Namespace
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from fhir_server.chosen import THE_SERVER
+from fhir_server.cli import retention
+from fhir_server.privacy.due import DueList
+from fhir_server.privacy.retention import pack
 from tests.clinics import InProcess, read, running
 from tests.flows.erasures import SECRET, Record, asking, by_class
 from tests.flows.withdrawals import statement, until_done
@@ -217,3 +223,45 @@ async def test_the_log_names_the_patient_by_id_and_says_what_was_done(french: In
     assert len(operations) == 3
     assert any(f"Patient/{old.patient}" in str(event) for event in operations)
     assert SECRET not in str(recorded.events)
+
+
+async def test_b_8_a_file_whose_time_is_over_is_on_the_due_list_and_ends_after_two_people_said_so(
+    french: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, recent = await Record(french).begin(), await Record(french, "2024-05-06").begin()
+
+    async def told(action: str) -> str:
+        await asyncio.to_thread(retention.run, french.clinic.settings, Namespace(action=action))
+        return capsys.readouterr().out
+
+    listed = await told("due")
+    assert f"Patient/{old.patient}: record by fr-medical-file" in listed
+    assert recent.patient not in listed
+    assert "unverified" in listed
+    assert await old.statuses() == {200}, "a list destroys nothing"
+
+    [line] = [line for line in (await told("propose")).splitlines() if old.patient in line]
+    proposed = line.rpartition("proposed by Task/")[2]
+    [again] = [line for line in (await told("propose")).splitlines() if old.patient in line]
+    assert again.endswith(f"asked for by Task/{proposed}"), "proposed once"
+
+    early = await old.officer.post(f"/fhir/Patient/{old.patient}/$erase", asking(proposed))
+    assert early.status_code == 422, "nobody has signed it off"
+    task = read(await old.desk.get(f"/fhir/Task/{proposed}"))
+    assert (await old.officer.put(f"/fhir/Task/{proposed}", {**task, "status": "requested"})).status_code == 200
+    alone = await old.officer.post(f"/fhir/Patient/{old.patient}/$erase", asking(proposed))
+    assert alone.status_code == 403, "who signs it off does not carry it out"
+    await old.desk.put(f"/fhir/Task/{proposed}", {**task, "status": "accepted"})
+    assert (await old.officer.post(f"/fhir/Patient/{old.patient}/$erase", asking(proposed))).status_code == 200
+    assert await old.statuses("observation0", "media0") == {410}
+    assert f"Patient/{old.patient}" not in await told("due")
+
+
+async def test_b_8_a_hold_keeps_a_file_off_the_due_list(french: InProcess, old: Record) -> None:
+    clinic = french.clinic
+    due = DueList(clinic.engine, clinic.store.holdings, pack("fr"), clinic.surface.clock, THE_SERVER)
+    assert old.patient in [one.patient.id async for one in due.walk()]
+
+    await old.request("complaint-review")
+
+    assert old.patient not in [one.patient.id async for one in due.walk()]

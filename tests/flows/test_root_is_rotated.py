@@ -23,10 +23,13 @@ from fhir_server.crypto.rows import WrapperKind
 from fhir_server.kernel.clock import SystemClock
 from fhir_server.kernel.json import Json
 from fhir_server.store.connection import connect
+from fhir_server.store.documents import Documents
 from fhir_server.store.embedded import EmbeddedMongo
 from fhir_server.store.keys import Keys
-from tests.clinics import InProcess, running
+from tests.clinics import InProcess, read, running
 from tests.flows.backed_up import fill, restored, taken
+from tests.flows.erasures import SECRET, Record
+from tests.flows.withdrawals import statement, until_done
 from tests.servers import COMMAND, run, started
 
 pytestmark = pytest.mark.anyio
@@ -75,6 +78,60 @@ async def test_m2_an_erased_key_is_gone_from_an_older_backup_of_the_keys_and_not
     assert (await source.caller().get(f"/fhir/{older.photo}", Accept="image/jpeg")).status_code == 410
     with MongoClient[Json](source.clinic.settings.mongo_uri) as mongo:
         mongo.drop_database("test_stolen_keys")
+
+
+async def test_m2_an_erased_row_opens_with_older_keys_until_the_root_is_rotated_and_a_second_receipt_says_since_when(
+    source: InProcess, tmp_path: Path
+) -> None:
+    """Past every refusal: an older copy of the rows and of their keys, and the root as it is."""
+    record = await Record(source).begin()
+    with MongoClient[Json](source.clinic.settings.mongo_uri) as mongo:
+        stolen_keys = list(mongo[f"{DATABASE}_keys"]["keys"].find({}))
+        booking = record.paths["appointment"].removeprefix("/fhir/")
+        stolen_row = mongo[DATABASE]["resources"].find_one({"_id": booking})
+        assert stolen_row
+        first = next(p for p in read(await record.erase())["parameter"] if p["name"] == "receipt")["valueReference"]
+        await until_done(source)
+        mongo["test_stolen_keys"]["keys"].insert_many(stolen_keys)
+    assert await record.statuses("appointment") == {410}
+    assert SECRET in await opened_row(source, stolen_row), "inaccessible is not yet unrecoverable"
+    await source.clinic.worker.chores()
+    assert len(await receipts_of(record)) == 1
+
+    await rotate(source.clinic.settings, tmp_path / "keys", keep_old=False)
+    await source.clinic.worker.chores()
+
+    with pytest.raises(CryptoError):
+        await opened_row(source, stolen_row)
+    [second] = [one for one in await receipts_of(record) if one["id"] not in first["reference"]]
+    assert second["relatesTo"] == [{"code": "appends", "target": first}]
+    said = await statement(source, second)
+    assert bytes(stolen_row["key"]).hex() in said["keys"]
+    assert said["unrecoverableSince"] <= said["issued"]
+    assert (
+        said["cause"]
+        == (await statement(source, read(await record.officer.get(f"/fhir/{first['reference']}"))))["cause"]
+    )
+    await source.clinic.worker.chores()
+    assert len(await receipts_of(record)) == 2, "told once"
+    with MongoClient[Json](source.clinic.settings.mongo_uri) as mongo:
+        mongo.drop_database("test_stolen_keys")
+
+
+async def receipts_of(record: Record) -> list[Json]:
+    found = read(await record.officer.get(f"/fhir/DocumentReference?patient={record.patient}"))
+    return [entry["resource"] for entry in found.get("entry", [])]
+
+
+async def opened_row(source: InProcess, row: Json) -> str:
+    client = connect(source.clinic.settings.mongo_uri)
+    try:
+        keys = Keys(client, "test_stolen")
+        ring = Keyring(keys, FileProvider(root(source)), secrets.token_bytes, SystemClock(), most_remembered=1)
+        key = (await ring.open_keys([KeyId(row["key"])]))[KeyId(row["key"])]
+        return str(Documents(DATABASE, secrets.token_bytes).opened(row, key).resource)
+    finally:
+        await client.close()
 
 
 def ids_of(rows: list[Json]) -> list[KeyId]:

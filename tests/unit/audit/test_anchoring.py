@@ -67,6 +67,10 @@ class FarWitness:
 
     name = "far"
     is_independent = True
+    every = timedelta()
+
+    def confirmed(self, note: str, said: str) -> str:
+        return said
 
     def __init__(self) -> None:
         self.seen: list[str] = []

@@ -8,11 +8,11 @@ import pytest
 
 from fhir_server.crypto.keys import KeyClass
 from fhir_server.privacy.erasable import Entry, Erase, Keep, verdicts
-from fhir_server.privacy.retention import CLASSES, Age, pack
+from fhir_server.privacy.retention import CLASSES, Age, Pack, pack
 from fhir_server.privacy.retention import _rule as rule
 from fhir_server.search.types.moment import stretch
 
-PACKS = ("eu", "fr", "gb")
+PACKS = ("be", "de", "es", "eu", "fr", "gb", "it", "nl")
 
 
 def born(told: str | None) -> date | None:
@@ -46,8 +46,10 @@ def test_every_rule_names_its_source_and_is_tried_by_a_vector() -> None:
         assert {each.id for each in pack(name).rules} - tried <= {"fr-devices"}, name
 
 
-def test_fr_and_gb_speak_of_every_class_of_a_patient() -> None:
-    for name in ("fr", "gb"):
+def test_every_country_speaks_of_every_class_of_a_patient_and_none_claims_to_be_verified() -> None:
+    for name in PACKS:
+        assert not any(each.verified for each in pack(name).rules)
+    for name in set(PACKS) - {"eu"}:
         assert {each.record for each in pack(name).rules} == set(CLASSES)
 
 
@@ -68,3 +70,17 @@ def test_a_listed_device_is_traced_for_ten_years_of_its_own() -> None:
     assert found.years == 10
     assert found.types == {"Device", "DeviceUseStatement"}
     assert [each.ages for each in pack("gb").rules if each.id == "gb-health-record"] == [(Age(17, 25), Age(18, 26))]
+
+
+def test_a_longest_time_limits_every_least_one() -> None:
+    long = rule({"id": "long", "record": "record", "source": "y", "years": 60})
+    limit = rule({"id": "limit", "record": "record", "source": "y", "years": 30, "most": 50})
+    entry = Entry(KeyClass.RECORD, "Procedure", date(1980, 6, 1))
+
+    [kept] = verdicts([entry], Pack("x", (long, limit)), (), date(2030, 5, 31), None)
+    [over] = verdicts([entry], Pack("x", (long, limit)), (), date(2030, 6, 1), None)
+    [held] = verdicts([entry], Pack("x", (long, limit)), ("Task/hold",), date(2099, 1, 1), None)
+
+    assert kept == Keep(KeyClass.RECORD, "limit", date(2030, 6, 1))
+    assert over == Erase(KeyClass.RECORD, "limit")
+    assert held == Keep(KeyClass.RECORD, "Task/hold")

@@ -101,7 +101,7 @@ async def test_a_destroyed_photo_has_no_bytes_and_its_key_is_never_made_again(
     photo = await live(store)
     await store.photos.condemn(photo)
 
-    await store.photos.destroy(photo, "why")
+    await store.photos.destroy([photo], "why")
 
     assert await database["chunks"].count_documents({}) == 0
     with pytest.raises(GoneError):

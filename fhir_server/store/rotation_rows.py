@@ -1,0 +1,50 @@
+"""Which destroyed keys each rotation of the root makes unrecoverable, and whether that was told: numbers alone.
+
+sealed-storage section 3. A row is a version of the root key. `destroyed` is how long the list of destroyed keys was
+before that version was made: of those, copies of the keys are wrapped under older versions alone. `final` is when these
+were gone.
+"""
+
+from collections import defaultdict
+from datetime import datetime
+
+from pymongo import ASCENDING, DESCENDING
+
+from fhir_server.privacy.ports import Final, Rotation
+from fhir_server.store.collections import Collections
+from fhir_server.store.connection import seam
+from fhir_server.store.keys import Keys
+
+
+class RotationRows:
+    """privacy.ports.Rotations on MongoDB."""
+
+    def __init__(self, collections: Collections, keys: Keys) -> None:
+        self._rows, self._keys = collections.rotations, keys
+
+    async def length(self) -> int:
+        return (await self._keys.tally()).count
+
+    async def begin(self, version: int, length: int) -> None:
+        with seam():
+            await self._rows.update_one({"_id": version}, {"$setOnInsert": {"destroyed": length}}, upsert=True)
+
+    async def end(self, version: int, final: datetime) -> None:
+        with seam():
+            await self._rows.update_many({"_id": {"$lte": version}, "final": None}, {"$set": {"final": final}})
+
+    async def untold(self, now: datetime) -> Rotation | None:
+        with seam():
+            found = await self._rows.find_one({"final": {"$lte": now}, "told": None}, sort=[("_id", ASCENDING)])
+            if found is None:
+                return None
+            before = await self._rows.find_one({"_id": {"$lt": found["_id"]}}, sort=[("_id", DESCENDING)])
+        causes = defaultdict(list)
+        for entry in await self._keys.listed(before["destroyed"] if before else 0, found["destroyed"]):
+            causes[entry.reason].append(bytes(entry.key_id))
+        finals = [Final(cause, tuple(keys), found["final"]) for cause, keys in causes.items()]
+        return Rotation(found["_id"], tuple(finals))
+
+    async def told(self, version: int) -> None:
+        with seam():
+            await self._rows.update_one({"_id": version}, {"$set": {"told": True}})
