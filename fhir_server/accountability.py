@@ -19,7 +19,7 @@ from fhir_server.privacy.register.files import PACK_TYPE
 from fhir_server.privacy.register.ledger import Ledger
 from fhir_server.privacy.register.regulator import Regulator, Sealing
 from fhir_server.privacy.register.surveying import Law, Surveying
-from fhir_server.privacy.retention import pack
+from fhir_server.privacy.retention import Pack
 from fhir_server.search.tree import Query
 from fhir_server.settings import Settings
 from fhir_server.smart.clients.client import Client
@@ -44,13 +44,14 @@ def accountability(
     store: ClinicStore,
     engine: Engine,
     assurance: Callable[[], Awaitable[str]],
+    rules: Pack,
     server: Principal,
     keys: tuple[bytes, bytes],
 ) -> Accounts:
-    """`keys`: secret and public, with which receipts are signed."""
+    """`rules` on how long things are kept; `keys`: secret and public, with which receipts are signed."""
     require_region(settings)
     premises = Here(settings, store, engine, assurance)
-    rules, told = pack(settings.jurisdiction), authority(settings.jurisdiction)
+    told = authority(settings.jurisdiction)
     ledger = Ledger(engine, premises, rules)
     clinic = settings.organization_name or settings.clinic_name
     surveying = Surveying(engine, ledger, premises, Law(clinic, settings.region, rules, told), server)

@@ -20,7 +20,7 @@ from fhir_server.privacy.handling import Handling
 from fhir_server.privacy.lifting import Lifting
 from fhir_server.privacy.receipt import Scribe
 from fhir_server.privacy.recipients import Disclosures
-from fhir_server.privacy.retention import pack
+from fhir_server.privacy.retention import Pack
 from fhir_server.privacy.services import RightsDesk
 from fhir_server.settings import Settings
 from fhir_server.smart.access import reads_type
@@ -29,15 +29,20 @@ from fhir_server.store.clinic import ClinicStore
 
 
 def requested(
-    settings: Settings, engine: Engine, store: ClinicStore, delivery: Delivery, scribe: Scribe, server: Principal
+    settings: Settings,
+    engine: Engine,
+    store: ClinicStore,
+    delivery: Delivery,
+    scribe: Scribe,
+    rules: Pack,
+    server: Principal,
 ) -> RightsDesk:
-    """`server` is who acts for the server's duties."""
+    """`rules` on how long things are kept. `server` is who acts for the server's duties."""
     base, zone = f"{settings.base_url}/fhir", zone_of(settings) or UTC
-    rules = rules_of(settings.jurisdiction)
-    erasures = Erasures(engine, store.holdings, store.photos, scribe, pack(settings.jurisdiction))
+    erasures = Erasures(engine, store.holdings, store.photos, scribe, rules)
     return RightsDesk(
         erasures,
-        Handling(engine, rules, random_id, zone),
+        Handling(engine, rules_of(settings.jurisdiction), random_id, zone),
         Fulfilling(engine, erasures, Disclosures(engine), scribe, random_id, server, zone),
         Lifting(engine, server, zone),
         Copies(engine, delivery, AccessLog(engine), scribe, base, settings.clinic_name),
