@@ -3,13 +3,12 @@
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from httpx2 import Response
-from joserfc import jwt
 from joserfc.jwk import ECKey
 
 from fhir_server.kernel.clock import instant
@@ -17,45 +16,16 @@ from fhir_server.kernel.identity import random_id
 from fhir_server.kernel.json import Json
 from fhir_server.media.vocabulary import DEVICE_KEY, RECEIVED, SHA_256
 from tests.clinics import Caller, InProcess, read
+from tests.flows.device import KEY, Device
 from tests.people import care_team, staff
 from tests.samples import consent, jpeg, media, patient
 
 pytestmark = pytest.mark.anyio
 NURSE = "Practitioner/capturing"
-KEY = ECKey.generate_key("P-256")
 
 
 def digest(data: bytes) -> str:
     return base64.b64encode(hashlib.sha256(data).digest()).decode()
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """A phone, as far as the server sees one."""
-
-    clinic: InProcess
-    token: str = ""
-    key: ECKey = field(default_factory=lambda: KEY)
-
-    def proof(self, method: str, path: str, **claims: Any) -> str:
-        ath = base64.urlsafe_b64encode(hashlib.sha256(self.token.encode()).digest()).rstrip(b"=").decode()
-        said = {
-            "jti": random_id(),
-            "htm": method,
-            "htu": f"{self.clinic.base}{path}",
-            "iat": int(self.clinic.clinic.surface.clock.now().timestamp()),
-            **({"ath": ath} if self.token else {}),
-            **claims,
-        }
-        header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": self.key.as_dict(private=False)}
-        return jwt.encode(header, said, self.key, algorithms=["ES256"])
-
-    async def ask(self, method: str, path: str, body: Json | bytes | str = b"", **more: str) -> Response:
-        headers = {"Authorization": f"DPoP {self.token}", "DPoP": self.proof(method, path)}
-        return await Caller(self.clinic.http, headers).ask(method, f"/fhir{path}", body, **more)
-
-    async def photo(self, patient_id: str, **more: Any) -> Response:
-        return await self.ask("POST", "/Media", media(patient_id, jpeg(), **more))
 
 
 @pytest.fixture(scope="module")

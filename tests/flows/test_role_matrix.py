@@ -21,6 +21,7 @@ from fhir_server.kernel.json import Json
 from fhir_server.smart.roles import SYSTEM
 from tests.clinics import Caller, InProcess, read, running
 from tests.fakes.clock import NOW
+from tests.flows.device import Device
 from tests.flows.signings import signing
 from tests.people import care_team, complaint
 from tests.samples import patient
@@ -188,32 +189,54 @@ def _parameters(**given: Json) -> Json:
 
 _UNKNOWN = {"valueReference": {"reference": "Appointment/unknown"}}
 _TO = {"valueReference": {"reference": f"Patient/{MINE}"}}
+_DEVICE = {"valueReference": {"reference": "Device/unknown"}}
+_ASKED_BY_GET = {
+    "Basic/$compliance-report": "$compliance-report",
+    "Basic/$regulator-export": "$regulator-export",
+    "Media/$timeline": f"Media/$timeline?patient=Patient/{MINE}",
+    "Medication/$lot-patients": "Medication/$lot-patients?lot=L1",
+    "Patient/unknown/$export-my-data": "Patient/unknown/$export-my-data",
+    "Patient/unknown/$lots": "Patient/unknown/$lots",
+    "Procedure/unknown/$insurance-check": "Procedure/unknown/$insurance-check",
+    "Task/unknown/$breach-scope": "Task/unknown/$breach-scope",
+    "Task/unknown/$breach-notification": "Task/unknown/$breach-notification",
+}
 OPERATIONS: dict[str, Json] = {
     "Appointment/$book": _parameters(appointment_reference=_UNKNOWN),
     "Appointment/$hold": _parameters(appointment_reference=_UNKNOWN),
     "Appointment/unknown/$cancel": _parameters(),
     "Consent/$sign": signing(MINE, NOW, {}),
     "Consent/unknown/$withdraw": _parameters(),
-    "Media/$timeline": _parameters(),
+    "Media/$capture-session": _parameters(patient=_TO, device=_DEVICE),
     "Media/unknown/$compare": _parameters(other={"valueReference": {"reference": "Media/unknown"}}),
     "Media/unknown/$reassign": _parameters(patient=_TO, reason={"valueString": "Mistaken"}),
     "Media/unknown/$rendition": _parameters(kind={"valueCode": "thumbnail"}),
+    "Media/unknown/$share": _parameters(channel={"valueCode": "email"}),
     "Media/unknown/$upload": _parameters(),
+    "Medication/$lot-recall": _parameters(lot={"valueString": "L1"}),
     f"Patient/{MINE}/$break-glass": _parameters(),
     "Patient/unknown/$erase": _parameters(dryRun={"valueBoolean": True}),
-    "Patient/unknown/$export-my-data": _parameters(),
     "Patient/unknown/$rights-request": _parameters(right={"valueCode": "access"}),
     "Patient/unknown/$summary": _parameters(),
+    "Procedure/unknown/$evidence-pack": _parameters(
+        recipient={"valueReference": {"reference": "Organization/unknown"}},
+        purpose={"valueString": "HLEGAL"},
+        basis={"valueString": "legal-claim"},
+    ),
+    "Task/unknown/$breach-letters": _parameters(),
     "Task/unknown/$fulfil": _parameters(dryRun={"valueBoolean": True}),
     "Task/unknown/$rights-step": _parameters(step={"valueCode": "identify"}, because={"valueString": "Known"}),
 }
 """Each in a form that is understood, of something that is not there: only who may ask is told so."""
 
 
+_TRIED = sorted({*OPERATIONS, *_ASKED_BY_GET})
+
+
 def test_s_60_every_operation_of_the_matrix_is_tried() -> None:
     named = {word for role, type in CELLS for entry in entries(role, type) for word in entry.words}
 
-    assert {word for word in named if word.startswith("$")} == {path.rpartition("/")[2] for path in OPERATIONS}
+    assert {word for word in named if word.startswith("$")} == {path.rpartition("/")[2] for path in _TRIED}
 
 
 _ASKED_BY_RULES: dict[str, Json] = {"Group": {"actual": True}}
@@ -281,20 +304,17 @@ def reached(role: str, type: str, letter: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", _TRIED)
 async def test_s_60_each_operation_is_open_to_the_roles_that_have_it(filled: InProcess, operation: str) -> None:
     type, name = operation.partition("/")[0], operation.rpartition("/")[2]
 
     async def tried(who: Caller) -> Response:
-        match name:
-            case "$timeline":
-                return await who.get(f"/fhir/{operation}?patient=Patient/{MINE}")
-            case "$export-my-data":
-                return await who.get(f"/fhir/{operation}")
-            case "$upload":
-                return await who.post(f"/fhir/{operation}", b"bytes", Content_Type="image/jpeg")
-            case _:
-                return await who.post(f"/fhir/{operation}", OPERATIONS[operation])
+        if asked := _ASKED_BY_GET.get(operation):
+            return await who.get(f"/fhir/{asked}")
+        if name == "$upload":
+            return await who.post(f"/fhir/{operation}", b"bytes", Content_Type="image/jpeg")
+        proof = {"DPoP": Device(filled).proof("POST", f"/{operation}")} if name == "$capture-session" else {}
+        return await who.post(f"/fhir/{operation}", OPERATIONS[operation], **proof)
 
     answers = await together([tried(caller(filled, role)) for role in ROLES])
 
