@@ -325,6 +325,7 @@ async def test_what_is_our_own_fault_is_the_same_everywhere(
         raise UnavailableError("The database does not answer.") if fault == "UnavailableError" else RuntimeError
 
     monkeypatch.setattr(Resources, "read", failing)
+    monkeypatch.setattr(Resources, "read_many", failing)
     method, _, url = where.partition(" ")
     way = Way(method, url, patient(id="table") if method == "PUT" else None)
 

@@ -78,11 +78,11 @@ class Breach:
         return (self.moment("notified") or now) > self.due
 
 
-def is_breach(task: Json) -> bool:
-    codings = task.get("code", {}).get("coding", [])
-    return task.get("resourceType") == "Task" and any(
-        (one.get("system"), one.get("code")) == (TASK_SYSTEM, BREACH) for one in codings
-    )
+def is_breach(resource: Json) -> bool:
+    if resource["resourceType"] != "Task":
+        return False  # whose `code` may be a text, or several concepts
+    codings = resource.get("code", {}).get("coding", [])
+    return any((one.get("system"), one.get("code")) == (TASK_SYSTEM, BREACH) for one in codings)
 
 
 def breach_of(task: Json) -> Breach:

@@ -120,12 +120,12 @@ def test_an_exif_directory_that_points_everywhere_is_dropped_and_harmless() -> N
     ids=["jpeg segments", "jpeg fill bytes", "jpeg stuffing", "png chunks", "webp chunks"],
 )
 def test_millions_of_tiny_parts_are_refused_soon(format: formats.Format, data: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
 
     with pytest.raises(UnprocessableError):
         clean(data, format)
 
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_dimensions_beyond_reason_are_not_decoded_and_cost_nothing() -> None:
