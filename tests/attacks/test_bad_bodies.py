@@ -203,9 +203,9 @@ async def test_a_number_with_a_monstrous_exponent_takes_no_time(mallory: Caller,
             '{"resourceType":"Observation","status":"final","code":{"text":"x"},'
             f'"valueQuantity":{{"value":{written},"unit":"cm"}}}}'
         )
-        began = time.perf_counter()
+        began = time.process_time()
         answer = await mallory.post("/fhir/Observation", body.encode())
         asked = await mallory.get(f"/fhir/Observation?value-quantity={written[:2000]}")
-        assert time.perf_counter() - began < 3, written[:20]
+        assert time.process_time() - began < 3, written[:20]
         assert answer.status_code in {201, 400, 422}, answer.text
         assert asked.status_code in {200, 400}, asked.text

@@ -29,7 +29,7 @@ def huge() -> bytes:
 
 async def test_a_bomb_is_refused_before_it_grows(mallory: Caller, watch: Watch, huge: bytes) -> None:
     assert len(huge) < 300_000
-    began = time.perf_counter()
+    began = time.process_time()
     tracemalloc.start()
     try:
         answer = await mallory.post("/fhir/Patient", huge, Content_Encoding="gzip")
@@ -39,7 +39,7 @@ async def test_a_bomb_is_refused_before_it_grows(mallory: Caller, watch: Watch, 
 
     watch.refused(answer, 413)
     assert most < 100_000_000, "250 megabytes are announced, some thirty may be kept"
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 async def test_a_bomb_in_a_form_or_a_bundle_is_one_too(mallory: Caller, watch: Watch, huge: bytes) -> None:
@@ -103,21 +103,21 @@ async def test_gzip_that_says_nothing_of_it_is_no_json(mallory: Caller, watch: W
 
 async def test_members_without_end_cost_nothing(mallory: Caller, watch: Watch) -> None:
     """Each would need an unpacker of its own; the second is one too many."""
-    began = time.perf_counter()
+    began = time.process_time()
 
     answer = await mallory.post("/fhir/Patient", gzip.compress(b"") * 400_000, Content_Encoding="gzip")
 
     watch.refused(answer, 400)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 async def test_nobody_without_a_token_has_anything_unpacked(clinic: InProcess, watch: Watch, huge: bytes) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
 
     answer = await clinic.stranger.post("/fhir/Patient", huge, Content_Encoding="gzip")
 
     watch.refused(answer, 401)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(

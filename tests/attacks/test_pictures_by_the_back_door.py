@@ -101,13 +101,13 @@ async def test_a_url_with_another_content_is_a_url_like_any_other(clinic: InProc
 
 @pytest.mark.parametrize("text", ["data:" * 200_000, "data:," * 170_000, "data:a," + "data:" * 200_000])
 async def test_countless_urls_take_no_time(mallory: Caller, watch: Watch, text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
 
     watch.refused(
         await mallory.post("/fhir/Patient", patient(MARK, extension=[{"url": "urn:x", "valueString": text}])), 422
     )
 
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.fixture

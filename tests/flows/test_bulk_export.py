@@ -445,7 +445,11 @@ async def test_r_bulk_034_035_the_statement_tells_of_exports_by_both_names(clini
     bulk = "http://hl7.org/fhir/uv/bulkdata"
 
     def told(operations: list[Json]) -> set[tuple[str, str]]:
-        return {(each["name"], each["definition"]) for each in operations if each["name"].split("-")[-1] == "export" and each["name"] != "regulator-export"}
+        return {
+            (each["name"], each["definition"])
+            for each in operations
+            if each["name"].split("-")[-1] == "export" and each["name"] != "regulator-export"
+        }
 
     assert statement["instantiates"] == [f"{bulk}/CapabilityStatement/bulk-data"]
     assert told(rest["operation"]) == {("export", f"{bulk}/OperationDefinition/export")}

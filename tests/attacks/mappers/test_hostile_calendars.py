@@ -1,7 +1,7 @@
 """Calendars made to keep a parser busy, to nest without end, or to bring rules and addresses of their own."""
 
 from datetime import UTC, datetime
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -52,12 +52,12 @@ def calendar(*parts: str) -> Message:
     ],
 )
 def test_a_rule_without_end_or_sense_is_refused_at_once(rule: str) -> None:
-    began = perf_counter()
+    began = process_time()
 
     with pytest.raises(UnusableError):
         read(calendar(event(f"RRULE:{rule}")), Tables())
 
-    assert perf_counter() - began < 1
+    assert process_time() - began < 1
 
 
 def test_a_rule_that_began_long_ago_is_refused() -> None:
@@ -66,13 +66,13 @@ def test_a_rule_that_began_long_ago_is_refused() -> None:
 
 
 def test_the_largest_rule_that_is_taken_is_worked_out_in_time() -> None:
-    began = perf_counter()
+    began = process_time()
 
     daily = event("RRULE:FREQ=DAILY").replace(":20261101T10", ":20171101T10")
     entries = read(calendar(daily), Tables()).bundle["entry"]
 
     assert 365 < len(entries) < 402
-    assert perf_counter() - began < 5
+    assert process_time() - began < 5
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ LONG: Json = {"resourceType": "Patient", "id": "7", "name": [{"given": ["a"] * 3
 @pytest.fixture(autouse=True)
 def soon() -> Iterator[None]:
     """Far more than it takes, far less than what an attacker hopes for."""
-    started = time.monotonic()
+    started = time.process_time()
     yield
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_thousand_operations_are_taken_and_no_more() -> None:
