@@ -165,7 +165,7 @@ def linked(person: str, url: str) -> list[Json]:
         "https://faceboo\N{KELVIN SIGN}.com/1",
     ],
 )
-async def test_s89_s111_a_link_to_a_consumer_cloud_is_refused(clinic: InProcess, person: str, url: str) -> None:
+async def test_s89_s111_t_41_a_link_to_a_consumer_cloud_is_refused(clinic: InProcess, person: str, url: str) -> None:
     doctor = clinic.caller()
     before = await clinic.counts()
 

@@ -85,7 +85,7 @@ def key_of(stored: Json) -> str:
     return f"{stored['resourceType']}/{stored['id']}"
 
 
-async def test_t_17_t_49_m_9_a_pack_holds_photos_consents_notes_and_lots_of_the_named_procedure_only(
+async def test_t_17_t_49_t_101_m_9_a_pack_holds_photos_consents_notes_and_lots_of_the_named_procedure_only(
     clinic: InProcess, office: Caller, doctor: Caller, insurer: str
 ) -> None:
     visit = {"reference": f"Encounter/{random_id()}"}

@@ -57,7 +57,7 @@ async def test_t_45_m_9_an_injectable_without_a_before_photo_fails_with_the_rule
     assert FOREHEAD in said["diagnostics"]
 
 
-async def test_t_3_a_treatment_that_is_documented_whole_passes(clinic: InProcess, office: Caller) -> None:
+async def test_t_3_t_27_a_treatment_that_is_documented_whole_passes(clinic: InProcess, office: Caller) -> None:
     done = await treated(clinic, office)
     before = await done.photo(office, createdDateTime=done.at(days=-3))
 

@@ -75,7 +75,7 @@ def reason(answer: Response) -> str:
     return str(read(answer)["issue"][0]["diagnostics"])
 
 
-async def test_t_86_the_website_is_permitted_and_social_media_are_not(office: Caller, surgeon: Caller) -> None:
+async def test_s_74_t_86_the_website_is_permitted_and_social_media_are_not(office: Caller, surgeon: Caller) -> None:
     ann = await case(office)
 
     assert (await surgeon.post("/fhir/Task", task(ann))).status_code == 201

@@ -138,7 +138,7 @@ def test_the_page_has_a_cell_for_every_role_and_type() -> None:
 
 @pytest.mark.parametrize("interaction", ASKS)
 @pytest.mark.parametrize("role", ROLES)
-async def test_s_60_each_cell_of_the_matrix_is_what_the_server_does(
+async def test_s_60_t_40_each_cell_of_the_matrix_is_what_the_server_does(
     clinic: InProcess, role: str, interaction: str
 ) -> None:
     letter, try_ = ASKS[interaction]

@@ -177,7 +177,7 @@ def test_s40_s72_each_purpose_is_decided_on_its_own() -> None:
         [purpose("care-photography"), {"code": "care-photography"}],
     ],
 )
-def test_s36_a_permit_with_several_purposes_or_none_permits_nothing(purposes: list[Json]) -> None:
+def test_s36_t30_a_permit_with_several_purposes_or_none_permits_nothing(purposes: list[Json]) -> None:
     assert verdict(consent(rule("permit", purpose=purposes))) == Deny(Reason.NOT_SPECIFIC)
     assert verdict(consent(rule("deny", purpose=purposes))) == REFUSED
 
