@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fhir_server.api import outgoing
 from fhir_server.api.cors import Cors, Headers
 from fhir_server.api.incoming import request_id_of
-from fhir_server.kernel.unexpected import unexpected
+from fhir_server.kernel.unexpected import place_of, unexpected
 
 _log = logging.getLogger("fhir_server.requests")
 
@@ -75,7 +75,7 @@ class Envelope:
         except Exception as error:  # noqa: BLE001  handled here, before a framework writes its message to a log
             if started:
                 # A stream that was cut: the connection ends without its last byte, which the client notices.
-                _log.info("cut %s: %s", request_id, type(error).__name__)
+                _log.warning("cut %s: %s at %s", request_id, type(error).__name__, place_of(error))
                 return
             await outgoing.outcome(unexpected(error))(scope, receive, sending)
 

@@ -8,7 +8,6 @@ from fhir_server.kernel.json import Json
 from tests.known_failures import known_failures
 from tests.unit.fhir.real_input import examples, guide, synthea
 
-
 _BREAKS_A_RULE = 422
 
 
