@@ -78,15 +78,19 @@ def patients_named(query: Query) -> frozenset[str] | None:
         match condition:
             case InCompartment(compartment) if compartment.startswith("Patient/"):
                 return frozenset({compartment.removeprefix("Patient/")})
-            case ValueIn(code, any_of, False) if code in codes:
-                ids = [_patients_of(each) for each in any_of]
-                if all(ids):
-                    return frozenset().union(*ids)
+            case ValueIn(code, any_of, False) if code in codes and (named := _patients_of_all(any_of)):
+                return named
             case IdIn(ids, False) if query.type == "Patient":
                 return ids
             case _:
                 pass
     return None
+
+
+def _patients_of_all(predicates: Sequence[Predicate]) -> frozenset[str]:
+    """Empty where one of them may be met by something else."""
+    found = [_patients_of(each) for each in predicates]
+    return frozenset().union(*found) if all(found) else frozenset()
 
 
 def _patients_of(predicate: Predicate) -> frozenset[str]:

@@ -9,7 +9,7 @@ from fhir_server.consent.law import law_of
 from fhir_server.consent.purposes import TREATMENT
 from fhir_server.consent.question import Ask, Deny, Matter, Permit, Reason
 from fhir_server.consent.standing import Standing
-from fhir_server.engine.call import Interaction, Trace
+from fhir_server.engine.call import Call, Interaction, Trace
 from fhir_server.engine.change import CareBasis, Change, ConsentBasis, HeadMove
 from fhir_server.engine.classification import RECEIPT_SYSTEM, SIGNED_FORM
 from fhir_server.engine.ports import Head
@@ -260,6 +260,26 @@ async def test_t_57_where_the_consents_cannot_be_had_nothing_is_shown() -> None:
 
     with pytest.raises(UnavailableError):
         await gate.disclose(call(Interaction.READ, "Media", "m"), stored)
+
+
+class _Broken:
+    """Everybody broke the glass for everybody."""
+
+    async def broken(self, call: Call, patient: str) -> str | None:
+        return "Task/glass"
+
+
+async def test_a_broken_glass_gives_a_photo_no_basis_of_its_own() -> None:
+    clinic = FakeClinic()
+    await commit(clinic, OBSERVATION, observation())
+    stored = await commit(clinic, MEDIA, media())
+    gate = Gate(standing(clinic)[0], clinic.resources, BASE, clinic.elsewhere, _Broken())
+    reading = call(Interaction.READ, "Media", "m")
+
+    with pytest.raises(NoLegalBasisError):
+        await gate.disclose(reading, stored)
+
+    assert reading.trace.glass == {}
 
 
 async def test_security_contexts_in_a_circle_name_whom_they_name() -> None:

@@ -13,6 +13,7 @@ from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.media import formats
 from fhir_server.media.dicom import clean_dicom
 from fhir_server.media.formats import recognise
+from fhir_server.media.metadata import clean
 
 PIXELS = bytes(range(16))
 PHOTOGRAPH = UID("1.2.840.10008.5.1.4.1.1.77.1.4")
@@ -62,6 +63,7 @@ def test_t33_a_dicom_file_names_nobody_and_keeps_its_pixels(syntax: Any) -> None
     assert recognise(dirty) == formats.DICOM
 
     cleaned, facts = clean_dicom(dirty)
+    assert clean(dirty, formats.DICOM) == cleaned
 
     assert b"Ana" in dirty
     assert b"Ana" not in cleaned
