@@ -82,14 +82,14 @@ class Events:
             if found:
                 done = int(found[-1]["_id"]["n"])
             count += len(found)
+            if found or "last" in writer:
+                # After each part: whoever is stopped by a time limit has done something for the next.
+                with seam():
+                    await self._writers.update_one(
+                        {"_id": writer["_id"]}, [{"$set": {"indexed": {"$max": ["$indexed", done]}}}, *SETTLE]
+                    )
             if len(found) < _AT_ONCE:
-                break
-        if count or "last" in writer:
-            with seam():
-                await self._writers.update_one(
-                    {"_id": writer["_id"]}, [{"$set": {"indexed": {"$max": ["$indexed", done]}}}, *SETTLE]
-                )
-        return count
+                return count
 
     async def _insert(self, rows: Sequence[Document]) -> None:
         if not rows:
