@@ -79,7 +79,10 @@ class Gate(Step):
         return change.relying_on(await self._photo_basis(call, ask))
 
     async def foresee(self, call: Call, found: Sequence[Stored]) -> None:
-        patients = [one.removeprefix(_PATIENT) for stored in found for one in stored.access if one.startswith(_PATIENT)]
+        decided = [stored for stored in found if not stored.deleted and stored.key.type not in PROOF_TYPES]
+        patients = [
+            one.removeprefix(_PATIENT) for stored in decided for one in stored.access if one.startswith(_PATIENT)
+        ]
         await self._standing.foresee(patients, call.trace, likely=of_call(call.purpose) in CARE)
 
     async def disclose(self, call: Call, stored: Stored) -> Stored | None:
