@@ -29,3 +29,12 @@ async def watch(
 @pytest.fixture
 def mallory(clinic: InProcess) -> Caller:
     return clinic.caller(client="mallory")
+
+
+@pytest.fixture
+async def indexed(clinic: InProcess) -> None:
+    """The log, found up to now: a worker does it all the time, here none runs.
+
+    What all tests before recorded may be more than one search has time for.
+    """
+    await clinic.clinic.store.events.index()

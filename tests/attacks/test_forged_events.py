@@ -10,7 +10,7 @@ from tests.attacks.watch import MARK, Watch
 from tests.clinics import Caller, InProcess, read
 from tests.flows.bundles import batch
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("indexed")]
 
 ORIGIN = "urn:aesthetic-fhir-server:audit-origin"
 PATCHING = {"Content_Type": "application/json-patch+json"}

@@ -10,7 +10,7 @@ from tests.attacks.watch import MARK, Watch
 from tests.clinics import Caller, InProcess, read
 from tests.samples import consent, jpeg, media, patient
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("indexed")]
 
 ALL_OF_A_PATIENT = ("patient/*.cruds",)
 

@@ -11,7 +11,7 @@ from tests.attacks.watch import MARK, Watch
 from tests.clinics import InProcess, read
 from tests.samples import consent, jpeg, media, patient
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("indexed")]
 
 NUMBER = "urn:clinic|file-4711"
 PATCH = {"Content_Type": "application/json-patch+json"}

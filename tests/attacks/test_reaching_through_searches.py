@@ -7,7 +7,7 @@ from tests.attacks.watch import MARK
 from tests.clinics import Caller, InProcess, read
 from tests.samples import patient
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("indexed")]
 
 
 def observation(patient_id: str, **more: object) -> Json:

@@ -16,7 +16,7 @@ from tests.clinics import Caller, InProcess, read, running
 from tests.people import Case, appointment, care_team, encounter, observation, of_patient, staff
 from tests.samples import consent, jpeg, media, patient
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("indexed")]
 
 PATCH = "application/json-patch+json"
 

@@ -31,3 +31,12 @@ async def loaded(patients_clinic: InProcess) -> Sequence[Loaded]:
     if not names:
         pytest.skip("The real bundles are not beside the repository.")
     return [await load(patients_clinic.caller(), name) for name in names]
+
+
+@pytest.fixture
+async def indexed(clinic: InProcess) -> None:
+    """The log, found up to now: a worker does it all the time, here none runs.
+
+    What all tests before recorded may be more than one search has time for.
+    """
+    await clinic.clinic.store.events.index()

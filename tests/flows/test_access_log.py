@@ -10,7 +10,7 @@ from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read
 from tests.samples import patient
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("indexed")]
 
 SECRET = "Nobodys-Name"
 LOG = "/fhir/Patient/logged/$access-log"
@@ -103,7 +103,7 @@ async def test_without_a_token_there_is_nothing(clinic: InProcess) -> None:
     assert (await clinic.stranger.get(LOG)).status_code == 401
 
 
-def test_of_an_event_that_a_client_sent_no_free_words_are_shown() -> None:
+async def test_of_an_event_that_a_client_sent_no_free_words_are_shown() -> None:
     sent: Json = {
         "resourceType": "AuditEvent",
         "type": {"code": "rest"},

@@ -15,7 +15,7 @@ from tests.clinics import Caller, InProcess, read
 from tests.samples import patient
 from tests.trail import named, said
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("indexed")]
 
 RECEIVED = {
     "system": "urn:aesthetic-fhir-server:audit-origin",

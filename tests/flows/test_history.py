@@ -15,7 +15,7 @@ from tests.clinics import Caller, InProcess, read
 from tests.samples import consent, jpeg, media, patient
 from tests.trail import named, said
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("indexed")]
 
 
 @dataclass(frozen=True)

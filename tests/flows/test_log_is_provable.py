@@ -14,7 +14,7 @@ from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read
 from tests.samples import patient
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("indexed")]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read
 from tests.samples import consent, jpeg, media, patient
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("indexed")]
 
 IDENTIFIER: Json = {"system": "urn:oid:1.2.250", "value": "S-77"}
 

@@ -17,7 +17,7 @@ from tests.architecture.test_adr import rows
 from tests.clinics import Caller, InProcess, read
 from tests.samples import consent, jpeg, media, patient
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("indexed")]
 
 PATCHING: Json = {
     "resourceType": "Parameters",

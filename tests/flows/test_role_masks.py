@@ -10,7 +10,7 @@ from tests.clinics import Caller, InProcess, read
 from tests.people import TASK, Case, appointment, care_team, complaint, of_patient, staff
 from tests.samples import consent, jpeg, media, patient, published
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("indexed")]
 
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
 RELEASED = {"system": "urn:aesthetic-fhir-server:release", "code": "released"}

@@ -7,7 +7,7 @@ import pytest
 from tests.clinics import Caller, InProcess, read
 from tests.flows.loaded import Loaded, everything, keys_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("indexed")]
 
 FORM = "application/x-www-form-urlencoded"
 
