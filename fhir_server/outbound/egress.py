@@ -10,9 +10,11 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-import httpx2
+if TYPE_CHECKING:
+    from httpx2 import Response
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _OK = 200
@@ -84,6 +86,8 @@ class Egress:
     def _asked(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, most_bytes: int, seconds: float
     ) -> Fetched:
+        import httpx2  # here, for it takes long to load: nobody starts by going out
+
         until = monotonic() + seconds
         target, host = self.pinned(url)
         # What is compressed could be far larger than it looks.
@@ -139,7 +143,7 @@ class Egress:
         return self._allowed(address) or (self._loopback and address in _THIS_MACHINE)
 
 
-def _body(answer: httpx2.Response, most_bytes: int, until: float) -> bytes:
+def _body(answer: "Response", most_bytes: int, until: float) -> bytes:
     found = bytearray()
     for part in answer.iter_raw():
         found += part

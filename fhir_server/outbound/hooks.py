@@ -7,8 +7,6 @@ import asyncio
 import ssl
 from urllib.parse import urlsplit
 
-import httpx2
-
 from fhir_server.outbound.egress import Egress, EgressError
 from fhir_server.subscriptions.ports import Notice
 
@@ -25,6 +23,8 @@ class Hooks:
 
     async def send(self, notice: Notice) -> bool:
         """True where it was answered with a 2xx in time."""
+        import httpx2  # here, for it takes long to load
+
         headers = {"Accept-Encoding": "identity", "User-Agent": "fhir-server", **dict(notice.headers)}
         try:
             async with asyncio.timeout(SECONDS):

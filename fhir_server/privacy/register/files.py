@@ -13,7 +13,6 @@ from datetime import datetime
 from fhir_server.kernel import json
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.json import Json
-from fhir_server.privacy.register.printing import printed
 from fhir_server.privacy.register.sections import Section
 
 KIND = "regulator-pack"
@@ -26,6 +25,8 @@ def files_of(
     clinic: str, now: datetime, sections: Sequence[Section], resources: Sequence[Json], checkpoint: str
 ) -> dict[str, bytes]:
     """Name -> content; without the manifest."""
+    from fhir_server.privacy.register.printing import printed  # here, for what prints takes long to load
+
     pack = {
         "clinic": clinic,
         "issued": instant(now),
