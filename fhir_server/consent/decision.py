@@ -37,7 +37,9 @@ def decide(ask: Ask, consents: Sequence[Json], head: Head, law: Law = STRICT) ->
     if ask.matter is Matter.PROOF:
         return Permit(LegalObligation("gdpr-5-2", ask.patient, head.epoch))
     cares = is_care(ask.purpose) or ask.purpose == CARE_PHOTOGRAPHY
-    ask = replace(ask, emergency=cares and (ask.emergency or ask.purpose == BREAK_GLASS))
+    emergency = cares and (ask.emergency or ask.purpose == BREAK_GLASS)
+    if emergency is not ask.emergency:
+        ask = replace(ask, emergency=emergency)
     found: dict[ResourceKey, Json] = {}
     for consent in consents:
         key = _key(consent)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from fhir_server.consent.clinics_own import require_clinics_own
 from fhir_server.consent.elsewhere import Elsewhere
-from fhir_server.consent.facts import facts_of
+from fhir_server.consent.facts import Facts, facts_of
 from fhir_server.consent.matter import PROOF_TYPES, is_photo, is_proof, rendition_of
 from fhir_server.consent.purposes import CARE, CARE_PHOTOGRAPHY, TREATMENT, of_call, of_photos
 from fhir_server.consent.question import Ask, Deny, Matter, Permit, Reason
@@ -65,7 +65,7 @@ class Gate(Step):
             await require_clinics_own(self._store, self._base, call, change)
             return change
         ask = replace(
-            _ask(call, _patient(change.resource), change.key),
+            self._ask(call, _patient(change.resource), change.key),
             purpose=CARE_PHOTOGRAPHY,
             facts=facts_of(change.resource),
             rendition=rendition_of(change.resource),
@@ -136,15 +136,23 @@ class Gate(Step):
             raise
         return stored
 
+    def _ask(
+        self, call: Call, patient: str, key: ResourceKey, matter: Matter = Matter.PHOTO, facts: Facts | None = None
+    ) -> Ask:
+        principal = call.principal
+        actor = parse_reference(principal.fhir_user) if principal.fhir_user else None
+        instant = call.instant.astimezone(self._standing.zone)
+        return Ask(patient, of_call(call.purpose), instant, key, actor, matter, facts, principal.role)
+
     def _picture(self, call: Call, patient: str, key: ResourceKey, resource: Json) -> Ask:
-        return replace(_ask(call, patient, key), facts=facts_of(resource), rendition=rendition_of(resource))
+        return replace(self._ask(call, patient, key), facts=facts_of(resource), rendition=rendition_of(resource))
 
     async def _photo(self, call: Call, stored: Stored) -> Stored:
         if stored.resource.get("status") == "entered-in-error":
             raise NoLegalBasisError("The photo was entered in error; its bytes are not shown.")
         if not is_of_a_patient(stored.resource):
             return stored
-        asked = _ask(call, _patient(stored.resource), stored.key)
+        asked = self._ask(call, _patient(stored.resource), stored.key)
         ask = replace(
             asked,
             purpose=of_photos(asked.purpose),
@@ -166,9 +174,8 @@ class Gate(Step):
         raise NoLegalBasisError(f"There is no legal basis for this photo. {decided.text}")
 
     async def _may(self, call: Call, stored: Stored, patient: str) -> bool:
-        ask = replace(_ask(call, patient, stored.key), matter=Matter.RECORD)
-        if self._standing.has_consents(patient, call.trace):
-            ask = replace(ask, facts=facts_of(stored.resource))
+        facts = facts_of(stored.resource) if self._standing.has_consents(patient, call.trace) else None
+        ask = self._ask(call, patient, stored.key, Matter.RECORD, facts)
         decided = await self._decided(call, ask)
         if isinstance(decided, Permit):
             _rely(call.trace, decided.basis)
@@ -181,7 +188,8 @@ class Gate(Step):
     async def _decided(self, call: Call, ask: Ask) -> Permit | Deny:
         """For care, a broken glass counts where it is all that ties, and where nothing is permitted without it."""
         tied_by_it = ask.patient in call.trace.glass
-        decided = await self._standing.decide(replace(ask, emergency=tied_by_it), call.trace)
+        asked = replace(ask, emergency=True) if tied_by_it else ask
+        decided = await self._standing.decide(asked, call.trace)
         cares = ask.purpose in {TREATMENT, CARE_PHOTOGRAPHY}
         if isinstance(decided, Permit) or tied_by_it or not cares or self._glasses is None:
             return decided
@@ -200,13 +208,6 @@ def _is_back_end(call: Call) -> bool:
 
 def _had_photo(change: Change) -> bool:
     return change.previous is not None and not change.previous.deleted and is_photo(change.previous.resource)
-
-
-def _ask(call: Call, patient: str, resource: ResourceKey) -> Ask:
-    principal = call.principal
-    actor = parse_reference(principal.fhir_user) if principal.fhir_user else None
-    purpose = of_call(call.purpose)
-    return Ask(patient, purpose, call.instant, resource, actor, profession=principal.role)
 
 
 def _rely(trace: Trace, basis: LegalBasis) -> None:

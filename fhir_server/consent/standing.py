@@ -33,12 +33,13 @@ class Standing:
     def __init__(
         self, store: ResourceStore, heads: Heads, law: Law, zone: tzinfo = UTC, most: int = MOST_REMEMBERED
     ) -> None:
-        self._store, self._heads, self.law, self._zone, self._most = store, heads, law, zone, most
+        self._store, self._heads, self.law, self.zone, self._most = store, heads, law, zone, most
         self._remembered: OrderedDict[str, Stand] = OrderedDict()
 
     async def decide(self, ask: Ask, trace: Trace | None = None) -> Permit | Deny:
         """Looked up once for a call, as its trace knows; without one, now."""
-        ask = replace(ask, instant=ask.instant.astimezone(self._zone))
+        if ask.instant.tzinfo is not self.zone:
+            ask = replace(ask, instant=ask.instant.astimezone(self.zone))
         trace = trace or Trace()
         stand = trace.stands.get(ask.patient)
         if stand is None and trace.remembering and (known := self._remembered.get(ask.patient)) is not None:
