@@ -22,7 +22,8 @@ LINES = [f"{number:06} Överström, 2 ml hyaluronic acid, {secrets.token_hex(8)}
 DATA = "\n".join(LINES).encode()
 OTHER = "\n".join(reversed(LINES)).encode()
 TEXT = base64.b64encode(DATA).decode()
-BROKEN = "\n".join(base64.b64encode(OTHER).decode()[at : at + 76] for at in range(0, len(TEXT), 76))
+OTHER_TEXT = base64.b64encode(OTHER).decode()
+BROKEN = "\n".join(OTHER_TEXT[at : at + 76] for at in range(0, len(OTHER_TEXT), 76))
 WORDS = frozenset({"_id", "owner", "state", "type", "id", "access", "subjects"})
 
 
