@@ -18,6 +18,7 @@ from mappers.runtime.server import Tokens
 _FHIR = "application/fhir+json"
 _MOST_BYTES = 32 * 1024 * 1024
 _OK, _UNAUTHORIZED, _TOO_MANY, _FAULTS = 200, 401, 429, 500
+_KEPT = 409
 _GONE, _OVERTAKEN, _DONE = frozenset({404, 410}), frozenset({409, 412}), frozenset({200, 201, 204})
 
 
@@ -68,7 +69,10 @@ class Remote:
         return [one["resource"] for one in self._found(answer).get("entry", ()) if "resource" in one]
 
     async def delete(self, reference: str, version: str) -> None:
+        """RejectedError where it is kept, as records are in many places by law."""
         answer = await self._answered("DELETE", reference, {"If-Match": f'W/"{version}"'})
+        if answer.status == _KEPT:
+            raise RejectedError(answer.status, "conflict")
         if answer.status not in _GONE:
             _refuse(answer)
 

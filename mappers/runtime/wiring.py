@@ -26,13 +26,15 @@ from mappers.runtime.importing import Importing, without_data
 from mappers.runtime.listings import cliniko_listing, pabau_listing
 from mappers.runtime.polling import Poller
 from mappers.runtime.records import Records
+from mappers.runtime.remote import Remote
 from mappers.runtime.server import Server
-from mappers.runtime.settings import Settings, SourceSettings
+from mappers.runtime.settings import Settings, SourceSettings, refuse_open
+from mappers.runtime.syncing.wiring import Steady, in_step
 from mappers.runtime.systems import SYSTEMS
 from mappers.runtime.web import Hook
 
+STEADY = frozenset({"fhir", "siu"})
 _HINTS_PER_MINUTE = 30
-_BEGINNING = "2000-01-01T00:00:00Z"
 
 
 @dataclass(slots=True)
@@ -41,14 +43,23 @@ class Runtime:
     http: AsyncClient
     clock: Clock
     server: Server = field(init=False)
+    here: Remote = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.settings
-        _refuse_open(settings.server)
+        refuse_open(settings.server)
         tokens = BackendServices(
             self.http, settings.server, settings.client_id, settings.scope, settings.key, self.clock
         )
         self.server = Server(self.http, settings.server, tokens)
+        self.here = Remote(self.http, settings.server, tokens)
+
+    def steady(self, source: SourceSettings) -> Steady | None:
+        """What is kept in step with, or told what changes here."""
+        records = Records(source.name, self.settings.state_key)
+        if source.system == "fhir":
+            return in_step(source, self.here, self.server, records, self.clock)
+        return None
 
     def delivery(self, source: SourceSettings) -> Delivery:
         system = SYSTEMS[source.system]
@@ -62,6 +73,12 @@ class Runtime:
         own = [self.delivery(source)]
         found = {one.source.name: one for one in (*own, *(poller.delivery for poller in self.pollers(source)))}
         return list(found.values())
+
+    def names(self, source: SourceSettings) -> list[str]:
+        """Under which what this source sent is put aside."""
+        if source.system in STEADY:
+            return [source.name]
+        return [one.source.name for one in self.deliveries(source)]
 
     def importing_delivery(self, source: SourceSettings, importing: Importing) -> Delivery:
         made = Source(source.name, importing.reader, source.tables, keep=without_data)
@@ -111,7 +128,7 @@ class Runtime:
         headers = cliniko.headers(key, source.text("app"), source.text("email"))
         fetcher = Fetcher(self.http, frozenset({urlsplit(cliniko.base(key)).netloc}))
         return [
-            Poller(fetcher, headers, self._reading(source, listed), cliniko_listing(key, listed), _beginning(source))
+            Poller(fetcher, headers, self._reading(source, listed), cliniko_listing(key, listed), source.beginning())
             for listed in cliniko.LISTS
         ]
 
@@ -119,7 +136,7 @@ class Runtime:
         key = source.secret("api_key_file")
         fetcher = Fetcher(self.http, SYSTEMS["pabau"].hosts)
         return [
-            Poller(fetcher, {}, self._reading(source, listed), pabau_listing(key, listed), _beginning(source))
+            Poller(fetcher, {}, self._reading(source, listed), pabau_listing(key, listed), source.beginning())
             for listed in ("clients", "appointments")
         ]
 
@@ -142,14 +159,3 @@ def importing_of(source: SourceSettings, clock: Clock) -> Importing:
         raise SetupError(f"{source.name}: the column mapping cannot be read.") from None
     except UnusableError as error:
         raise SetupError(f"{source.name}: {error}") from None
-
-
-def _beginning(source: SourceSettings) -> str:
-    return source.text("beginning") if "beginning" in source.given else _BEGINNING
-
-
-def _refuse_open(url: str) -> None:
-    """Patients' data and tokens go over TLS, but on this machine."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
-        raise SetupError("The server is reached over https.")

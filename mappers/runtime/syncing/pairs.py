@@ -111,7 +111,7 @@ class Pairs:
         if link is None:
             return Outcome.REFUSED
         if theirs is not None:
-            await self.writing.delete(Side.THEIRS, theirs)
+            await self.writing.take_back(theirs)
         await self.links.forget(link)
         return Outcome.WRITTEN
 
@@ -119,7 +119,7 @@ class Pairs:
         ours, theirs = found.get(Side.OURS), found.get(Side.THEIRS)
         if changes.ended and link is not None:
             if changes.delete is Side.THEIRS and theirs is not None:
-                await self.writing.delete(Side.THEIRS, theirs)
+                await self.writing.take_back(theirs)
             await self.links.keep(replace(link, ended=True), None, changes.losses)
             return Outcome.WRITTEN
         if changes.theirs is not None:
@@ -130,7 +130,7 @@ class Pairs:
             return Outcome.NOTHING_NEW
         now = linked(theirs, ours, self.authority, changes)
         is_written = changes.ours is not None or changes.theirs is not None
-        if now != link:
+        if now != link or changes.losses:
             await self.links.keep(now, _patient_of(ours), changes.losses)
         return Outcome.WRITTEN if is_written else Outcome.NOTHING_NEW
 

@@ -11,11 +11,13 @@ from mappers.mapping.patients import known_by
 from mappers.mapping.provenance import provenance
 from mappers.mapping.result import IdentityQuestion
 from mappers.runtime.clock import Clock
-from mappers.runtime.faults import OvertakenError
+from mappers.runtime.faults import OvertakenError, RejectedError
 from mappers.runtime.identity import with_candidates
 from mappers.runtime.records import Records, created, replaced
 from mappers.runtime.remote import Remote
 from mappers.runtime.server import Server
+
+_NOT_TO_BE = "entered-in-error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,13 @@ class Writing:
             raise OvertakenError
         return found[0]
 
-    async def delete(self, side: Side, resource: Json) -> None:
-        reference = f"{resource['resourceType']}/{resource['id']}"
-        await self.sides[side].delete(reference, resource["meta"]["versionId"])
+    async def take_back(self, resource: Json) -> None:
+        """Deleted on the other side; where that server keeps what it has, it says there that it should not be."""
+        there, version = self.sides[Side.THEIRS], resource["meta"]["versionId"]
+        try:
+            await there.delete(f"{resource['resourceType']}/{resource['id']}", version)
+        except RejectedError:
+            await there.update({**resource, "status": _NOT_TO_BE}, version)
 
     async def _questions(self, patient: Json, reference: str) -> list[Json]:
         """Whether a patient who is new here is somebody known: asked of a person, with the candidates."""
