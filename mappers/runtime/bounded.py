@@ -51,7 +51,7 @@ async def asked(
                 raise SetupError("The other server leads elsewhere, and is not followed.")
             if answer.headers.get("content-encoding", "identity") != "identity":
                 raise SetupError("The other server compresses what it was asked not to.")
-            async for part in answer.aiter_raw():
+            async for part in answer.aiter_bytes():
                 found += part
                 if len(found) > most_bytes:
                     raise SetupError("The other server answers with more than is read.")

@@ -70,7 +70,7 @@ class Pairs:
         if reference.startswith("Media/") and ours is not None and theirs is None and link is None:
             ours = await self.photos.with_bytes(ours)
         ends = Ends(self.sides[Side.OURS].base, self.sides[Side.THEIRS].base, await self._known(ours, theirs))
-        changes = _worked_out(theirs, ours, link, ends, self.authority)
+        changes = worked_out(theirs, ours, link, ends, self.authority)
         return await self._write(changes, found, link)
 
     async def _link(self, side: Side, reference: str) -> Link | None:
@@ -135,7 +135,7 @@ class Pairs:
         return Outcome.WRITTEN if is_written else Outcome.NOTHING_NEW
 
 
-def _worked_out(theirs: Json | None, ours: Json | None, link: Link | None, ends: Ends, authority: Authority) -> Changes:
+def worked_out(theirs: Json | None, ours: Json | None, link: Link | None, ends: Ends, authority: Authority) -> Changes:
     """What is no FHIR is a resource that cannot be taken: the next one is not to wait behind it."""
     try:
         return reconcile(theirs, ours, link, ends, authority)
