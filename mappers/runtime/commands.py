@@ -16,6 +16,7 @@ from mappers.mapping.message import Message
 from mappers.runtime.archive import Archive
 from mappers.runtime.clock import now
 from mappers.runtime.delivery import Outcome
+from mappers.runtime.dicom_files import dicom_file
 from mappers.runtime.faults import NotNowError, RejectedError, SetupError
 from mappers.runtime.looking_after import LookingAfter
 from mappers.runtime.serving import serve, web_server
@@ -52,6 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("source")
     one.add_argument("files", type=Path, nargs="+")
     one.set_defaults(run=_deliver)
+    one = commands.add_parser("photograph", help="write photographs as DICOM files into a folder")
+    one.add_argument("folder", type=Path)
+    one.add_argument("media", nargs="+", help="such as Media/7")
+    one.set_defaults(run=_photograph)
     one = commands.add_parser("import", help="take an export: a ZIP file of CSV files and photographs")
     one.add_argument("source")
     one.add_argument("archive", type=Path)
@@ -110,6 +115,16 @@ async def _deliver(runtime: Runtime, given: argparse.Namespace) -> None:
     delivery = runtime.delivery(source)
     for place, file in enumerate(given.files, 1):
         _say(f"{place}: {(await delivery.deliver(Message(file.read_bytes(), runtime.clock()))).value}")
+
+
+async def _photograph(runtime: Runtime, given: argparse.Namespace) -> None:
+    given.folder.mkdir(mode=0o700, exist_ok=True)
+    for reference in given.media:
+        name, raw = await dicom_file(runtime.here, reference)
+        written = given.folder / name
+        written.touch(mode=0o600)
+        written.write_bytes(raw)
+        _say(f"{reference}: {written.name}")
 
 
 async def _feed(runtime: Runtime, given: argparse.Namespace) -> None:

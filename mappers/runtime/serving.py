@@ -54,10 +54,7 @@ async def listening(runtime: Runtime, source: SourceSettings) -> asyncio.Server:
             str(source.folder / source.text("certificate_key")),
             str(source.folder / str(authorities)) if authorities else None,
         )
-    port = source.given.get("port", 2575)
-    if not isinstance(port, int):
-        raise SetupError(f"port of {source.name} is a number.")
-    return await listener.serve(str(source.given.get("host", "127.0.0.1")), port, tls)
+    return await listener.serve(str(source.given.get("host", "127.0.0.1")), source.port(), tls)
 
 
 async def _kept_up(name: str, steady: Steady, seconds: int) -> None:

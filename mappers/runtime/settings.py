@@ -73,6 +73,12 @@ class SourceSettings:
     def beginning(self) -> str:
         return self.text("beginning") if "beginning" in self.given else _BEGINNING
 
+    def port(self) -> int:
+        found = self.given.get("port", 2575)
+        if not isinstance(found, int):
+            raise SetupError(f"port of {self.name} is a number.")
+        return found
+
     def seconds(self) -> int:
         found = self.given.get("every_seconds", 300)
         if not isinstance(found, int) or not 10 <= found <= 86_400:  # noqa: PLR2004  between seconds and a day

@@ -13,6 +13,7 @@ from mappers.booking.cliniko import polling as cliniko
 from mappers.booking.nextmotion import webhooks as nextmotion
 from mappers.booking.pabau import clients as pabau_clients
 from mappers.csv_files.layout import layout
+from mappers.hl7v2.sending import Ends
 from mappers.mapping.faults import UnusableError
 from mappers.mapping.json_text import decode_object
 from mappers.mapping.message import Message
@@ -24,15 +25,19 @@ from mappers.runtime.feeds import Feeds
 from mappers.runtime.fetching import Fetcher
 from mappers.runtime.importing import Importing, without_data
 from mappers.runtime.listings import cliniko_listing, pabau_listing
+from mappers.runtime.mllp_sender import Sender, client_context
 from mappers.runtime.polling import Poller
 from mappers.runtime.records import Records
 from mappers.runtime.remote import Remote
 from mappers.runtime.server import Server
 from mappers.runtime.settings import Settings, SourceSettings, refuse_open
+from mappers.runtime.syncing.putting_aside import PuttingAside
 from mappers.runtime.syncing.wiring import Steady, in_step
 from mappers.runtime.systems import SYSTEMS
+from mappers.runtime.telling import Telling
 from mappers.runtime.web import Hook
 
+_FILES = ("authorities", "certificate", "certificate_key")
 STEADY = frozenset({"fhir", "siu"})
 _HINTS_PER_MINUTE = 30
 
@@ -59,7 +64,22 @@ class Runtime:
         records = Records(source.name, self.settings.state_key)
         if source.system == "fhir":
             return in_step(source, self.here, self.server, records, self.clock)
-        return None
+        return self._telling(source, records) if source.system == "siu" else None
+
+    def _telling(self, source: SourceSettings, records: Records) -> Telling:
+        given = {name: str(source.folder / source.text(name)) for name in _FILES if name in source.given}
+        authorities = given.pop("authorities", None)
+        tls = (
+            client_context(authorities, given.get("certificate"), given.get("certificate_key")) if authorities else None
+        )
+        sender, receiver = source.texts("sender"), source.texts("receiver")
+        if len(sender) != 2 or len(receiver) != 2:  # noqa: PLR2004  application and facility
+            raise SetupError(f"sender and receiver of {source.name} are an application and a facility each.")
+        ends = Ends((sender[0], sender[1]), (receiver[0], receiver[1]))
+        aside = PuttingAside(self.server, records, self.clock)
+        return Telling(
+            self.here, Sender(source.text("host"), source.port(), tls), ends, aside, self.clock, source.beginning()
+        )
 
     def delivery(self, source: SourceSettings) -> Delivery:
         system = SYSTEMS[source.system]
