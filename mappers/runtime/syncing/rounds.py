@@ -6,7 +6,7 @@ is tried first. A poison resource stops nobody; a server that cannot answer stop
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mappers.fhir_sync.authority import Side
 from mappers.mapping.faults import UnusableError
@@ -25,6 +25,7 @@ class Rounds:
     pairs: Pairs
     aside: PuttingAside
     beginning: str
+    _seen: dict[str, frozenset[Changed]] = field(default_factory=dict, init=False, repr=False)
 
     async def poll(self) -> Counter[Outcome]:
         found = await self.again(only_waiting=True)
@@ -49,13 +50,16 @@ class Rounds:
         listed = f"{side.value}/{type}"
         history = await changed(self.pairs.sides[side], type, await self._cursor(listed))
         found: Counter[Outcome] = Counter()
-        looked_at = list(history.changed)
+        # Looks overlap: a version that the last one settled is not looked at again.
+        before = self._seen.get(listed, frozenset())
+        looked_at = [one for one in history.changed if not one.version or one not in before]
         if type == "Consent" and side is Side.OURS:
-            looked_at += await self._photos_of(history.changed)
+            looked_at += await self._photos_of(looked_at)
         for one in looked_at:
             found[await self._taken(side, one)] += 1
         cursor = self.aside.records.cursor(listed, history.until)
         await self.aside.server.write([cursor])
+        self._seen[listed] = frozenset(history.changed)
         return found
 
     async def _taken(self, side: Side, one: Changed) -> Outcome:
