@@ -92,6 +92,8 @@ async def _serve(runtime: Runtime, given: argparse.Namespace) -> None:
 
 async def _check(runtime: Runtime, given: argparse.Namespace) -> None:
     runtime.hooks()
+    for source in runtime.settings.sources:
+        runtime.steady(source)
     await runtime.server.read(["Appointment?_count=1"])
     _say("The settings are good, and the server answers.")
 
@@ -122,7 +124,8 @@ async def _photograph(runtime: Runtime, given: argparse.Namespace) -> None:
     for reference in given.media:
         name, raw = await dicom_file(runtime.here, reference)
         written = given.folder / name
-        written.touch(mode=0o600)
+        written.unlink(missing_ok=True)  # one that is there may be for others to read
+        written.touch(mode=0o600, exist_ok=False)
         written.write_bytes(raw)
         _say(f"{reference}: {written.name}")
 

@@ -29,7 +29,7 @@ _OF_SYSTEM: Mapping[str, frozenset[str]] = {
     "csv": frozenset({"columns"}),
     "fhir": frozenset(
         {"base", "client_id", "scope", "key_file", "auth_hosts", "they_are", "recipient", "known"}
-        | {"every_seconds", "beginning"}
+        | {"types", "every_seconds", "beginning"}
     ),
     "siu": frozenset(
         {"host", "port", "authorities", "certificate", "certificate_key", "sender", "receiver"}

@@ -67,8 +67,18 @@ def test_the_settings_of_the_page_are_accepted(tmp_path: Path) -> None:
 
     assert isinstance(rounds, Rounds)
     assert rounds.pairs.photos.recipient == "Organization/hospital"
+    assert rounds.pairs.authority.types == ("Patient", "Appointment", "Consent", "Media")
     assert (source.seconds(), rounds.beginning) == (60, "2026-01-01T00:00:00Z")
     assert all(f"config settings.json {word} hospital" in PAGE for word in ("poll", "report", "replay"))
+
+
+def test_what_is_not_named_is_not_kept_in_step(tmp_path: Path) -> None:
+    given = settings(tmp_path, types=["Appointment", "Patient"])
+
+    rounds = Runtime(given, AsyncClient(), now).steady(given.source("hospital"))
+
+    assert isinstance(rounds, Rounds)
+    assert rounds.pairs.authority.types == ("Patient", "Appointment")
 
 
 def test_another_server_is_reached_where_the_settings_say(runtime: Runtime) -> None:
@@ -89,6 +99,7 @@ def test_another_server_is_reached_where_the_settings_say(runtime: Runtime) -> N
         {"they_are": []},
         {"they_are": ["hospital"]},
         {"they_are": "ehr"},
+        {"types": ["Patient", "Observation"]},
         {"known": ["Organization/1"]},
         {"key_file": "word"},
     ],

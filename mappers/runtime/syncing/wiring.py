@@ -38,6 +38,10 @@ def in_step(source: SourceSettings, here: Remote, server: Server, records: Recor
     roles = frozenset(source.texts("they_are"))
     if not roles or not roles <= ROLES:
         raise SetupError(f"they_are of {source.name} is some of {', '.join(sorted(ROLES))}.")
+    table = published()
+    types = source.texts("types") or tuple(table)
+    if not table.keys() >= set(types):
+        raise SetupError(f"types of {source.name} are some of {', '.join(table)}.")
     hosts = frozenset({urlsplit(base).netloc, *source.texts("auth_hosts")})
     try:
         key = decode_object(source.secret("key_file").encode())
@@ -52,7 +56,7 @@ def in_step(source: SourceSettings, here: Remote, server: Server, records: Recor
         Partners(sides),
         Photos(here, recipient, clock),
         Writing(server, sides, records, clock),
-        Authority(roles, published()),
+        Authority(roles, {type: said for type, said in table.items() if type in types}),
         source.table("known"),
     )
     return Rounds(pairs, PuttingAside(server, records, clock), source.beginning())
