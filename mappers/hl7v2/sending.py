@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from mappers.mapping.faults import UnusableError
 from mappers.mapping.json_text import Json
 
-_STATUS = {
+STATUS = {
     "booked": "Booked",
     "pending": "Pending",
     "waitlist": "Waitlist",
@@ -31,22 +31,28 @@ class Ends:
     receiver: tuple[str, str]
 
 
-def siu(appointment: Json, patient: Json, trigger: str, ends: Ends, now: datetime, id: str) -> bytes:
-    if appointment["status"] not in _STATUS:
+def siu(
+    appointment: Json, patient: Json, trigger: str, ends: Ends, now: datetime, id: str, number: str | None = None
+) -> bytes:
+    """`number`: by which the receiver knows it, if not by its first identifier."""
+    if appointment["status"] not in STATUS:
         raise UnusableError("The status has no equivalent in HL7 v2.")
     names = "|".join(_plain(part) for part in (*ends.sender, *ends.receiver))
     lines = [
         f"MSH|^~\\&|{names}|{_time(now)}||SIU^{trigger}^SIU_S12|{_plain(id)}|P|2.5.1||||||UNICODE UTF-8",
-        _sch(appointment, trigger),
-        _pid(patient),
-        "RGS|1",
-        *_resources(appointment),
     ]
+    sch, *rest = segments(appointment, number, trigger)
+    lines += [sch, _pid(patient), *rest]
     return ("\r".join(lines) + "\r").encode()
 
 
-def _sch(appointment: Json, trigger: str) -> str:
-    known = [one["value"] for one in appointment.get("identifier", ())] or [appointment["id"]]
+def segments(appointment: Json, number: str | None, trigger: str) -> list[str]:
+    """What is said of the appointment itself."""
+    return [_sch(appointment, number, trigger), "RGS|1", *_resources(appointment)]
+
+
+def _sch(appointment: Json, number: str | None, trigger: str) -> str:
+    known = [number] if number else [one["value"] for one in appointment.get("identifier", ())] or [appointment["id"]]
     reason = appointment.get("reasonCode", [{}])[0].get("text", "")
     kind = appointment.get("appointmentType", {}).get("text", "")
     fields = {
@@ -55,7 +61,7 @@ def _sch(appointment: Json, trigger: str) -> str:
         7: f"^{_plain(reason)}" if reason else "",
         8: f"^{_plain(kind)}" if kind else "",
         11: f"^^^{_instant(appointment.get('start'))}^{_instant(appointment.get('end'))}",
-        25: _STATUS[appointment["status"]],
+        25: STATUS[appointment["status"]],
     }
     return "|".join(["SCH", *(fields.get(number, "") for number in range(1, 26))])
 
@@ -65,6 +71,7 @@ def _pid(patient: Json) -> str:
         f"{_plain(one['value'])}^^^&{_plain(one['system'].removeprefix('urn:oid:'))}"
         f"&{'ISO' if one['system'].startswith('urn:oid:') else 'URI'}"
         for one in patient.get("identifier", ())
+        if one.get("system") and one.get("value") and one.get("use") != "secondary"
     )
     name = patient.get("name", [{}])[0]
     given = name.get("given", [""])[0]

@@ -7,13 +7,15 @@ import asyncio
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
-from httpx2 import AsyncClient, HTTPError
+from httpx2 import AsyncClient
 from joserfc import jwt
 from joserfc.jwk import import_key
 
 from mappers.mapping.faults import UnusableError
 from mappers.mapping.json_text import Json, decode_object
+from mappers.runtime.bounded import asked
 from mappers.runtime.clock import Clock
 from mappers.runtime.faults import NotNowError, SetupError
 
@@ -27,7 +29,10 @@ _FAULTS_OF_SERVER = 500
 
 @dataclass(slots=True)
 class BackendServices:
-    """`base`: the FHIR server's base URL. `key`: a private JWK with `kid` and `alg`."""
+    """`base`: the FHIR server's base URL. `key`: a private JWK with `kid` and `alg`.
+
+    `hosts`: where its token endpoint may lie; None where the server is the clinic's own and is believed.
+    """
 
     http: AsyncClient
     base: str
@@ -35,6 +40,7 @@ class BackendServices:
     scope: str
     key: Json = field(repr=False)
     clock: Clock
+    hosts: frozenset[str] | None = None
     _token: str = field(default="", init=False, repr=False)
     _until: datetime | None = field(default=None, init=False)
     _endpoint: str = field(default="", init=False)
@@ -70,7 +76,14 @@ class BackendServices:
         endpoint = said.get("token_endpoint")
         if status != _OK or not isinstance(endpoint, str):
             raise SetupError("The server names no token endpoint.")
+        if self.hosts is not None and not self._is_among(endpoint):
+            raise SetupError("The server's token endpoint is not where one was expected.")
         return endpoint
+
+    def _is_among(self, endpoint: str) -> bool:
+        """A statement is signed for the server that was meant, and for nobody whom it names."""
+        found, base = urlsplit(endpoint), urlsplit(self.base)
+        return found.scheme == base.scheme and found.netloc in (self.hosts or ()) and not found.fragment
 
     def _assertion(self, endpoint: str) -> str:
         claims = {
@@ -84,13 +97,14 @@ class BackendServices:
         return jwt.encode(header, claims, import_key(self.key), algorithms=[self.key["alg"]])
 
     async def _json(self, method: str, url: str, form: dict[str, str] | None) -> tuple[int, Json]:
+        headers = {"Accept": "application/json"}
         try:
-            answer = await self.http.request(method, url, data=form, headers={"Accept": "application/json"})
-        except HTTPError:
+            answer = await asked(self.http, method, url, headers, most_bytes=_MOST_BYTES, form=form)
+        except NotNowError:
             raise NotNowError("The server's token endpoint cannot be reached.") from None
-        if answer.status_code >= _FAULTS_OF_SERVER:
+        if answer.status >= _FAULTS_OF_SERVER:
             raise NotNowError("The server's token endpoint is not able to answer.")
         try:
-            return answer.status_code, decode_object(answer.content, _MOST_BYTES)
+            return answer.status, decode_object(answer.body, _MOST_BYTES)
         except UnusableError:
             raise SetupError("The server's token endpoint does not answer in JSON.") from None

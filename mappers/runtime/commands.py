@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import secrets
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,8 @@ from mappers.mapping.faults import UnusableError
 from mappers.mapping.message import Message
 from mappers.runtime.archive import Archive
 from mappers.runtime.clock import now
+from mappers.runtime.delivery import Outcome
+from mappers.runtime.dicom_files import dicom_file
 from mappers.runtime.faults import NotNowError, RejectedError, SetupError
 from mappers.runtime.looking_after import LookingAfter
 from mappers.runtime.serving import serve, web_server
@@ -50,6 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("source")
     one.add_argument("files", type=Path, nargs="+")
     one.set_defaults(run=_deliver)
+    one = commands.add_parser("photograph", help="write photographs as DICOM files into a folder")
+    one.add_argument("folder", type=Path)
+    one.add_argument("media", nargs="+", help="such as Media/7")
+    one.set_defaults(run=_photograph)
     one = commands.add_parser("import", help="take an export: a ZIP file of CSV files and photographs")
     one.add_argument("source")
     one.add_argument("archive", type=Path)
@@ -85,12 +92,18 @@ async def _serve(runtime: Runtime, given: argparse.Namespace) -> None:
 
 async def _check(runtime: Runtime, given: argparse.Namespace) -> None:
     runtime.hooks()
+    for source in runtime.settings.sources:
+        runtime.steady(source)
     await runtime.server.read(["Appointment?_count=1"])
     _say("The settings are good, and the server answers.")
 
 
 async def _poll(runtime: Runtime, given: argparse.Namespace) -> None:
-    pollers = runtime.pollers(runtime.settings.source(given.source))
+    source = runtime.settings.source(given.source)
+    if (steady := runtime.steady(source)) is not None:
+        _say_counted(source.name, await steady.poll())
+        return
+    pollers = runtime.pollers(source)
     if not pollers:
         raise SetupError("This source is not asked: it sends by itself.")
     for poller in pollers:
@@ -104,6 +117,17 @@ async def _deliver(runtime: Runtime, given: argparse.Namespace) -> None:
     delivery = runtime.delivery(source)
     for place, file in enumerate(given.files, 1):
         _say(f"{place}: {(await delivery.deliver(Message(file.read_bytes(), runtime.clock()))).value}")
+
+
+async def _photograph(runtime: Runtime, given: argparse.Namespace) -> None:
+    given.folder.mkdir(mode=0o700, exist_ok=True)
+    for reference in given.media:
+        name, raw = await dicom_file(runtime.here, reference)
+        written = given.folder / name
+        written.unlink(missing_ok=True)  # one that is there may be for others to read
+        written.touch(mode=0o600, exist_ok=False)
+        written.write_bytes(raw)
+        _say(f"{reference}: {written.name}")
 
 
 async def _feed(runtime: Runtime, given: argparse.Namespace) -> None:
@@ -134,22 +158,30 @@ async def _import(runtime: Runtime, given: argparse.Namespace) -> None:
 
 
 async def _report(runtime: Runtime, given: argparse.Namespace) -> None:
-    for delivery in runtime.deliveries(runtime.settings.source(given.source)):
-        found = await LookingAfter(runtime.server).report(delivery.source.name)
+    for name in runtime.names(runtime.settings.source(given.source)):
+        found = await LookingAfter(runtime.server).report(name)
         for line, count in sorted(found.items()):
-            _say(f"{count:6} {delivery.source.name}: {line}")
+            _say(f"{count:6} {name}: {line}")
 
 
 async def _replay(runtime: Runtime, given: argparse.Namespace) -> None:
-    for delivery in runtime.deliveries(runtime.settings.source(given.source)):
-        for outcome, count in (await LookingAfter(runtime.server).replay(delivery)).items():
-            _say(f"{count:6} {delivery.source.name}: {outcome.value}")
+    source = runtime.settings.source(given.source)
+    if (steady := runtime.steady(source)) is not None:
+        _say_counted(source.name, await steady.again())
+        return
+    for delivery in runtime.deliveries(source):
+        _say_counted(delivery.source.name, await LookingAfter(runtime.server).replay(delivery))
 
 
 async def _expire(runtime: Runtime, given: argparse.Namespace) -> None:
-    names = [one.source.name for source in runtime.settings.sources for one in runtime.deliveries(source)]
+    names = [name for source in runtime.settings.sources for name in runtime.names(source)]
     ended = await LookingAfter(runtime.server).expire(names, runtime.clock(), timedelta(days=given.days))
     _say(f"{ended} raw messages ended")
+
+
+def _say_counted(name: str, found: Counter[Outcome]) -> None:
+    for outcome, count in found.items():
+        _say(f"{count:6} {name}: {outcome.value}")
 
 
 def _say(text: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from mappers.runtime.faults import SetupError
 
 START, END = b"\x0b", b"\x1c\x0d"
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _PIECE = 65_536
 
 Answer = Callable[[bytes], Awaitable[bytes]]
@@ -41,7 +41,7 @@ class Listener:
 
     async def serve(self, host: str, port: int, tls: ssl.SSLContext | None) -> asyncio.Server:
         """Without TLS on this machine alone."""
-        if tls is None and host not in _LOOPBACK:
+        if tls is None and host not in LOOPBACK:
             raise SetupError("MLLP beyond this machine needs TLS.")
         return await asyncio.start_server(self._connection, host, port, ssl=tls, limit=_PIECE)
 

@@ -11,6 +11,7 @@ from mappers.runtime.faults import NotNowError, OvertakenError, RejectedError, S
 from mappers.runtime.mllp import Listener, tls_context
 from mappers.runtime.polling import Poller
 from mappers.runtime.settings import SourceSettings
+from mappers.runtime.syncing.wiring import Steady
 from mappers.runtime.web import build_app
 from mappers.runtime.wiring import Runtime
 
@@ -27,13 +28,19 @@ async def serve(runtime: Runtime, web: uvicorn.Server) -> None:
         for source in runtime.settings.sources:
             if source.system == "hl7v2":
                 await stack.enter_async_context(await listening(runtime, source))
+        steadies = [(source, runtime.steady(source)) for source in runtime.settings.sources]
+        steady = [
+            group.create_task(_kept_up(source.name, one, source.seconds()))
+            for source, one in steadies
+            if one is not None
+        ]
         asking = [
             group.create_task(_asking(runtime.pollers(source), source.seconds()))
             for source in runtime.settings.sources
             if runtime.pollers(source)
         ]
         await web.serve()
-        for task in asking:
+        for task in (*asking, *steady):
             task.cancel()
 
 
@@ -47,10 +54,16 @@ async def listening(runtime: Runtime, source: SourceSettings) -> asyncio.Server:
             str(source.folder / source.text("certificate_key")),
             str(source.folder / str(authorities)) if authorities else None,
         )
-    port = source.given.get("port", 2575)
-    if not isinstance(port, int):
-        raise SetupError(f"port of {source.name} is a number.")
-    return await listener.serve(str(source.given.get("host", "127.0.0.1")), port, tls)
+    return await listener.serve(str(source.given.get("host", "127.0.0.1")), source.port(), tls)
+
+
+async def _kept_up(name: str, steady: Steady, seconds: int) -> None:
+    while True:
+        try:
+            await steady.poll()
+        except (NotNowError, OvertakenError, RejectedError, SetupError, UnusableError) as error:
+            print(f"{name}: {error}")  # noqa: T201  as below
+        await asyncio.sleep(seconds)
 
 
 async def _asking(pollers: list[Poller], seconds: int) -> None:

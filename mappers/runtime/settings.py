@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_IRWXG, S_IRWXO
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mappers.mapping.faults import UnusableError
@@ -26,9 +27,18 @@ _OF_SYSTEM: Mapping[str, frozenset[str]] = {
     "icalendar": frozenset({"path", "secret_file"}),
     "hl7v2": frozenset({"host", "port", "certificate", "certificate_key", "client_authorities"}),
     "csv": frozenset({"columns"}),
+    "fhir": frozenset(
+        {"base", "client_id", "scope", "key_file", "auth_hosts", "they_are", "recipient", "known"}
+        | {"types", "every_seconds", "beginning"}
+    ),
+    "siu": frozenset(
+        {"host", "port", "authorities", "certificate", "certificate_key", "sender", "receiver"}
+        | {"every_seconds", "beginning"}
+    ),
 }
 _TABLES = frozenset({"zone", "actors", "statuses"})
 _SHORTEST_KEY = 32
+_BEGINNING = "2000-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +55,29 @@ class SourceSettings:
             raise SetupError(f"The source {self.name} has no {name}.")
         return found
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        found = self.given.get(name, [])
+        if not isinstance(found, list) or not all(isinstance(one, str) and one for one in found):
+            raise SetupError(f"{name} of {self.name} is a list of words.")
+        return tuple(found)
+
+    def table(self, name: str) -> dict[str, str]:
+        found = self.given.get(name, {})
+        if not isinstance(found, dict) or not all(isinstance(one, str) for one in found.values()):
+            raise SetupError(f"{name} of {self.name} is a table of words.")
+        return dict(found)
+
     def secret(self, name: str) -> str:
         return secret(self.folder / self.text(name))
+
+    def beginning(self) -> str:
+        return self.text("beginning") if "beginning" in self.given else _BEGINNING
+
+    def port(self) -> int:
+        found = self.given.get("port", 2575)
+        if not isinstance(found, int):
+            raise SetupError(f"port of {self.name} is a number.")
+        return found
 
     def seconds(self) -> int:
         found = self.given.get("every_seconds", 300)
@@ -86,6 +117,13 @@ def load(path: Path) -> Settings:
     if len({one.name for one in sources}) != len(sources):
         raise SetupError("Two sources have one name.")
     return Settings(server.rstrip("/"), client, scope, key, state_key, sources)
+
+
+def refuse_open(url: str) -> None:
+    """Patients' data and tokens go over TLS, but on this machine."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        raise SetupError("The server is reached over https.")
 
 
 def secret(path: Path) -> str:

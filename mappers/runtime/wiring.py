@@ -13,6 +13,7 @@ from mappers.booking.cliniko import polling as cliniko
 from mappers.booking.nextmotion import webhooks as nextmotion
 from mappers.booking.pabau import clients as pabau_clients
 from mappers.csv_files.layout import layout
+from mappers.hl7v2.sending import Ends
 from mappers.mapping.faults import UnusableError
 from mappers.mapping.json_text import decode_object
 from mappers.mapping.message import Message
@@ -24,15 +25,21 @@ from mappers.runtime.feeds import Feeds
 from mappers.runtime.fetching import Fetcher
 from mappers.runtime.importing import Importing, without_data
 from mappers.runtime.listings import cliniko_listing, pabau_listing
+from mappers.runtime.mllp_sender import Sender, client_context
 from mappers.runtime.polling import Poller
 from mappers.runtime.records import Records
+from mappers.runtime.remote import Remote
 from mappers.runtime.server import Server
-from mappers.runtime.settings import Settings, SourceSettings
+from mappers.runtime.settings import Settings, SourceSettings, refuse_open
+from mappers.runtime.syncing.putting_aside import PuttingAside
+from mappers.runtime.syncing.wiring import Steady, in_step
 from mappers.runtime.systems import SYSTEMS
+from mappers.runtime.telling import Telling
 from mappers.runtime.web import Hook
 
+_FILES = ("authorities", "certificate", "certificate_key")
+STEADY = frozenset({"fhir", "siu"})
 _HINTS_PER_MINUTE = 30
-_BEGINNING = "2000-01-01T00:00:00Z"
 
 
 @dataclass(slots=True)
@@ -41,14 +48,38 @@ class Runtime:
     http: AsyncClient
     clock: Clock
     server: Server = field(init=False)
+    here: Remote = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.settings
-        _refuse_open(settings.server)
+        refuse_open(settings.server)
         tokens = BackendServices(
             self.http, settings.server, settings.client_id, settings.scope, settings.key, self.clock
         )
         self.server = Server(self.http, settings.server, tokens)
+        self.here = Remote(self.http, settings.server, tokens)
+
+    def steady(self, source: SourceSettings) -> Steady | None:
+        """What is kept in step with, or told what changes here."""
+        records = Records(source.name, self.settings.state_key)
+        if source.system == "fhir":
+            return in_step(source, self.here, self.server, records, self.clock)
+        return self._telling(source, records) if source.system == "siu" else None
+
+    def _telling(self, source: SourceSettings, records: Records) -> Telling:
+        given = {name: str(source.folder / source.text(name)) for name in _FILES if name in source.given}
+        authorities = given.pop("authorities", None)
+        tls = (
+            client_context(authorities, given.get("certificate"), given.get("certificate_key")) if authorities else None
+        )
+        sender, receiver = source.texts("sender"), source.texts("receiver")
+        if len(sender) != 2 or len(receiver) != 2:  # noqa: PLR2004  application and facility
+            raise SetupError(f"sender and receiver of {source.name} are an application and a facility each.")
+        ends = Ends((sender[0], sender[1]), (receiver[0], receiver[1]))
+        aside = PuttingAside(self.server, records, self.clock)
+        return Telling(
+            self.here, Sender(source.text("host"), source.port(), tls), ends, aside, self.clock, source.beginning()
+        )
 
     def delivery(self, source: SourceSettings) -> Delivery:
         system = SYSTEMS[source.system]
@@ -62,6 +93,12 @@ class Runtime:
         own = [self.delivery(source)]
         found = {one.source.name: one for one in (*own, *(poller.delivery for poller in self.pollers(source)))}
         return list(found.values())
+
+    def names(self, source: SourceSettings) -> list[str]:
+        """Under which what this source sent is put aside."""
+        if source.system in STEADY:
+            return [source.name]
+        return [one.source.name for one in self.deliveries(source)]
 
     def importing_delivery(self, source: SourceSettings, importing: Importing) -> Delivery:
         made = Source(source.name, importing.reader, source.tables, keep=without_data)
@@ -111,7 +148,7 @@ class Runtime:
         headers = cliniko.headers(key, source.text("app"), source.text("email"))
         fetcher = Fetcher(self.http, frozenset({urlsplit(cliniko.base(key)).netloc}))
         return [
-            Poller(fetcher, headers, self._reading(source, listed), cliniko_listing(key, listed), _beginning(source))
+            Poller(fetcher, headers, self._reading(source, listed), cliniko_listing(key, listed), source.beginning())
             for listed in cliniko.LISTS
         ]
 
@@ -119,7 +156,7 @@ class Runtime:
         key = source.secret("api_key_file")
         fetcher = Fetcher(self.http, SYSTEMS["pabau"].hosts)
         return [
-            Poller(fetcher, {}, self._reading(source, listed), pabau_listing(key, listed), _beginning(source))
+            Poller(fetcher, {}, self._reading(source, listed), pabau_listing(key, listed), source.beginning())
             for listed in ("clients", "appointments")
         ]
 
@@ -142,14 +179,3 @@ def importing_of(source: SourceSettings, clock: Clock) -> Importing:
         raise SetupError(f"{source.name}: the column mapping cannot be read.") from None
     except UnusableError as error:
         raise SetupError(f"{source.name}: {error}") from None
-
-
-def _beginning(source: SourceSettings) -> str:
-    return source.text("beginning") if "beginning" in source.given else _BEGINNING
-
-
-def _refuse_open(url: str) -> None:
-    """Patients' data and tokens go over TLS, but on this machine."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
-        raise SetupError("The server is reached over https.")

@@ -9,7 +9,7 @@ from tests.architecture.files import ROOT, name_of
 
 PURE = sorted(
     path
-    for folder in ("booking", "csv_files", "hl7v2", "mapping")
+    for folder in ("booking", "csv_files", "fhir_sync", "hl7v2", "mapping")
     for path in (ROOT / "mappers" / folder).rglob("*.py")
 )
 IMPURE = {

@@ -2,21 +2,28 @@
 
 import asyncio
 import socket
+from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from httpx2 import AsyncClient
+from pydicom import dcmread
+from pydicom.encaps import generate_frames
 
 from fhir_server.kernel import json
+from mappers.dicom import reading as dicom
+from mappers.mapping.faults import UnusableError
+from mappers.mapping.message import Message, Tables
 from mappers.runtime import commands
-from mappers.runtime.faults import SetupError
+from mappers.runtime.faults import RejectedError, SetupError
 from mappers.runtime.serving import serve, web_server
 from mappers.runtime.wiring import Runtime
 from tests.clinics import InProcess
 from tests.flows.mappers.test_runtime import PATHS, Vendors, runtime, vendors
 from tests.mappers.exports import export
-from tests.mappers.golden import named
+from tests.mappers.golden import RECEIVED, named
+from tests.samples import consent, jpeg, media
 
 pytestmark = pytest.mark.anyio
 
@@ -121,3 +128,42 @@ async def test_everything_is_served_in_one_process(
         await serving
 
     assert [answer.status_code for answer in answers] == [200, 401]
+
+
+async def test_m22_a_photograph_goes_out_as_dicom_with_its_stored_bytes(
+    runtime: Runtime, clinic: InProcess, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """What the server keeps is enclosed byte for byte, and comes back in as the same bytes."""
+    office = clinic.caller()
+    patient = await office.store({"resourceType": "Patient", "name": [{"family": "Ito"}], "birthDate": "1990-07-14"})
+    await office.store(consent(patient["id"]))
+    photo = await office.store(media(patient["id"], jpeg(2_001)))
+    stored = (await office.get(f"/fhir/{photo['content']['url']}")).content
+    folder = tmp_path / "out"
+
+    [line] = await said(runtime, capsys, "photograph", str(folder), f"Media/{photo['id']}")
+
+    file = folder / f"{photo['id']}.dcm"
+    [enclosed] = generate_frames(dcmread(file).PixelData, number_of_frames=1)
+    back = dicom.read(Message(file.read_bytes(), RECEIVED), Tables()).bundle["entry"]
+    [again] = [one["resource"] for one in back if one["resource"]["resourceType"] == "Media"]
+    assert line == f"Media/{photo['id']}: {file.name}"
+    assert enclosed.removesuffix(b"\x00") == stored
+    assert b64decode(again["content"]["data"]) == stored
+    assert file.stat().st_mode & 0o077 == 0
+
+
+async def test_a_photograph_without_a_basis_does_not_go_out(
+    runtime: Runtime, clinic: InProcess, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    office = clinic.caller()
+    patient = await office.store({"resourceType": "Patient"})
+    agreed = await office.store(consent(patient["id"]))
+    photo = await office.store(media(patient["id"], jpeg()))
+    await office.post(f"/fhir/Consent/{agreed['id']}/$withdraw")
+
+    for reference in (f"Media/{photo['id']}", "Media/none", f"Patient/{patient['id']}"):
+        with pytest.raises((RejectedError, UnusableError)):
+            await said(runtime, capsys, "photograph", str(tmp_path / "out"), reference)
+
+    assert list((tmp_path / "out").iterdir()) == []

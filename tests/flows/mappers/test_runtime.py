@@ -112,7 +112,7 @@ async def runtime(clinic: InProcess, vendors: Vendors, tmp_path: Path) -> AsyncI
         made = Runtime(load(written(tmp_path, clinic.base)), http, lambda: CALCOM_AT)
         # The fixtures are of March, the server's clock is not.
         tokens = BackendServices(http, clinic.base, "mappers", " ".join(SCOPES), KEY, now)
-        made.server = replace(made.server, tokens=tokens)
+        made.server, made.here = replace(made.server, tokens=tokens), replace(made.here, tokens=tokens)
         yield made
 
 
