@@ -1,4 +1,4 @@
-"""A clinic's own composites against the second opinion: each of R4's, said once more under a code of the clinic's own."""
+"""A clinic's own composites, held against the second opinion: each of R4's, said again under a code of one's own."""
 
 from datetime import UTC, datetime
 from random import Random  # noqa: TID251  seeded: the same searches every time
