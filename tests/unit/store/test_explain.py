@@ -59,7 +59,7 @@ def observation(number: int) -> Json:
 
 class Filled:
     def __init__(self, store: ClinicStore, rows: Any, stored: Sequence[Stored]) -> None:
-        self.tokenizer = store.resources._indexing.tokenizer
+        self.tokenizer = store.resources._indexing.layouts.searching
         self.rows, self.stored = rows, stored
 
     def explained(self, query: Query, after: Position | None = None) -> list[Json]:

@@ -214,7 +214,7 @@ async def test_rows_by_other_rules_are_found_all_the_same(
     tokens = await tokens_of(clinics)
     common = {store for kept in tokens.values() for store in kept} - {0}
     await clinics.database["layouts"].update_one({}, {"$set": {"active.rules": "older"}})
-    type_token = clinics.one.resources._indexing.tokenizer.token("Patient._type", "")
+    type_token = clinics.one.resources._indexing.layouts.searching.token("Patient._type", "")
     assert type_token in common
     await clinics.database["resources"].update_many({"type": "Patient"}, {"$set": {"tokens": [type_token]}})
 
@@ -273,7 +273,7 @@ async def test_parts_of_a_text_and_a_parameter_of_ones_own_are_index_scans(clini
 
     for asked in ({"name:contains": "indso"}, {"eye-colour": "green"}):
         query = parse("Patient", list(asked.items()), Language(registry=clinics.one.layouts.active))
-        compiled = compile_query(query, None, clinics.one.resources._indexing.tokenizer)
+        compiled = compile_query(query, None, clinics.one.resources._indexing.layouts.searching)
         [filter] = compiled.filters
         find = {"find": "resources", "filter": filter, "sort": dict(compiled.sort), "hint": compiled.hint}
         explained = await clinics.database.command("explain", find, verbosity="executionStats")
