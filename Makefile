@@ -63,8 +63,8 @@ cover: .venv/installed clients ## All tests, with the coverage that may only ris
 snapshots: .venv/installed ## Write the snapshots of tests/snapshots anew, to be read in the diff
 	RENEW_SNAPSHOTS=1 $(BIN)/python -m pytest -q tests/snapshots
 
-searches: .venv/installed ## Hold 100,000 searches against a second opinion: make searches [N=100000]
-	$(BIN)/python -m tests.properties.search.oracle.many $(N)
+searches: .venv/installed ## Hold 100,000 searches against a second opinion: make searches [N=100000] [FIRST=0]
+	$(BIN)/python -m tests.properties.search.oracle.many $(N) --first $(or $(FIRST),0)
 
 obligations: .venv/installed ## Write conformance/reports/obligations.md anew from the tests
 	$(BIN)/python conformance/obligations.py

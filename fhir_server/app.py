@@ -42,6 +42,7 @@ from fhir_server.consent.lifecycle import Lifecycle
 from fhir_server.consent.standing import Standing
 from fhir_server.crypto.jws import public_jwk
 from fhir_server.crypto.randomness import RandomBytes
+from fhir_server.engine.defining import Defining
 from fhir_server.engine.drafts import Drafts
 from fhir_server.engine.existence import Existence
 from fhir_server.engine.interactions import Engine
@@ -131,6 +132,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 Masks(),  # what the role does not see is taken out
                 Captured(store.resources),  # a device brings photographs on what its session was decided on
                 Intake(taking),  # photos leave the JSON, sealed
+                Defining(),  # a composite search parameter can be searched by
                 Deadlines(rules_of(settings.jurisdiction), zone_of(settings) or UTC),  # a request has its last day
                 Filing(THE_SERVER),  # receipts are the server's own, and stay
                 Registering(retention(settings)),  # the register says what the law asks of it

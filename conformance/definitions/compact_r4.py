@@ -162,7 +162,7 @@ def search_parameters(parameters: Iterable[Json]) -> dict[str, Json]:
     expression (`_text`, `_content`, `_filter`, `_query` are not about elements).
     """
     known = [each for each in parameters if each.get("expression") and not each["id"].startswith("example")]
-    components = {each["url"]: each for each in known}
+    codes = {each["url"]: each["code"] for each in known}
     found: dict[str, Json] = {}
     for parameter in known:
         if "extension(" in parameter["expression"]:
@@ -172,15 +172,21 @@ def search_parameters(parameters: Iterable[Json]) -> dict[str, Json]:
             if "target" in parameter:
                 compact["targets"] = sorted(parameter["target"])
             if "component" in parameter:
-                compact["components"] = [
-                    {
-                        "code": components[each["definition"]]["code"],
-                        "expression": each["expression"].replace("DateTime", "dateTime"),  # a slip of R4: no such type
-                    }
-                    for each in parameter["component"]
-                ]
+                compact["components"] = _components(parameter, codes)
             assert f"{name}.{parameter['code']}" not in found
             found[f"{name}.{parameter['code']}"] = compact
+    return found
+
+
+def _components(parameter: Json, codes: Mapping[str, str]) -> list[Json]:
+    """Two slips of R4 are put right: a type DateTime, which is none, and two expressions in each other's place."""
+    found = [
+        {"code": codes[each["definition"]], "expression": each["expression"].replace("DateTime", "dateTime")}
+        for each in parameter["component"]
+    ]
+    if parameter["id"] == "DocumentReference-relationship":
+        assert [each["expression"] for each in found] == ["code", "target"], "`relatesto` is the target"
+        found = [{**each, "expression": right} for each, right in zip(found, ("target", "code"), strict=True)]
     return found
 
 

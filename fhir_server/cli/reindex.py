@@ -20,6 +20,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="only say whether it is needed: then the status is 1")
     parser.add_argument("--again", action="store_true", help="rewrite every row, also where nothing has changed")
     parser.add_argument(
+        "--new-key",
+        action="store_true",
+        help="make all search tokens with a new key, and destroy the old one; where that was begun, finish it",
+    )
+    parser.add_argument(
         "--unsafe-alone",
         action="store_true",
         help="do not wait for writes of others; safe only while no server and no worker is running",
@@ -41,9 +46,10 @@ async def _reindex(settings: Settings, arguments: argparse.Namespace) -> int:
             due = await reindexing.is_due(wanted.layout)
             print("Rows are of an older version." if due else "Every row is as it should be.")
             return int(due)
-        await record(clinic, "reindex")
+        await record(clinic, "reindex-new-key" if arguments.new_key else "reindex")
         damaged = 0
-        async for progress in reindexing.run(wanted.layout, again=arguments.again, alone=arguments.unsafe_alone):
+        how = {"again": arguments.again, "new_key": arguments.new_key, "alone": arguments.unsafe_alone}
+        async for progress in reindexing.run(wanted.layout, **how):
             print(_line(progress), flush=True)
             damaged = progress.damaged
         _tell_custom(clinic)

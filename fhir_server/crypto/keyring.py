@@ -103,6 +103,11 @@ class Keyring:
         place = rows.named(name, key_class)
         return (await self._take([place]))[place.name]
 
+    async def known_named(self, name: str, key_class: KeyClass) -> KeyId | None:
+        """The id of such a secret, if there is one. Makes none, and remembers none."""
+        found = await self._store.fetch(names=[rows.named(name, key_class).name])
+        return found[0].newest if found else None
+
     async def open_keys(self, ids: Collection[KeyId]) -> Mapping[KeyId, DataKey]:
         """The keys of these ids; destroyed ones are left out. Raises UnknownKeyError for an id that never was a key."""
         found: dict[KeyId, DataKey] = {}

@@ -21,7 +21,8 @@ class Registry:
     """One version of all of it; never changed, but replaced by the next one.
 
     `custom`: type -> code -> what a clinic defined itself. `inside`: parameters, as `Patient.name`, whose texts are
-    found by any part of them. `number` tells versions apart. `whole` is False while some rows were indexed in a way
+    found by any part of them. `number` tells versions apart. `epochs`:
+    by which keys its tokens are made. `whole` is False while some rows were indexed in a way
     that this one does not know: then only what every way has in common may be relied on.
     """
 
@@ -32,8 +33,10 @@ class Registry:
         number: int = 0,
         *,
         whole: bool = True,
+        epochs: tuple[int, ...] = (1,),
     ) -> None:
         self.custom, self.inside, self.number, self.whole = dict(custom or {}), inside, number, whole
+        self.epochs = epochs
         self._compiled: dict[str, Parameters] = {}
 
     def of(self, type_name: str) -> Parameters:

@@ -12,7 +12,6 @@ from fhir_server.audit.row_written import RowWritten
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import KeyClass, KeyRequest
 from fhir_server.crypto.providers.port import RootKeyProvider
-from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.kernel.clock import Clock
 from fhir_server.store import collections, keys
 from fhir_server.store.anchor_rows import AnchorSightings
@@ -26,6 +25,7 @@ from fhir_server.store.collections import Collections
 from fhir_server.store.commit import Committer
 from fhir_server.store.conditions import Conditions
 from fhir_server.store.connection import connect
+from fhir_server.store.definition_rows import Definitions
 from fhir_server.store.documents import Documents, NewBytes
 from fhir_server.store.doorway import Doorway, open_doorway
 from fhir_server.store.events import Events
@@ -51,12 +51,12 @@ from fhir_server.store.signing_key_rows import SigningKeyRows
 from fhir_server.store.subscription_rows import SubscriptionRows
 from fhir_server.store.synchronous import synchronous
 from fhir_server.store.task_rows import TaskRows
+from fhir_server.store.token_epochs import Ending
+from fhir_server.store.token_keys import TokenKeys
 from fhir_server.store.transaction import Transaction
 from fhir_server.store.uploads import Uploads
 from fhir_server.store.verification import Verification
 from fhir_server.store.writer import Writer, staying
-
-TOKEN_EPOCH = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,21 +116,28 @@ async def open_store(
         keyring = Keyring(key_store, provider, new_bytes, clock)
         documents = Documents(database, new_bytes)
         heads = HeadRows(to, documents, keyring)
-        tokenizer = Tokenizer(await keyring.named(f"tokens/{TOKEN_EPOCH}", KeyClass.TOKEN), TOKEN_EPOCH)
         chunks = Chunks(to, database)
         photos = Photos(to, documents, keyring, chunks, clock, new_bytes)
         attachments = Attachments(to, keyring, chunks, clock, new_bytes)
         opening = Opening(documents, keyring, attachments)
         grants = GrantStates(to)
-        layouts = Layouts(to, opening, patience)
+        token_keys = TokenKeys(keyring)
+        layouts = Layouts(to, opening, token_keys, patience)
         await layouts.open()
-        conditions = Conditions(to, tokenizer, layouts, opening)
+        conditions = Conditions(to, layouts, opening)
         writers = [Writer(to, documents, keyring, clock) for _ in range(3)]
         recorded = RecordedRows(to, writers[2], RowWritten(base))
         transaction = Transaction(to, documents, keyring, heads, conditions, layouts, writers[0], clock)
         committer = Committer(transaction, grants)
-        events = Events(to, documents, keyring, tokenizer, layouts, base)
-        indexing = Indexing(to, tokenizer, layouts, base)
+        events = Events(to, documents, keyring, layouts, base)
+        indexing = Indexing(to, layouts, base)
+        reindexing = Reindexing(
+            layouts,
+            Rewriting(to, layouts, indexing, events, opening),
+            Definitions(to, opening),
+            Ending(to, layouts, token_keys),
+            clock,
+        )
         doorway = await open_doorway(to, documents, keyring, clock, recorded)
         audit = AuditRows(to, heads, grants, writers[1])
         log = LogRows(to, documents, keyring)
@@ -169,7 +176,7 @@ async def open_store(
                         ChangedRows(to, opening),
                         SubscriptionRows(to),
                         layouts,
-                        Reindexing(to, layouts, Rewriting(to, layouts, indexing, events, opening), opening, clock),
+                        reindexing,
                     )
         finally:
             await committer.stop()

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.engine.change import Condition
 from fhir_server.kernel.errors import ConditionChangedError, TooCostlyError
 from fhir_server.store.candidates import decided
@@ -25,9 +24,9 @@ _MOST_CANDIDATES = 200
 
 
 class Conditions:
-    def __init__(self, collections: Collections, tokenizer: Tokenizer, layouts: Layouts, opening: Opening) -> None:
+    def __init__(self, collections: Collections, layouts: Layouts, opening: Opening) -> None:
         self._locks, self._rows = collections.locks, collections.resources
-        self._tokenizer, self._layouts, self._opening = tokenizer, layouts, opening
+        self._layouts, self._opening = layouts, opening
 
     async def require(self, rows: Sequence[Row], session: AsyncClientSession) -> None:
         """Inside the transaction, before its first write. Raises ConditionChangedError."""
@@ -43,7 +42,7 @@ class Conditions:
     async def _differs(self, condition: Condition, session: AsyncClientSession) -> bool:
         """Does something else match than was expected?"""
         query = by(self._layouts.active, condition.query)
-        compiled = compile_query(query, None, self._tokenizer)
+        compiled = compile_query(query, None, self._layouts.searching)
         candidates = await fetch(self._rows, compiled, _MOST_CANDIDATES + 1, UNSEARCHED, session)
         if len(candidates) > _MOST_CANDIDATES:
             raise TooCostlyError("Too many resources come into question for the criteria; make them narrower.")

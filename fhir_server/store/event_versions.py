@@ -5,7 +5,6 @@ https://hl7.org/fhir/R4/http.html#history. Events lie in the log, not beside the
 
 from dataclasses import replace
 
-from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.engine.integrity import LOG
 from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored
@@ -13,24 +12,26 @@ from fhir_server.engine.window import Window
 from fhir_server.search.tree import Query, Sort
 from fhir_server.store.connection import Document
 from fhir_server.store.events import Events
+from fhir_server.store.layouts import Layouts
 from fhir_server.store.query_compiler import Compiled, compile_query
 
 _NEWEST_FIRST = Query(LOG, sort=(Sort("_lastUpdated", descending=True),))
 
 
 class EventVersions:
-    def __init__(self, events: Events, tokenizer: Tokenizer) -> None:
-        self._events, self._tokenizer = events, tokenizer
+    def __init__(self, events: Events, layouts: Layouts) -> None:
+        self._events, self._layouts = events, layouts
 
     async def versions(self, id: str | None, window: Window, before: Position | None, limit: int) -> list[Stored]:
         """Up to `limit` events, newest first; of one event itself."""
         if id is not None:
             event = await self._events.read(id)
             return [_posted(event)] if event and _lies_in(event, window, before) else []
+        await self._layouts.fresh()
         found: list[Stored] = []
         after = Position(before.seq, before.id.rpartition("/")[0]) if before else None
         while True:
-            compiled = _within(compile_query(_NEWEST_FIRST, after, self._tokenizer), window)
+            compiled = _within(compile_query(_NEWEST_FIRST, after, self._layouts.searching), window)
             rows, opened = await self._events.candidates(compiled, limit)
             found += map(_posted, opened)
             if len(found) >= limit or len(rows) < limit:

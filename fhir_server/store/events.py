@@ -10,7 +10,6 @@ from pymongo.errors import BulkWriteError
 
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import DataKey, KeyId
-from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.engine.stored import Stored, truth
 from fhir_server.fhir.compartments import memberships, subjects
 from fhir_server.kernel import json
@@ -38,12 +37,11 @@ class Events:
         collections: Collections,
         documents: Documents,
         keyring: Keyring,
-        tokenizer: Tokenizer,
         layouts: Layouts,
         base: str,
     ) -> None:
         self._events, self._index, self._writers = collections.audit, collections.audit_index, collections.writers
-        self._documents, self._keyring, self._tokenizer, self._base = documents, keyring, tokenizer, base
+        self._documents, self._keyring, self._base = documents, keyring, base
         self._layouts = layouts
 
     async def read(self, id: str) -> Stored | None:
@@ -122,7 +120,7 @@ class Events:
             "id": event.key.id,
             "seq": event.seq,
             "deleted": False,
-            "tokens": self._tokenizer.tokens([*index_keywords(event.resource, registry), *lies_in]),
+            "tokens": self._layouts.tokens(registry, [*index_keywords(event.resource, registry), *lies_in]),
             "layout": registry.number,
         }
 

@@ -7,7 +7,6 @@ the target of a Provenance, Task, Binary or Device.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.engine.change import Change
 from fhir_server.engine.integrity import LOG
 from fhir_server.fhir.compartments import memberships
@@ -28,8 +27,8 @@ _MOST_TARGETS = 200
 class Indexing:
     """`base`: the server's own FHIR base, for absolute references to itself."""
 
-    def __init__(self, collections: Collections, tokenizer: Tokenizer, layouts: Layouts, base: str) -> None:
-        self._rows, self.tokenizer, self.layouts, self._base = collections.resources, tokenizer, layouts, base
+    def __init__(self, collections: Collections, layouts: Layouts, base: str) -> None:
+        self._rows, self.layouts, self._base = collections.resources, layouts, base
 
     async def rows(self, changes: Sequence[Change]) -> tuple[Row, ...]:
         await self.layouts.fresh()
@@ -40,7 +39,8 @@ class Indexing:
     def _locked(self, row: Row) -> Row:
         """Whoever writes on the same criteria takes the same locks, whatever else the criteria say."""
         assert row.change.condition is not None
-        return row._replace(locks=lock_tokens(row.change.condition.query, self.tokenizer))
+        query = row.change.condition.query
+        return row._replace(locks=tuple(token for each in self.layouts.locking() for token in lock_tokens(query, each)))
 
     async def _row(self, change: Change, direct: dict[str, tuple[str, ...]]) -> Row:
         owners, registry = change.subjects, self.layouts.writing
@@ -60,8 +60,7 @@ class Indexing:
         """By which a resource is found: its own values, and the patients in whose compartments it lies."""
         type = resource["resourceType"]
         lies_in = [compartment_keyword(type, one) for one in access if one.startswith("Patient/")]
-        found: list[int] = self.tokenizer.tokens([*index_keywords(resource, registry), *lies_in])
-        return found
+        return self.layouts.tokens(registry, [*index_keywords(resource, registry), *lies_in])
 
     async def _through_targets(self, resource: Json, direct: dict[str, tuple[str, ...]]) -> set[str]:
         """The patients of what it points at: in the same commit, else as stored."""

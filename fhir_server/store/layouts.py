@@ -5,19 +5,23 @@ writes use the one that is being built, which has everything of it and more (`st
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 from pymongo.errors import DuplicateKeyError
 
+from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.kernel.errors import ContendedError, UnavailableError
 from fhir_server.kernel.json import Json
 from fhir_server.search.custom import taken
+from fhir_server.search.extract import Keyword
 from fhir_server.search.registry import RULES, Registry
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.layout import MIXED, Layout, highest, layout_of
 from fhir_server.store.opening import Opening
+from fhir_server.store.token_keys import TokenKeys
 
 _ID = "search"
 PATIENCE = 10.0
@@ -30,9 +34,9 @@ MARGIN = 2.0
 class Layouts:
     """`active` is what searches rely on, `writing` what new rows get."""
 
-    def __init__(self, collections: Collections, opening: Opening, patience: float = PATIENCE) -> None:
+    def __init__(self, collections: Collections, opening: Opening, keys: TokenKeys, patience: float = PATIENCE) -> None:
         self._rows, self._resources, self._history = collections.layouts, collections.resources, collections.history
-        self._opening, self.patience = opening, patience
+        self._opening, self._keys, self.patience = opening, keys, patience
         self.active = self._target = Registry(number=1)
         self._known: dict[int, Registry] = {}
         self._foreign = False
@@ -45,6 +49,19 @@ class Layouts:
         if self._foreign:
             raise UnavailableError("Another version of this server is rebuilding the search index; it has to finish.")
         return self._target
+
+    @property
+    def searching(self) -> Tokenizer:
+        """By which rows are looked up now: whoever searches takes `active` and this at the same instant."""
+        return self._keys.newest(self.active.epochs)
+
+    def locking(self) -> Sequence[Tokenizer]:
+        """By which writers lock: while an epoch ends, one that does not know it yet meets one that does."""
+        return self._keys.each(self.writing.epochs)
+
+    def tokens(self, registry: Registry, keywords: Sequence[Keyword]) -> list[int]:
+        """What a row of this layout bears."""
+        return self._keys.tokens(registry.epochs, keywords)
 
     async def open(self) -> None:
         """Where nothing was ever stored, the way that this code knows is in force.
@@ -62,7 +79,7 @@ class Layouts:
         state = await self.state()
         active = layout_of(state["active"])
         if active.rules not in {RULES, MIXED}:
-            mixed = Layout(highest(state) + 1, MIXED, active.custom, active.inside)
+            mixed = replace(active, number=highest(state) + 1, rules=MIXED)
             await self.change(
                 {"active.number": active.number},
                 {"$set": {"active": mixed.document(), "target": None, "mixing": True}},
@@ -101,8 +118,11 @@ class Layouts:
         document = await self.state()
         active = layout_of(document["active"])
         target = layout_of(document["target"]) if document["target"] else active
-        self.active = await self._registry(active)
-        self._target = await self._registry(target)
+        epochs = {*active.epochs, *target.epochs}
+        await self._keys.open(epochs)
+        registries = await self._registry(active), await self._registry(target)
+        self.active, self._target = registries
+        self._keys.forget(epochs)
         self._foreign = target.rules not in {RULES, MIXED}
         self._known = {each.number: each for each in (self.active, self._target)}
         self._looked = now
@@ -134,7 +154,8 @@ class Layouts:
         if known is not None:
             return known
         definitions = taken([await self._definition(id, version) for id, version in layout.custom]).definitions
-        return Registry(definitions, frozenset(layout.inside), layout.number, whole=layout.rules == RULES)
+        whole = layout.rules == RULES
+        return Registry(definitions, frozenset(layout.inside), layout.number, whole=whole, epochs=layout.epochs)
 
     async def _definition(self, id: str, version: int) -> Json:
         """A SearchParameter as it was when the layout was made; it may have changed since."""

@@ -8,6 +8,8 @@ sealed-storage section 2; what-users-ask 20. The steps:
 4. Go over all rows, rewrite those that are written otherwise.
 5. When nobody can be writing in another way any more, go over them until a whole round finds none.
 6. Make the target the active one: only now do searches rely on it.
+
+A new token key takes two of these, and then the old one is destroyed (`store.token_epochs`).
 """
 
 import asyncio
@@ -16,18 +18,13 @@ from dataclasses import dataclass, replace
 
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import ConflictError
-from fhir_server.search.custom import MOST, taken
 from fhir_server.search.registry import RULES
-from fhir_server.store.collections import Collections
-from fhir_server.store.connection import seam
-from fhir_server.store.documents import UNSEARCHED
+from fhir_server.store.definition_rows import Definitions
 from fhir_server.store.layout import Layout, highest, layout_of
 from fhir_server.store.layouts import MARGIN, Layouts
 from fhir_server.store.lone_runner import LoneRunner
-from fhir_server.store.opening import Opening
 from fhir_server.store.rewriting import Rewriting
-
-_MOST_STORED = 5 * MOST
+from fhir_server.store.token_epochs import Ending, epoch_of, steps
 
 LONGEST_WRITE = 75.0
 """MongoDB ends a transaction after 60 seconds (`transactionLifetimeLimitSeconds`), also one that writes old rows."""
@@ -54,69 +51,85 @@ class Progress:
 
 class Reindexing:
     def __init__(
-        self, collections: Collections, layouts: Layouts, rewriting: Rewriting, opening: Opening, clock: Clock
+        self, layouts: Layouts, rewriting: Rewriting, definitions: Definitions, ending: Ending, clock: Clock
     ) -> None:
-        self._resources, self._layouts, self._rewriting = collections.resources, layouts, rewriting
-        self._opening, self._clock = opening, clock
+        self._layouts, self._rewriting, self._clock = layouts, rewriting, clock
+        self._definitions, self._ending = definitions, ending
 
     async def wanted(self, inside: Sequence[str]) -> Wanted:
         """Step 1. A SearchParameter takes part when its status is active."""
-        with seam():
-            cursor = self._resources.find({"type": "SearchParameter", "deleted": False}, UNSEARCHED, hint="changes")
-            found = await cursor.to_list(_MOST_STORED)
-        opened = [each for each in await self._opening.rows(found) if each.resource.get("status") == "active"]
-        active = opened[:MOST]
-        problems = taken([each.resource for each in active]).problems
-        problems = {**problems, **{each.key.id: f"only {MOST} take part" for each in opened[MOST:]}}
-        custom = tuple(sorted((each.key.id, each.version) for each in active if each.key.id not in problems))
-        return Wanted(Layout(0, RULES, custom, tuple(sorted(set(inside)))), problems)
+        custom, problems = await self._definitions.active()
+        state = await self._layouts.state()
+        return Wanted(Layout(0, RULES, custom, tuple(sorted(set(inside))), (epoch_of(state),)), problems)
 
     async def is_due(self, wanted: Layout) -> bool:
-        """Are there rows of another version than what is wanted?"""
+        """Are there rows of another version than what is wanted, or keys of tokens that are to end?"""
         state = await self._layouts.state()
-        active = layout_of(state["active"])
-        return state["complete"] != active.number or not wanted.same_as(active)
+        return bool(steps(state, wanted) or state.get("ending"))
 
     async def run(
-        self, wanted: Layout, *, again: bool = False, alone: bool = False, longest_write: float = LONGEST_WRITE
+        self,
+        wanted: Layout,
+        *,
+        again: bool = False,
+        new_key: bool = False,
+        alone: bool = False,
+        longest_write: float = LONGEST_WRITE,
     ) -> AsyncIterator[Progress]:
         """Goes on where an earlier run for the same layout stopped.
 
-        `again`: also where all is as it should be. `alone`: no other process is running, so nobody has to be waited
-        for. Raises ConflictError while another one runs.
+        `again`: also where all is as it should be. `new_key`: tokens are made with a new key from then on, and the old
+        one is destroyed; where that is under way already, it is finished. `alone`: no other process is running, so
+        nobody has to be waited for. Raises ConflictError while another one runs.
         """
-        if not again and not await self.is_due(wanted):
+        if not again and not new_key and not await self.is_due(wanted):
             yield Progress("Everything is indexed in this way already.")
             return
         runner = LoneRunner(self._layouts, self._clock)
+        rewritten = damaged = 0
         async with runner.holding():
-            target = await self._target(wanted, runner, alone=alone)
-            began = asyncio.get_running_loop().time()
-            yield Progress(f"Layout {target.number}: rewriting.")
-            rewritten = damaged = 0
+            if new_key:
+                await self._ending.begin(runner)
+            for step in steps(await self._layouts.state(), wanted, again=again):
+                before = rewritten, damaged
+                async for each in self._made(step, runner, alone=alone, longest_write=longest_write):
+                    rewritten, damaged = before[0] + each.rewritten, before[1] + each.damaged
+                    yield replace(each, rewritten=rewritten, damaged=damaged)
+            for epoch in await self._ending.finish(runner):
+                yield Progress(f"The key of epoch {epoch} was destroyed.", rewritten, damaged)
+
+    async def _made(
+        self, wanted: Layout, runner: LoneRunner, *, alone: bool, longest_write: float
+    ) -> AsyncIterator[Progress]:
+        """Steps 2 to 6 for one layout."""
+        target = await self._target(wanted, runner, alone=alone)
+        began = asyncio.get_running_loop().time()
+        yield Progress(f"Layout {target.number}: rewriting.")
+        rewritten = damaged = 0
+        async for each in self._rewriting.round(runner, self._layouts.writing):
+            rewritten, damaged = rewritten + each.rewritten, damaged + each.damaged
+            yield Progress("Rewriting.", rewritten, damaged, each.seen, each.rows)
+        if not alone:
+            yield Progress("Waiting for writes that may still be under way.", rewritten, damaged)
+            await runner.wait(began + self._layouts.patience + longest_write)
+        while True:
+            before = rewritten
             async for each in self._rewriting.round(runner, self._layouts.writing):
                 rewritten, damaged = rewritten + each.rewritten, damaged + each.damaged
-                yield Progress("Rewriting.", rewritten, damaged, each.seen, each.rows)
-            if not alone:
-                yield Progress("Waiting for writes that may still be under way.", rewritten, damaged)
-                await runner.wait(began + self._layouts.patience + longest_write)
-            while True:
-                before = rewritten
-                async for each in self._rewriting.round(runner, self._layouts.writing):
-                    rewritten, damaged = rewritten + each.rewritten, damaged + each.damaged
-                    yield Progress("Looking again.", rewritten, damaged, each.seen, each.rows)
-                if rewritten == before:
-                    break
-            done = {"active": target.document(), "target": None, "complete": target.number, "done": {}}
-            if not await self._layouts.change({"target.number": target.number, **runner.held}, {"$set": done}):
-                raise ConflictError("Somebody else took over rebuilding the index.")
-            await self._layouts.look()
-            yield Progress(f"Layout {target.number} is in force.", rewritten, damaged)
+                yield Progress("Looking again.", rewritten, damaged, each.seen, each.rows)
+            if rewritten == before:
+                break
+        await self._ending.require_all_rewritten(target)
+        done = {"active": target.document(), "target": None, "complete": target.number, "done": {}}
+        if not await self._layouts.change({"target.number": target.number, **runner.held}, {"$set": done}):
+            raise ConflictError("Somebody else took over rebuilding the index.")
+        await self._layouts.look()
+        yield Progress(f"Layout {target.number} is in force.", rewritten, damaged)
 
     async def _target(self, wanted: Layout, runner: LoneRunner, *, alone: bool) -> Layout:
         """Steps 2 and 3; where an earlier run got that far, what it began."""
         state = await self._layouts.state()
-        if state["target"] and wanted.same_as(layout_of(state["target"])):
+        if state["target"] and wanted.same_as(layout_of(state["target"])) and not state.get("damaged"):
             await self._layouts.look()
             return layout_of(state["target"])
         active, top = layout_of(state["active"]), highest(state)
@@ -126,6 +139,6 @@ class Reindexing:
             if not alone:
                 await runner.wait(asyncio.get_running_loop().time() + self._layouts.patience + MARGIN)
         target = replace(wanted, number=top + 2)
-        await runner.change({"$set": {"target": target.document(), "done": {}}})
+        await runner.change({"$set": {"target": target.document(), "done": {}, "damaged": 0}})
         await self._layouts.look()
         return target

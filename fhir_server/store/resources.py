@@ -48,7 +48,7 @@ class Resources:
         self._indexing, self._committer, self._events = indexing, committer, events
         self._attaching = Attaching(attachments, opening.keyring)
         self._history = History(collections, opening)
-        self._event_versions = EventVersions(events, indexing.tokenizer)
+        self._event_versions = EventVersions(events, indexing.layouts)
         self._lookups = Lookups(collections.resources)
 
     async def read(self, key: ResourceKey) -> Stored | None:
@@ -93,7 +93,8 @@ class Resources:
         return found
 
     async def referring(self, key: ResourceKey, apart_from: Collection[str], limit: int) -> Sequence[Stored]:
-        tokens = self._indexing.tokenizer.tokens(reference_tokens(key, apart_from))
+        await self._indexing.layouts.fresh()
+        tokens = self._indexing.layouts.searching.tokens(reference_tokens(key, apart_from))
         with seam():
             cursor = self._to.resources.find(
                 {"tokens": {"$in": tokens}, "deleted": False}, UNSEARCHED, hint="tokens_seq"
@@ -105,7 +106,7 @@ class Resources:
         """Looks at one batch of candidates; the caller comes back with the position for more."""
         await self._indexing.layouts.fresh()
         query = by(self._indexing.layouts.active, query)
-        compiled = compile_query(query, after, self._indexing.tokenizer)
+        compiled = compile_query(query, after, self._indexing.layouts.searching)
         batch = max(limit, _FEWEST_CANDIDATES)
         found, opened = await self._candidates(query.type, compiled, batch)
         exact = list(filter(decided(query), opened))

@@ -49,7 +49,7 @@ class Rewriting:
         for name, collection in (("resources", self._resources), ("events", self._events_index)):
             while found := await self._next(collection, done.get(name, "")):
                 stale = [row for row in found if not row["deleted"] and row.get("layout") != registry.number]
-                rewritten, damaged = await self._rewritten(name, stale, registry)
+                rewritten, damaged = await self._rewritten(name, stale, registry, runner)
                 seen += len(found)
                 done |= {name: found[-1]["_id"], "seen": seen}
                 await runner.change({"$set": {"done": done}})
@@ -63,7 +63,9 @@ class Rewriting:
             found: list[Document] = await cursor.sort("_id", 1).limit(_AT_ONCE).to_list(None)
         return found
 
-    async def _rewritten(self, name: str, stale: Sequence[Document], registry: Registry) -> tuple[int, int]:
+    async def _rewritten(
+        self, name: str, stale: Sequence[Document], registry: Registry, runner: LoneRunner
+    ) -> tuple[int, int]:
         """How many were rewritten, and how many of them do not open: these keep their tokens."""
         ids = [row["_id"] for row in stale]
         if not ids:
@@ -81,6 +83,8 @@ class Rewriting:
             except DamagedError:
                 damaged += 1
             updates.append(UpdateOne({"_id": row["_id"], "seq": row["seq"]}, {"$set": change}))
+        if damaged:  # said before it is done: who is killed between the two has said too much, never too little
+            await runner.change({"$inc": {"damaged": damaged}})
         if updates:
             with seam():
                 await self._resources.bulk_write(updates, ordered=False)

@@ -229,5 +229,9 @@ def test_the_server_does_not_say_what_it_is_made_of(server: Server) -> None:
 def test_even_the_most_talkative_log_names_nobody(server: Server, bearer: str) -> None:
     """Whom a request was about stands in the audit log, sealed, and not in a log file: ids are personal data too."""
     server.ask("GET", "/fhir/Patient/somebody", Authorization=bearer)
+    server.ask("GET", "/fhir/Patient?family=somebody&_id=somebody", Authorization=bearer)
+    server.ask("GET", "/fhir/Patient?birthdate=somebody", Authorization=bearer)  # refused, and told as little
+    form = {"Content_Type": "application/x-www-form-urlencoded"}
+    server.ask("POST", "/fhir/Patient/_search?name=somebody", b"family=somebody", Authorization=bearer, **form)
 
     assert "somebody" not in server.log.read_text()

@@ -11,15 +11,13 @@ from pymongo import UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 
 from fhir_server.crypto.keyring import Keyring
-from fhir_server.crypto.keys import KeyClass, KeyId
-from fhir_server.crypto.tokens import Tokenizer
+from fhir_server.crypto.keys import KeyId
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import UnavailableError
 from fhir_server.media.ports import LIVE
 from fhir_server.store.attachments import Attachments
 from fhir_server.store.chunks import Chunks
-from fhir_server.store.clinic import TOKEN_EPOCH
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Client, Document, seam
 from fhir_server.store.documents import Documents, NewBytes
@@ -27,6 +25,7 @@ from fhir_server.store.doorway import door_tokenizer
 from fhir_server.store.indexing import Indexing
 from fhir_server.store.layouts import Layouts
 from fhir_server.store.opening import Opening
+from fhir_server.store.token_keys import TokenKeys
 from fhir_server.store.users import rebuild_user_tokens
 
 _AT_ONCE = 200
@@ -106,10 +105,9 @@ class Rebuilding:
 
     async def _indexing(self) -> Indexing:
         """In the way of indexing that was in force, or was being built."""
-        layouts = Layouts(self._to, self._opening)
+        layouts = Layouts(self._to, self._opening, TokenKeys(self._keyring))
         await layouts.open()
-        tokenizer = Tokenizer(await self._keyring.named(f"tokens/{TOKEN_EPOCH}", KeyClass.TOKEN), TOKEN_EPOCH)
-        return Indexing(self._to, tokenizer, layouts, self._base)
+        return Indexing(self._to, layouts, self._base)
 
     async def _retoken(self, found: Sequence[Document], stored: Mapping[str, Stored], indexing: Indexing) -> None:
         registry = indexing.layouts.writing

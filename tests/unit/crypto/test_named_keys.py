@@ -58,7 +58,9 @@ def test_a_named_secret_is_the_same_in_every_process_and_can_be_destroyed(
     store: FakeKeyStore, root: FakeRootKeys
 ) -> None:
     ring = keyring(store, root)
+    assert done(ring.known_named("tokens/1", KeyClass.TOKEN)) is None
     secret = done(ring.named("tokens/1", KeyClass.TOKEN))
+    assert done(ring.known_named("tokens/1", KeyClass.TOKEN)) == done(ring.named_key("tokens/1", KeyClass.TOKEN)).id
 
     assert done(keyring(store, root).named("tokens/1", KeyClass.TOKEN)) == secret
     assert done(ring.named("tokens/2", KeyClass.TOKEN)) != secret

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from fhir_server.fhir.definitions import search_parameters, served_types
+from fhir_server.fhir.fhirpath import compile_path
 from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.json import Json
 from fhir_server.search.extract import index_keywords, search_values, values_of
 from fhir_server.search.kinds import KINDS
 from fhir_server.search.registry import parameters_of
+from fhir_server.search.sources import readable
 from fhir_server.search.types.reference import ReferenceValue
 from fhir_server.search.types.token_values import TokenValue
 from tests.unit.search.asking import observation, patient
@@ -135,3 +137,20 @@ def _keywords_of_values() -> Iterator[tuple[Json, str, set[str]]]:
     for resource in published():
         for code, values in search_values(resource).items():
             yield resource, code, {keyword for value in values for keyword in value.keywords()}
+
+
+def test_every_parameter_of_every_served_type_reads_something() -> None:
+    """And so does each part of a composite: a parameter that nothing could ever match would look like one in order."""
+    read = 0
+    for type in served_types():
+        for code, parameter in parameters_of(type).by_code.items():
+            if code in {"_id", "_lastUpdated"}:
+                continue
+            assert parameter.sources, f"{type}.{code}"
+            for lane in compile_path(parameter.definition.expression, type).lanes if parameter.components else ():
+                for part, component in zip(parameter.definition.components, parameter.components, strict=True):
+                    path = compile_path(part.expression, lane.type)
+                    assert readable(component.kind, path), f"{type}.{code}: {part.code}"
+            read += 1
+        assert search_parameters(type).keys() <= parameters_of(type).by_code.keys()
+    assert read > 2000

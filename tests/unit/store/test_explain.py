@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from fhir_server.search.types.kind import MOST_KEYWORDS
 from fhir_server.search.types.reference import ReferenceAmong
 from fhir_server.store.clinic import ClinicStore
 from fhir_server.store.query_compiler import Compiled, compile_query
-from tests.contract.clinics import store_on, writing
+from tests.contract.clinics import Noted, store_on, writing
 from tests.fakes.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -57,19 +58,38 @@ def observation(number: int) -> Json:
     }
 
 
+def risk(number: int) -> Json:
+    return {
+        "resourceType": "RiskAssessment",
+        "id": f"r{number:03}",
+        "status": "final",
+        "subject": {"reference": f"Patient/p{number:04}"},
+        "prediction": [{"probabilityDecimal": Decimal(number) / 100}],
+    }
+
+
+def location(number: int) -> Json:
+    return {
+        "resourceType": "Location",
+        "id": f"l{number:03}",
+        "position": {"longitude": Decimal(number % 30), "latitude": Decimal(40 + number // 30)},
+    }
+
+
 class Filled:
     def __init__(self, store: ClinicStore, rows: Any, stored: Sequence[Stored]) -> None:
-        self.tokenizer = store.resources._indexing.tokenizer
+        self.store = store
+        self.tokenizer = store.resources._indexing.layouts.searching
         self.rows, self.stored = rows, stored
 
-    def explained(self, query: Query, after: Position | None = None) -> list[Json]:
+    def explained(self, query: Query, after: Position | None = None, collection: str = "resources") -> list[Json]:
         """One for each look."""
         compiled = compile_query(query, after, self.tokenizer)
-        return [self._explained(compiled, filter) for filter in compiled.filters]
+        return [self._explained(compiled, filter, collection) for filter in compiled.filters]
 
-    def _explained(self, compiled: Compiled, filter: Json) -> Json:
+    def _explained(self, compiled: Compiled, filter: Json, collection: str) -> Json:
         command = {
-            "find": self.rows.name,
+            "find": collection,
             "filter": filter,
             "sort": dict(compiled.sort),
             "hint": compiled.hint,
@@ -83,6 +103,7 @@ class Filled:
 async def filled(mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Filled]:
     async with store_on(mongo_uri, "test_explain", tmp_path_factory.mktemp("explain"), FakeClock()) as store:
         resources = [make(number) for make in (patient, observation) for number in range(PEOPLE)]
+        resources += [make(number) for make in (risk, location) for number in range(100)]
         stored: list[Stored] = []
         for first in range(0, len(resources), 200):
             stored += await store.resources.commit([writing(one) for one in resources[first : first + 200]])
@@ -127,6 +148,19 @@ SEARCHES = [
     ("Observation", "value-quantity=gt150|http://unitsofmeasure.org|g", 180),
     ("Observation", "code-value-quantity=C7$ge100", 1),
     ("Observation", "status=final", 1),
+    ("Patient", "family:contains=mann", 1),
+    ("Patient", "_profile:below=http://x.example", 1),
+    ("Patient", "identifier:of-type=urn:types|MR|M77", 1),
+    ("Observation", "code:text=pressure", 1),
+    ("Observation", "code:not=C7", 1),
+    ("Observation", "subject:Patient=p0077", 4),
+    ("Observation", "subject:identifier=urn:mrn|M77", 4),
+    ("Observation", "subject:missing=true", 1),
+    ("RiskAssessment", "probability=0.5", 20),
+    ("RiskAssessment", "probability=lt0.25", 180),
+    ("RiskAssessment", "probability=ap0.5&subject=Patient/p0050", 180),
+    ("Location", "near=41|13|60|km", 180),
+    ("Location", "near=41|13|60|km&name=x", 180),
 ]
 """And over how many keywords the look goes at most."""
 
@@ -227,3 +261,15 @@ async def test_a_row_stays_far_from_the_databases_limits(filled: Filled) -> None
 
     assert largest["most"] < 60
     assert largest["bytes"] < 4096
+
+
+async def test_the_log_has_an_index_of_its_own_and_is_not_scanned_either(filled: Filled) -> None:
+    await filled.store.audit.append([Noted(f"word {number}", patient=f"p{number % 9}") for number in range(90)])
+    await filled.store.events.index()
+
+    for query, keys in (("patient=p7", 10), ("action=R", LIMIT), ("", LIMIT), ("_sort=-_lastUpdated", LIMIT)):
+        [explained] = filled.explained(asked("AuditEvent", query), collection="audit_index")
+        kinds = {stage["stage"] for stage in stages(explained["queryPlanner"]["winningPlan"])}
+        assert kinds <= {"LIMIT", "FETCH", "IXSCAN", "SORT_MERGE"}
+        assert {scan["indexName"] for scan in scans(explained)} == {"tokens"}
+        assert explained["executionStats"]["totalKeysExamined"] <= keys + 1

@@ -35,7 +35,7 @@ class Asking:
         codes = [code for code, each in parameters(type).items() if code not in {"_id", "_lastUpdated"}]
         filled = [code for code in codes if self._pool(type, code)]
         code = self.chance.choice(filled if filled and self.chance.random() < 0.9 else codes)
-        return self._by(type, parameters(type)[code])
+        return self.by(type, parameters(type)[code])
 
     def _ids(self, type: str) -> Criterion:
         known = [each.key.id for each in self.world.by_type.get(type, [])] or ["x"]
@@ -44,7 +44,7 @@ class Asking:
             return Criterion("_id:not", ",".join(sorted(some)), lambda each: each.key.id not in some)
         return Criterion("_id", ",".join(sorted(some)), lambda each: each.key.id in some)
 
-    def _by(self, type: str, parameter: SearchParameter) -> Criterion | None:
+    def by(self, type: str, parameter: SearchParameter) -> Criterion | None:
         code = parameter.code
         if parameter.kind != "composite" and self.chance.random() < 0.05:
             return self._missing(parameter)

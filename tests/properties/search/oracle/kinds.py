@@ -40,18 +40,18 @@ TO_ONE_UNIT: dict[str, tuple[str, Fraction, Fraction | int]] = {
     "mL": ("L", Fraction(1, 1000), 0),
     "ml": ("L", Fraction(1, 1000), 0),
     "fL": ("L", Fraction(1, 10**15), 0),
+    "10*3/uL": ("/L", Fraction(10**9), 0),
+    "10*6/uL": ("/L", Fraction(10**12), 0),
+    "10*12/L": ("/L", Fraction(10**12), 0),
+    "U/L": ("U/L", Fraction(1), 0),
+    "kU/L": ("U/L", Fraction(1000), 0),
 }
 """What the queries convert; each unit that the data have of the same kind is among them."""
 
 SORTED_AS = {code: (factor, zero) for code, (_, factor, zero) in TO_ONE_UNIT.items()} | {
     "mmol/L": (Fraction(1, 1000), 0),
     "kg/m2": (Fraction(1), 0),
-    "10*3/uL": (Fraction(10**9), 0),
-    "10*6/uL": (Fraction(10**12), 0),
-    "10*12/L": (Fraction(10**12), 0),
     "%": (Fraction(1, 100), 0),
-    "kU/L": (Fraction(1000), 0),
-    "U/L": (Fraction(1), 0),
 }
 """In an order each is taken in the first unit of its kind."""
 

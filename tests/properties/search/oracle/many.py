@@ -35,12 +35,13 @@ async def _run(uri: str, folder: Path, first: int, queries: int, patients: int) 
             try:
                 matched += await both.check(first + number)
             except AssertionError as disagreement:
-                sys.stdout.write(f"{disagreement}\n")
+                sys.stdout.write(f"{disagreement}\n{number} searches before it agreed.\n")
                 return 1
             if (number + 1) % _TELL_EVERY == 0:
                 took = time.monotonic() - began
                 sys.stdout.write(
-                    f"{number + 1} searches of {len(both.world.stored)} resources, {matched} matches, {took:.0f} s\n"
+                    f"{number + 1} searches of {len(both.world.stored)} resources, {matched} matches, {took:.0f} s; "
+                    f"go on with --first {first + number + 1}\n"
                 )
                 sys.stdout.flush()
     return 0
