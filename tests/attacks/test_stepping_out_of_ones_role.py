@@ -573,6 +573,8 @@ async def test_t_74_in_a_clinic_of_one_a_setting_lets_ones_own_count_and_the_com
     mongo_uri: str, database_name: str, tmp_path: Path
 ) -> None:
     async with running(mongo_uri, database_name, tmp_path, self_made_ties=True) as own:
+        assert not await own.clinic.store.doorway.users.all(), "nobody, with whatever password, but in the demo"
+        assert not own.clinic.store.clients.all()
         case = await Case(own).begin()
         alone = staff(own, "practitioner", person="Practitioner/alone")
         assert not await case.sees(alone)
