@@ -8,6 +8,7 @@ import pytest
 
 from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read
+from tests.flows.bundles import batch
 from tests.flows.exporting import exported
 from tests.samples import consent, jpeg, media, patient
 
@@ -346,9 +347,8 @@ async def test_r_smart_052_an_operation_on_the_record_gives_what_meets_the_scope
     everything = read(await who.get(f"/fhir/Patient/{lab.patient}/$everything"))
     typed = read(await who.get(f"/fhir/Patient/{lab.patient}/$everything?_type=Observation"))
     summary = read(await who.get(f"/fhir/Patient/{lab.patient}/$summary"))
-    batch = {"resourceType": "Bundle", "type": "batch", "entry": []}
-    batch["entry"] = [{"request": {"method": "GET", "url": f"Patient/{lab.patient}/*?_type=Observation"}}]
-    [listed] = read(await who.post("/fhir", batch))["entry"]
+    search = ("GET", f"Patient/{lab.patient}/*?_type=Observation", None)
+    [listed] = read(await who.post("/fhir", batch("batch", search)))["entry"]
 
     assert ids(everything) == {lab.patient, lab.lab, lab.both}
     assert ids(typed) - {lab.patient} == ids(listed["resource"]) == {lab.lab, lab.both}
