@@ -14,7 +14,7 @@ from fhir_server.privacy.accounts import Accounts
 from fhir_server.privacy.authorities import authority
 from fhir_server.privacy.breaches.desk import BreachDesk
 from fhir_server.privacy.breaches.reach import Reach
-from fhir_server.privacy.premises import Log, Measure, Recipient
+from fhir_server.privacy.premises import TREATING_TIES, Log, Measure, Recipient
 from fhir_server.privacy.register.files import PACK_TYPE
 from fhir_server.privacy.register.ledger import Ledger
 from fhir_server.privacy.register.regulator import Regulator, Sealing
@@ -23,7 +23,7 @@ from fhir_server.privacy.retention import Pack
 from fhir_server.search.tree import Query
 from fhir_server.settings import Settings
 from fhir_server.smart.clients.client import Client
-from fhir_server.smart.roles import SYSTEM
+from fhir_server.smart.roles import SYSTEM, Tie, roles
 from fhir_server.smart.scopes import parse_all
 from fhir_server.store.clinic import ClinicStore
 from fhir_server.variables import PREFIX, SettingsError
@@ -120,6 +120,7 @@ async def measures(settings: Settings, store: ClinicStore) -> list[Measure]:
             tls,
         ),
         Measure("access", "Roles, scopes, treating ties and consent decide on each record; nothing by default."),
+        await _treating_ties(settings, store),
         Measure(
             "second-factor",
             "Staff sign in with two factors; patients "
@@ -140,6 +141,18 @@ async def measures(settings: Settings, store: ClinicStore) -> list[Measure]:
         ),
         Measure("sessions", f"A sign-in ends after {settings.sign_in_idle} seconds without a page."),
     ]
+
+
+async def _treating_ties(settings: Settings, store: ClinicStore) -> Measure:
+    """Row T74. With the setting, how many could use it: it is meant for a clinic of one."""
+    if not settings.self_made_ties:
+        return Measure(
+            TREATING_TIES, "A treating tie counts only if somebody else than the person whom it ties wrote it."
+        )
+    treating = {role.name for role in roles().values() if role.tie is Tie.TREATMENT}
+    users = [user for user in await store.doorway.users.all() if user.active and treating.intersection(user.roles)]
+    says = f"Treating ties that one wrote oneself count ({PREFIX}SELF_MADE_TIES, meant for a clinic of one). "
+    return Measure(TREATING_TIES, f"{says}People who can sign in to treat: {len(users)}.", holds=False)
 
 
 def _types(client: Client) -> frozenset[str]:

@@ -3,6 +3,7 @@
 Architecture section 6. Part of the composition root: `app` opens it over what is there already.
 """
 
+from collections.abc import Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,7 +35,7 @@ from fhir_server.smart.signin.door import Door, Outside, Policy, door
 from fhir_server.smart.signin.handing_over import EngineHandOver
 from fhir_server.smart.signin.messages import EngineMessenger
 from fhir_server.smart.signin.passwords import Effort
-from fhir_server.smart.signin.sessions import Limits
+from fhir_server.smart.signin.sessions import Ended, Limits
 from fhir_server.smart.token import Tokens
 from fhir_server.store.clinic import ClinicStore
 from fhir_server.ui.pages import Pages
@@ -77,7 +78,7 @@ async def open_entrance(stack: AsyncExitStack, settings: Settings, inside: Insid
             witness=SignInLog(store.audit, base),
             messenger=EngineMessenger(engine, inside.server),
             hand_over=EngineHandOver(engine, inside.server, clock),
-            dependents=(GrantEnds(store.grant_states),),
+            dependents=(GrantEnds(store.grant_states), SharedLinks(inside.sharing, clock)),
         ),
     )
     authorization = authorization_server(
@@ -100,6 +101,20 @@ async def open_entrance(stack: AsyncExitStack, settings: Settings, inside: Insid
     shares = Shares(inside.sharing, Attempts(store.doorway.tallies, clock))
     pages = Pages(Surface(people, engine, authorization, clock, url, base, settings.clinic_name, inside.desk, shares))
     return Entrance(people, pages, gateway)
+
+
+class SharedLinks:
+    """What a person shared while they were here (`smart.signin.sessions.Dependents`)."""
+
+    def __init__(self, sharing: Sharing, clock: Clock) -> None:
+        self._sharing, self._clock = sharing, clock
+
+    async def sign_ins_ended(self, sign_ins: Collection[str], why: Ended) -> None:
+        """A link is the patient's: it outlives the sign-in in which it was made."""
+
+    async def user_ended(self, user: str, why: Ended) -> None:
+        if why is Ended.LEFT:
+            await self._sharing.end_of(user, self._clock.now())
 
 
 def _policy(settings: Settings) -> Policy:

@@ -125,7 +125,8 @@ async def offering(core: Core) -> Offering:
     signed_by = await scribe(store.keyring, settings.database, receipt_key, public)
     shown = accountability(settings, store, engine, core.anchoring.assurance, rules, THE_SERVER, (receipt_key, public))
     told = notifying(store, engine, core.hooks, THE_SERVER, settings.base_url, clock)
-    inquiry = Inquiry(engine, core.law)
+    glass = glass_policy(settings)
+    inquiry = Inquiry(engine, core.law, glass.roles, zone)
     proofs = Proofs(engine, store.log, store.sequencer.key, core.anchoring.assurance)
     parts = Parts(bundles, inquiry, Releasing(core.standing, core.gate), store.photos, proofs)
     surface = Surface(
@@ -137,7 +138,7 @@ async def offering(core: Core) -> Offering:
         validation=Validation(engine),
         signing=Signing(engine, THE_SERVER, random_id, RandomBytes(), office_of(settings, core.law)),
         inquiry=inquiry,
-        glass=Glass(engine, random_id, glass_policy(settings)),
+        glass=Glass(engine, random_id, glass),
         rights=requested(settings, engine, store, delivery, signed_by, rules, THE_SERVER),
         delivery=delivery,
         exports=Exports(engine, store.exports, clock, random_id, base, may_export),

@@ -109,7 +109,7 @@ async def form_body(request: Request, most: int) -> tuple[list[tuple[str, str]],
     except UnicodeDecodeError:
         raise MalformedError("The form is not URL-encoded UTF-8.") from None
     except ValueError:
-        raise InvalidRequestError(f"A search takes at most {_MOST_FORM_FIELDS} parameters.") from None
+        raise InvalidRequestError(f"There are at most {_MOST_FORM_FIELDS} parameters.") from None
     return pairs, text
 
 
@@ -121,7 +121,7 @@ def query_pairs(request: Request) -> list[tuple[str, str]]:
     except UnicodeDecodeError:
         raise MalformedError("The query is not URL-encoded UTF-8.") from None
     except ValueError:
-        raise InvalidRequestError(f"A search takes at most {_MOST_FORM_FIELDS} parameters.") from None
+        raise InvalidRequestError(f"There are at most {_MOST_FORM_FIELDS} parameters.") from None
 
 
 def _require_type(request: Request, allowed: frozenset[str]) -> None:

@@ -19,7 +19,7 @@ from fhir_server.api.surface import Surface
 from fhir_server.consent.form import form_of
 from fhir_server.consent.inquiry import Asked, Said
 from fhir_server.consent.period import span
-from fhir_server.consent.purposes import BY_CODE, from_act_reason
+from fhir_server.consent.purposes import BY_CODE, of_call
 from fhir_server.consent.question import Permit
 from fhir_server.consent.signature import Sitting
 from fhir_server.consent.terms import CHANNELS
@@ -82,7 +82,7 @@ async def decide(surface: Surface, request: Request, call: Call) -> Do:
     asked = Asked(
         patient=_patient(given["patient"]) if "patient" in given else None,
         resource=_reference(given["resource"]) if "resource" in given else None,
-        purpose=purpose if purpose in BY_CODE else from_act_reason(purpose),
+        purpose=purpose if purpose in BY_CODE else of_call(purpose),
         at=_moment(given["at"]) if "at" in given else call.instant,
         channel=given.get("channel"),
         actor=_reference(given["actor"]) if "actor" in given else None,

@@ -73,7 +73,7 @@ def _what_was_wrong(request: Request, error: UnauthenticatedError) -> str:
 async def http_exception(request: Request, error: Exception) -> Response:
     """What the framework refuses by itself: a path that is no route."""
     assert isinstance(error, HTTPException)
-    if request.url.path.startswith("/auth/"):
+    if f"{request.url.path}/".startswith("/auth/"):
         told = {"error": "invalid_request", "error_description": "There is nothing at this address."}
         return Response(json.encode(told), error.status_code, media_type="application/json")
     failure = NotFoundError("There is nothing at this address.")

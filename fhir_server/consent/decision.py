@@ -8,8 +8,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from fhir_server.consent.law import Law, Policy, law_of
-from fhir_server.consent.purposes import BREAK_GLASS, CARE_PHOTOGRAPHY, TREATMENT, is_care, needs_consent
+from fhir_server.consent.purposes import (
+    BREAK_GLASS,
+    CARE_PHOTOGRAPHY,
+    MARKETING,
+    TREATMENT,
+    is_care,
+    needs_consent,
+)
 from fhir_server.consent.question import Ask, Deny, Matter, Permit, Reason
+from fhir_server.consent.terms import channels
 from fhir_server.consent.verdict import verdict
 from fhir_server.engine.change import CareBasis, ConsentBasis, LegalObligation
 from fhir_server.engine.ports import Head
@@ -52,6 +60,29 @@ def decide(ask: Ask, consents: Sequence[Json], head: Head, law: Law = STRICT) ->
     if ask.matter is Matter.RECORD and ask.is_own:
         return Permit(LegalObligation("gdpr-15", ask.patient, head.epoch))
     return _by_consents(ask, found, head, law)
+
+
+def decide_use(ask: Ask, consents: Sequence[Json], head: Head, law: Law) -> Permit | Deny:
+    """The same of what is there to be used, as the gate asks and `$decide` explains.
+
+    Who picks a photo for a publication names no channel yet: one must permit it; which, is asked as it goes.
+    """
+    decided = decide(ask, consents, head, law)
+    if isinstance(decided, Permit) or ask.channel is not None or ask.purpose not in MARKETING:
+        return decided
+    for channel in sorted({str(one) for consent in consents for one in channels(consent)}):
+        allowed = decide(replace(ask, channel=channel), consents, head, law)
+        if isinstance(allowed, Permit):
+            return allowed
+    return decided
+
+
+def under_broken_glass(ask: Ask) -> Ask:
+    """What whoever broke the glass asks: treatment, or photographs in care, as an emergency.
+
+    So a refusal of treatment counts, unless it names emergencies. Any other purpose is asked as it is.
+    """
+    return replace(ask, emergency=ask.purpose in {TREATMENT, CARE_PHOTOGRAPHY})
 
 
 def _by_consents(ask: Ask, found: Mapping[ResourceKey, Json], head: Head, law: Law) -> Permit | Deny:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from fhir_server.consent.clinics_own import require_clinics_own
+from fhir_server.consent.decision import under_broken_glass
 from fhir_server.consent.elsewhere import Elsewhere
 from fhir_server.consent.facts import Facts, facts_of
 from fhir_server.consent.matter import PROOF_TYPES, is_photo, is_proof, rendition_of
@@ -188,15 +189,14 @@ class Gate(Step):
     async def _decided(self, call: Call, ask: Ask) -> Permit | Deny:
         """For care, a broken glass counts where it is all that ties, and where nothing is permitted without it."""
         tied_by_it = ask.patient in call.trace.glass
-        asked = replace(ask, emergency=True) if tied_by_it else ask
-        decided = await self._standing.decide(asked, call.trace)
+        decided = await self._standing.decide(under_broken_glass(ask) if tied_by_it else ask, call.trace)
         cares = ask.purpose in {TREATMENT, CARE_PHOTOGRAPHY}
         if isinstance(decided, Permit) or tied_by_it or not cares or self._glasses is None:
             return decided
         task = await self._glasses.broken(call, ask.patient)
         if task is None:
             return decided
-        opened = await self._standing.decide(replace(ask, emergency=True), call.trace)
+        opened = await self._standing.decide(under_broken_glass(ask), call.trace)
         if isinstance(opened, Permit):
             call.trace.glass[ask.patient] = task
         return opened

@@ -1,17 +1,18 @@
 """`Consent/$decide` and `$consent-periods`: who may, or could on a date, use what, and why; and when consent was there.
 
-Requirements M6, T98. Whoever may search the patient's Consents may ask; nothing is told that is not in them.
+Requirements M6, T98, R-PCF-013. Whoever may search the patient's Consents may ask; nothing is told that is not in them.
+The gate decides by the same functions on the same facts, so that what is explained is what happens.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
-from fhir_server.consent.decision import decide
+from fhir_server.consent.decision import decide_use, under_broken_glass
 from fhir_server.consent.facts import facts_of
 from fhir_server.consent.law import Law
-from fhir_server.consent.matter import is_photo, rendition_of
-from fhir_server.consent.purposes import of_photos
+from fhir_server.consent.matter import is_photo, is_proof, rendition_of
+from fhir_server.consent.purposes import EMERGENCIES, TREATMENT, of_photos
 from fhir_server.consent.question import Ask, Deny, Matter, Permit
 from fhir_server.consent.timeline import Interval, intervals, stood
 from fhir_server.engine.call import Call, Interaction
@@ -23,6 +24,7 @@ from fhir_server.kernel.identity import ResourceKey
 from fhir_server.search.parse import parse
 
 MOST = 1000
+_NEVER_STAFF = frozenset({"Patient", "RelatedPerson"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,23 @@ class Said:
 
 
 class Inquiry:
-    def __init__(self, engine: Engine, law: Law, most: int = MOST) -> None:
-        self._engine, self._law, self._most = engine, law, most
+    """`breakers`: the roles that may break the glass. `zone`: where a date without a time is meant."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        law: Law,
+        breakers: frozenset[str] = frozenset(),
+        zone: tzinfo = UTC,
+        most: int = MOST,
+    ) -> None:
+        self._engine, self._law, self._breakers, self._zone, self._most = engine, law, breakers, zone, most
 
     async def decided(self, call: Call, asked: Asked) -> list[Said]:
-        """One decision for each role that is bound to secrecy, for the patient, and for the actor that was named."""
+        """One decision for each role that is bound to secrecy, for the patient, and for the actor that was named.
+
+        For an emergency: what a broken glass opens to those who may break it. To others it is treatment as ever.
+        """
         resource = await self._then(call, asked.resource, asked.at) if asked.resource else None
         patient = asked.patient or _subject(resource)
         history = await self._history(call, patient)
@@ -60,23 +74,32 @@ class Inquiry:
         people.append(("patient", replace(ask, actor=ResourceKey("Patient", patient))))
         if asked.actor:
             people.append((str(asked.actor), ask))
-        return [Said(who, decide(one, consents, head, self._law)) for who, one in people]
+        if asked.purpose in EMERGENCIES:
+            people = [(who, under_broken_glass(one) if self._breaks(one) else one) for who, one in people]
+        return [Said(who, decide_use(one, consents, head, self._law)) for who, one in people]
 
     async def periods(self, call: Call, patient: str) -> list[Interval]:
-        return intervals(await self._history(call, patient))
+        return intervals(await self._history(call, patient), self._zone)
 
     def _ask(self, asked: Asked, patient: str, resource: Stored | None) -> Ask:
-        ask = Ask(patient, asked.purpose, asked.at, asked.resource, asked.actor, Matter.RECORD, channel=asked.channel)
+        purpose, at = TREATMENT if asked.purpose in EMERGENCIES else asked.purpose, asked.at.astimezone(self._zone)
+        ask = Ask(patient, purpose, at, asked.resource, asked.actor, Matter.RECORD, channel=asked.channel)
         if resource is None:
-            return replace(ask, matter=Matter.PHOTO, purpose=of_photos(asked.purpose))
+            return replace(ask, matter=Matter.PHOTO, purpose=of_photos(purpose))
         photo = is_photo(resource.resource)
         return replace(
             ask,
             facts=facts_of(resource.resource),
             rendition=rendition_of(resource.resource),
-            matter=Matter.PHOTO if photo else Matter.RECORD,
-            purpose=of_photos(asked.purpose) if photo else asked.purpose,
+            matter=Matter.PHOTO if photo else Matter.PROOF if is_proof(resource.resource) else Matter.RECORD,
+            purpose=of_photos(purpose) if photo else purpose,
         )
+
+    def _breaks(self, ask: Ask) -> bool:
+        """An actor is asked about without a role: one that staff may have."""
+        if ask.profession is not None:
+            return ask.profession in self._breakers
+        return ask.actor is not None and ask.actor.type not in _NEVER_STAFF
 
     async def _history(self, call: Call, patient: str) -> Mapping[ResourceKey, Sequence[Stored]]:
         """Of each Consent that the caller may see, oldest version first."""

@@ -9,11 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 
-from fhir_server.consent.decision import decide
+from fhir_server.consent.decision import decide_use
 from fhir_server.consent.law import Law
-from fhir_server.consent.purposes import MARKETING
 from fhir_server.consent.question import Ask, Deny, Permit, Reason
-from fhir_server.consent.terms import channels
 from fhir_server.engine.call import Trace
 from fhir_server.engine.ports import Head, Heads, ResourceStore
 from fhir_server.kernel.json import Json
@@ -51,15 +49,7 @@ class Standing:
         return self._decided(ask, stand) if isinstance(stand, Stand) else Deny(Reason.NOT_CURRENT)
 
     def _decided(self, ask: Ask, stand: Stand) -> Permit | Deny:
-        """Who picks a photo for a publication names no channel yet: one must permit it; which, is asked as it goes."""
-        decided = decide(ask, stand.consents, stand.head, self.law)
-        if isinstance(decided, Permit) or ask.channel is not None or ask.purpose not in MARKETING:
-            return decided
-        for channel in sorted({str(one) for consent in stand.consents for one in channels(consent)}):
-            allowed = decide(replace(ask, channel=channel), stand.consents, stand.head, self.law)
-            if isinstance(allowed, Permit):
-                return allowed
-        return decided
+        return decide_use(ask, stand.consents, stand.head, self.law)
 
     def has_consents(self, patient: str, trace: Trace) -> bool:
         """Could a consent of theirs look at what a resource says?"""

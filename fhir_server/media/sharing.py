@@ -22,15 +22,17 @@ from fhir_server.media.delivery import Delivery, Opened
 from fhir_server.media.photos_within import carries_photo, photo_id
 from fhir_server.media.ports import Contact
 from fhir_server.media.vocabulary import CHANNEL, SHARE, SHARED_UNTIL
+from fhir_server.search.parse import parse
 
 CHANNELS = ("app", "email", "sms")
 """Those by which a link can go."""
 
 LONGEST, USUAL = timedelta(days=14), timedelta(days=3)
 OPERATION = "share"
-_OPEN = "in-progress"
+_OPEN, _ENDED = "in-progress", "stopped"
 _CODES = 10**8
 _FIRST = 1
+_AT_ONCE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,20 @@ class Sharing:
                 raise NotFoundError("The photo is not shared any more.")
             again.trace.forget()
             await self._contact.basis(again, share.patient, share.channel)
+
+    async def end_of(self, subject: str, now: datetime) -> None:
+        """All that somebody began, when they leave: they know link and code. Whatever the patient says meanwhile."""
+        asked = [("category", f"{SHARE}|photo"), ("sender:identifier", subject), ("status", _OPEN)]
+        query = parse("Communication", asked, self._engine.language)
+
+        async def once() -> None:
+            while found := (await self._engine.store.find(query, None, _AT_ONCE)).matches:
+                for stored in found:
+                    call = Call(Interaction.UPDATE, self._server, now, stored.key.type, stored.key.id)
+                    ended = {**stored.resource, "status": _ENDED}
+                    await self._engine.commit(call, self._engine.drafts.of(stored.key, ended, stored))
+
+        await self._engine.courtesy.insist([subject], once)
 
     def _link(self, share: Share) -> str:
         return base64.urlsafe_b64encode(self._mac(b"link", share)).rstrip(b"=").decode()

@@ -9,6 +9,9 @@ from typing import Protocol
 
 from fhir_server.engine.call import Principal
 
+TREATING_TIES = "treating-ties"
+"""The measure that only what somebody else wrote ties a person to a patient."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipient:

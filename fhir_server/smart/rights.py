@@ -14,7 +14,7 @@ from fhir_server.search.match import Candidate, matcher
 from fhir_server.search.tree import AnyOf, Condition, IdIn, InCompartment, Mandate, Query
 from fhir_server.smart.deeds import letter_of
 from fhir_server.smart.granular import ANY_TYPE, limits
-from fhir_server.smart.roles import SYSTEM, Reach, Role, Rule, roles
+from fhir_server.smart.roles import EMERGENCIES, SYSTEM, Reach, Role, Rule, roles
 from fhir_server.smart.scopes import parse_all
 
 SHARED_WITH_PATIENTS = frozenset(
@@ -160,11 +160,15 @@ def _contexts(principal: Principal) -> frozenset[str]:
 
 
 def _purpose(role: Role | None, principal: Principal) -> str:
-    """R-PCF-013: the role says what a use may be for, the client's registration what the client may be used for."""
+    """R-PCF-013: the role says what a use may be for, the client's registration what the client may be used for.
+
+    Nobody states an emergency: it is what a person's broken glass makes of one patient's treatment.
+    """
     if role is None:
         return ""
     if role.name == SYSTEM:
-        return principal.purposes[0] if principal.purposes else _TREATMENT
+        may = (each for each in principal.purposes if each not in EMERGENCIES)
+        return next(may, "") if principal.purposes else _TREATMENT
     return next((each for each in role.purposes if not principal.purposes or each in principal.purposes), "")
 
 

@@ -71,8 +71,8 @@ _TIES = {
 _BY_WHOM = """
 A tie counts only if somebody else than the person whom it ties wrote it: each version of a resource is sealed with
 who wrote it. What a person writes on top of a tie that somebody else made neither lengthens nor moves it.
-`FHIR_SERVER_SELF_MADE_TIES` lifts this for a clinic of one. Why: [ADR
-15](adr/0015-ties-are-read-from-the-record.md).
+`FHIR_SERVER_SELF_MADE_TIES` lifts this for a clinic of one, and the [compliance report](api/compliance-report.md) shows
+it. Why: [ADR 15](adr/0015-ties-are-read-from-the-record.md).
 """
 
 

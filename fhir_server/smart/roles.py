@@ -18,6 +18,9 @@ from fhir_server.smart.granular import limits
 SYSTEM = "system"
 """The role of who acts for nobody. A token without a role is a back end's."""
 
+EMERGENCIES = frozenset({"BTG", "ETREAT"})
+"""Purposes that no role has and no client states (R-PCF-013): a person breaks the glass, before one patient."""
+
 LETTERS = "cruds"
 
 

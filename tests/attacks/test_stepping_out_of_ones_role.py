@@ -1,5 +1,7 @@
 """People with a role and a token who try to get at more: by bundles, includes, chains, conditions, links, guesses."""
 
+import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from fhir_server.kernel import json
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.identity import random_id
 from fhir_server.kernel.json import Json
+from fhir_server.smart.signin.users import State, User
 from tests.attacks.watch import MARK
 from tests.clinics import Caller, InProcess, read, running
 from tests.people import Case, appointment, care_team, encounter, observation, of_patient, staff
@@ -565,17 +569,53 @@ async def test_nor_one_that_was_booked_by_operation(scene: Scene) -> None:
     assert [status for status, _ in statuses] == [403, 204, 204]
 
 
-async def test_in_a_clinic_of_one_a_setting_lets_ones_own_count(
+async def test_t_74_in_a_clinic_of_one_a_setting_lets_ones_own_count_and_the_compliance_report_shows_it(
     mongo_uri: str, database_name: str, tmp_path: Path
 ) -> None:
     async with running(mongo_uri, database_name, tmp_path, self_made_ties=True) as own:
+        assert not await own.clinic.store.doorway.users.all(), "nobody, with whatever password, but in the demo"
+        assert not own.clinic.store.clients.all()
         case = await Case(own).begin()
         alone = staff(own, "practitioner", person="Practitioner/alone")
         assert not await case.sees(alone)
 
         await alone.post("/fhir/Appointment", appointment(case.patient, "Practitioner/alone", case.now))
+        for name, roles, state in (
+            ("alone", ("administrator", "practitioner"), State.ACTIVE),
+            ("desk", ("receptionist",), State.ACTIVE),
+            ("before", ("nurse",), State.LEFT),
+        ):
+            user = User(name, name, name, roles, f"Practitioner/{name}", case.now, state)
+            assert await own.clinic.store.doorway.users.add(user)
 
         assert await case.sees(alone)
+        told = await reported_ties(own)
+        assert told["state"] == "amber"
+        assert "FHIR_SERVER_SELF_MADE_TIES" in told["evidence"]
+        assert "treat: 1." in told["evidence"], "neither the desk nor who left"
+
+
+async def test_t_74_where_they_do_not_count_the_compliance_report_says_so(scene: Scene) -> None:
+    told = await reported_ties(scene.clinic)
+
+    assert (told["state"], told["basis"]) == ("green", "GDPR Art. 25(2)")
+    assert "only if somebody else" in told["evidence"]
+
+
+async def reported_ties(clinic: InProcess) -> dict[str, Any]:
+    """What `$compliance-report` says of treating ties, in the pack for the regulator too."""
+    officer = staff(clinic, "privacy-officer")
+    duties = read(await officer.get("/fhir/$compliance-report"))["parameter"][1:]
+    told = [{one["name"]: one.get("valueCode", one.get("valueString")) for one in duty["part"]} for duty in duties]
+    with zipfile.ZipFile(io.BytesIO((await officer.get("/fhir/$regulator-export")).content)) as pack:
+        sections = {one["name"]: one["rows"] for one in json.decode(pack.read("pack.json"))["sections"]}
+        assert pack.read("pack.pdf").startswith(b"%PDF")
+    [found] = [one for one in told if one["name"] == "treating-ties"]
+    [row] = [row for row in sections["compliance"] if row["duty"] == "treating-ties"]
+    [measure] = [row for row in sections["security"] if row["measure"] == "treating-ties"]
+    assert (row["state"], row["evidence"]) == (found["state"], found["evidence"])
+    assert (measure["says"], measure["holds"] == "yes") == (found["evidence"], found["state"] == "green")
+    return found
 
 
 # Tokens that say too much.

@@ -7,7 +7,7 @@ import pytest
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read
-from tests.samples import consent, jpeg, media, patient
+from tests.samples import consent, jpeg, media, patient, published
 
 pytestmark = pytest.mark.anyio
 
@@ -67,6 +67,28 @@ async def test_a_refusal_is_named(auditor: Caller) -> None:
 
     assert said["nurse"]["consent"] == {"reference": f"Consent/{refusal['id']}/_history/1"}
     assert said["nurse"]["reason"] == "refused"
+
+
+async def test_a_publication_without_a_channel_is_decided_as_when_photos_are_listed_for_it(auditor: Caller) -> None:
+    ann = (await auditor.store(patient()))["id"]
+    given = await auditor.store(consent(ann, "photo-marketing", **published("website")))
+
+    listed = await decided(auditor, f"patient={ann}&purpose=photo-marketing")
+    elsewhere = await decided(auditor, f"patient={ann}&purpose=photo-marketing&channel=print")
+
+    assert listed["nurse"]["basis"] == f"Consent/{given['id']}/_history/1"
+    assert elsewhere["nurse"]["reason"] == "other-channel"
+
+
+async def test_what_is_kept_as_proof_is_explained_as_it_is_shown(auditor: Caller) -> None:
+    ann = (await auditor.store(patient()))["id"]
+    refusal = await auditor.store(consent(ann, "treatment", kind="deny"))
+
+    said = await decided(auditor, f"resource=Consent/{refusal['id']}")
+
+    assert (await auditor.get(f"/fhir/Consent/{refusal['id']}")).status_code == 200
+    assert said["nurse"]["basis"] == "obligation:gdpr-5-2"
+    assert (await decided(auditor, f"patient={ann}&purpose=PATADMIN"))["nurse"]["reason"] == "refused"
 
 
 async def test_data_other_than_photos_follows_the_implicit_policy(auditor: Caller) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read
+from tests.flows.bundles import batch
+from tests.flows.exporting import exported
 from tests.samples import consent, jpeg, media, patient
 
 pytestmark = pytest.mark.anyio
@@ -337,3 +339,57 @@ async def test_r_smart_066_what_was_deleted_hinders_no_history_of_a_type(fresh: 
     assert answer.status_code == 200, answer.text
     assert fresh.both in ids(read(answer))
     assert (await who.get("/fhir/Observation?status=final")).status_code == 200
+
+
+async def test_r_smart_052_an_operation_on_the_record_gives_what_meets_the_scope(lab: Lab) -> None:
+    who = lab.holder("patient/Patient.rs", f"patient/Observation.rs?category={LAB}")
+
+    everything = read(await who.get(f"/fhir/Patient/{lab.patient}/$everything"))
+    typed = read(await who.get(f"/fhir/Patient/{lab.patient}/$everything?_type=Observation"))
+    summary = read(await who.get(f"/fhir/Patient/{lab.patient}/$summary"))
+    search = ("GET", f"Patient/{lab.patient}/*?_type=Observation", None)
+    [listed] = read(await who.post("/fhir", batch("batch", search)))["entry"]
+
+    assert ids(everything) == {lab.patient, lab.lab, lab.both}
+    assert ids(typed) - {lab.patient} == ids(listed["resource"]) == {lab.lab, lab.both}
+    assert not {lab.social, lab.none, lab.theirs} & ids(summary)
+    for path in (f"Patient/{lab.stranger}/$everything", f"Patient/{lab.stranger}/$summary"):
+        assert (await who.get(f"/fhir/{path}")).status_code == 404
+
+
+async def test_r_smart_060_an_operation_on_a_photo_is_for_one_that_meets_the_scope(clinic: InProcess) -> None:
+    doctor = clinic.caller()
+    person = (await doctor.store(patient("Granular")))["id"]
+    await doctor.store(consent(person))
+    view = {"coding": [{"system": "urn:view", "code": "front"}]}
+    front = await doctor.store(media(person, jpeg(), view=view))
+    side = await doctor.store(media(person, jpeg()))
+    service = clinic.caller("system/Media.cruds?view=urn:view|front", "system/Binary.cruds")
+
+    def given(**values: Json) -> Json:
+        return {"resourceType": "Parameters", "parameter": [{"name": name, **value} for name, value in values.items()]}
+
+    kind = given(kind={"valueCode": "thumbnail"})
+    other = given(other={"valueReference": {"reference": f"Media/{front['id']}"}})
+    link = given(channel={"valueCode": "email"})
+    moved = given(patient={"valueReference": {"reference": f"Patient/{person}"}}, reason={"valueString": "Mistaken"})
+    asked = (("$rendition", kind), ("$compare", other), ("$share", link), ("$reassign", moved), ("$upload", given()))
+
+    statuses = {
+        name: (await service.post(f"/fhir/Media/{side['id']}/{name}", body)).status_code for name, body in asked
+    }
+    timeline = read(await service.get(f"/fhir/Media/$timeline?patient=Patient/{person}"))
+
+    assert statuses == dict.fromkeys(statuses, 404)
+    assert (await service.post(f"/fhir/Media/{front['id']}/$rendition", kind)).status_code in {200, 201}
+    assert side["id"] not in str(timeline)
+    assert front["id"] in str(timeline)
+
+
+async def test_r_smart_060_a_bulk_file_holds_what_meets_the_scope(lab: Lab) -> None:
+    service = lab.clinic.caller(f"system/Observation.rs?category={LAB}", client="bulk-granular")
+    only = "&".join(f"_typeFilter=Observation%3Fpatient%3D{each}" for each in (lab.patient, lab.stranger))
+
+    found = await exported(lab.clinic, service, f"/fhir/$export?_type=Observation&{only}")
+
+    assert {one["id"] for one in found.files["Observation"]} == {lab.lab, lab.both, lab.theirs}

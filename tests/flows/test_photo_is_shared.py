@@ -17,6 +17,8 @@ from fhir_server.kernel.json import Json
 from fhir_server.media.sharing import LONGEST
 from fhir_server.media.vocabulary import SHARED_UNTIL
 from fhir_server.smart.signin.lockout import Tally, for_factor
+from fhir_server.smart.signin.sessions import Ended
+from fhir_server.smart.signin.users import User
 from tests.browsing import Browser, Page
 from tests.clinics import Caller, InProcess, read
 from tests.people import care_team, of_patient, staff
@@ -164,6 +166,26 @@ async def test_it_is_ended_by_whoever_may_change_the_communication_and_never_ope
     again = await case.nurse.put(f"/fhir/{share['share']}", {**found, "status": "in-progress"})
     assert again.status_code == 200
     assert (await case.browser.get(share["link"])).status == 404
+
+
+async def test_it_ends_when_whoever_made_it_leaves_and_other_peoples_do_not(ending: Case) -> None:
+    door, now = ending.clinic.clinic.door, ending.clinic.clinic.surface.clock.now()
+    leaver, stays = [User(one, one, one, ("nurse",), None, now) for one in ("share-leaver", "share-stays")]
+    assert await door.users.add(leaver)
+    assert await door.users.add(stays)
+    kept = await ending.shared()
+    ending.nurse = staff(ending.clinic, "nurse", person=NURSE, client=leaver.id)
+    given = [await ending.shared() for _ in range(2)]
+    await ending.office.store(consent(ending.patient, "treatment", kind="deny"))
+
+    await door.sessions.end_user(leaver.id, Ended.DISABLED)
+    assert {(await ending.browser.get(each["link"])).status for each in given} == {200}
+    await door.leaving.leave(leaver, stays)
+
+    assert {(await ending.browser.get(each["link"])).status for each in given} == {404}
+    assert (await ending.browser.get(kept["link"])).status == 200
+    history = read(await of_patient(ending.clinic, ending.patient).get(f"/fhir/{given[0]['share']}/_history"))
+    assert [each["resource"]["status"] for each in history["entry"]] == ["stopped", "in-progress"]
 
 
 async def test_its_end_is_not_put_off_by_who_writes_a_communication(case: Case) -> None:

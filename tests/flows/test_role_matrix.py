@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import pytest
 from httpx2 import Response
@@ -21,6 +21,7 @@ from fhir_server.kernel.json import Json
 from fhir_server.smart.roles import SYSTEM
 from tests.clinics import Caller, InProcess, read, running
 from tests.fakes.clock import NOW
+from tests.flows.bundles import batch
 from tests.flows.device import Device
 from tests.flows.signings import signing
 from tests.people import care_team, complaint
@@ -95,6 +96,9 @@ def caller(clinic: InProcess, role: str) -> Caller:
     return clinic.caller(*scopes, role=role, fhir_user=PERSON.get(role, f"Practitioner/{role}"), **own)
 
 
+Asked: TypeAlias = tuple[str, str, Json | None]
+
+
 class Ask(NamedTuple):
     """How an interaction is tried, and by which letter."""
 
@@ -118,6 +122,21 @@ ASKS: dict[str, Ask] = {
     "delete": Ask("d", lambda who, of: who.delete(f"/fhir/{of}/unknown")),
     "search-type": Ask("s", lambda who, of: who.get(f"/fhir/{of}?_summary=count&_id=unknown")),
 }
+
+
+_NO_PATCH = {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": "W10="}
+IN_BATCH: dict[str, Callable[[str], Asked]] = {
+    "create": lambda of: ("POST", of, _wrong(of)),
+    "read": lambda of: ("GET", f"{of}/unknown", None),
+    "vread": lambda of: ("GET", f"{of}/unknown/_history/1", None),
+    "history-instance": lambda of: ("GET", f"{of}/unknown/_history", None),
+    "update": lambda of: ("PUT", f"{of}/new", _wrong(of, "new")),
+    "patch": lambda of: ("PATCH", f"{of}/unknown", _NO_PATCH),
+    "delete": lambda of: ("DELETE", f"{of}/unknown", None),
+    "search-type": lambda of: ("GET", f"{of}?_summary=count&_id=unknown", None),
+    "search-system": lambda of: ("GET", f"?_type={of}&_summary=count&_id=unknown", None),
+}
+"""The same, as entries of a Bundle; and a search of the system that names the type."""
 
 
 async def together(asked: Sequence[Awaitable[Response]]) -> list[Response]:
@@ -154,6 +173,74 @@ async def test_s_60_t_40_each_cell_of_the_matrix_is_what_the_server_does(
         expected -= {type for type in expected if within_one_patient(role, type)}
     assert allowed == expected
     assert not [answer.status_code for answer in answers if answer.status_code >= 500]
+
+
+def cells_of(role: str, interaction: str) -> set[str]:
+    """The types of which the page lets the role try it."""
+    letter = ASKS[interaction].letter if interaction in ASKS else "s"
+    found = {type for type in served_types() if letter in letters_of(role, type)}
+    if interaction == "read" and "Media" in found:
+        found.add("Binary")  # a photo's bytes are asked for there, and decided as its Media
+    return {type for type in found if letter != "s" or not within_one_patient(role, type)}
+
+
+async def answered(who: Caller, kind: str, asked: Sequence[Asked]) -> list[int]:
+    """The status of each entry; of a Bundle that was refused as a whole that of the answer, once."""
+    answer = await who.post("/fhir", batch(kind, *asked))
+    if answer.status_code != OK:
+        return [answer.status_code]
+    return [int(entry["response"]["status"][:3]) for entry in read(answer)["entry"]]
+
+
+def tried_in_batch(role: str) -> list[tuple[str, str]]:
+    """Of each type a search of the system, and one other interaction: by turns, so that each type and role meet all."""
+    places = []
+    for turn, type in enumerate(sorted(served_types()), start=ROLES.index(role)):
+        by_turns = sorted(ASKS)[turn % len(ASKS)]
+        finds = type == "AuditEvent" and type in cells_of(role, "search-system")
+        # The log is searched in the other tests: to find what all of these recorded takes its time.
+        places += [(how, type) for how in (by_turns, "search-system") if not (finds and how.startswith("search"))]
+    return places
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_s_60_t_40_each_cell_is_the_same_as_an_entry_of_a_batch(clinic: InProcess, role: str) -> None:
+    places = tried_in_batch(role)
+
+    statuses = await answered(caller(clinic, role), "batch", [IN_BATCH[how](type) for how, type in places])
+
+    allowed = {place for place, status in zip(places, statuses, strict=True) if status != FORBIDDEN}
+    assert allowed == {(how, type) for how, type in places if type in cells_of(role, how)}
+    assert {status for status in statuses if status not in {FORBIDDEN, OK, MISSING}} <= {201, 204, 400, 405, 422}
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_s_60_r_smart_050_one_forbidden_entry_forbids_the_whole_transaction(clinic: InProcess, role: str) -> None:
+    who, types = caller(clinic, role), served_types() - {"AuditEvent"}
+    fine = [IN_BATCH["search-type"](type) for type in sorted(cells_of(role, "search-type") & types)[:2]]
+    refused = [
+        IN_BATCH[how](sorted(others)[ROLES.index(role) % len(others)])
+        for how in IN_BATCH
+        if how != "search-system" and (others := types - cells_of(role, how) - {"Binary"})
+    ]
+
+    statuses = [await answered(who, "transaction", [*fine, each]) for each in refused]
+
+    assert await answered(who, "transaction", fine) == [OK] * len(fine)
+    assert statuses == [[FORBIDDEN]] * len(refused)
+    assert len(refused) == (0 if role == SYSTEM else len(ASKS))
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_s_60_a_search_of_the_system_names_no_type_beyond_the_page(clinic: InProcess, role: str) -> None:
+    who, allowed = caller(clinic, role), sorted(cells_of(role, "search-type") - {"AuditEvent"})
+    beyond = sorted(served_types() - {*allowed, "AuditEvent"})
+
+    whole = await who.get(f"/fhir?_type={','.join(allowed)}&_id=unknown")
+    mixed = [await who.get(f"/fhir?_type={allowed[0]},{type}&_id=unknown") for type in beyond[-1:]]
+
+    assert (whole.status_code, "entry" in read(whole)) == (OK, False)
+    assert {answer.status_code for answer in mixed} <= {FORBIDDEN}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -361,6 +448,22 @@ async def test_t_70_who_finds_what_in_whose_file_is_as_the_page_says(filled: InP
             id_of(type, each) for each in whose
         }, type
         assert bundle["total"] == len(whose), type
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_t_70_a_search_of_everything_finds_in_whose_file_as_the_page_says(filled: InProcess, role: str) -> None:
+    places = {f"{type}/{id_of(type, whose)}" for type in compartment_types() for whose in (MINE, OTHERS)}
+
+    answer = await caller(filled, role).get("/fhir?_count=1000")
+
+    assert answer.status_code == OK, answer.text
+    keys = {f"{each['resource']['resourceType']}/{each['resource']['id']}" for each in read(answer).get("entry", [])}
+    assert keys & places == {
+        f"{type}/{id_of(type, whose)}"
+        for type in compartment_types()
+        if not within_one_patient(role, type)
+        for whose in reached(role, type, "s")
+    }
 
 
 @pytest.mark.parametrize("role", ROLES)

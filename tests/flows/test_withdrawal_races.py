@@ -24,7 +24,8 @@ def doctor(clinic: InProcess) -> Caller:
     return clinic.caller()
 
 
-async def test_a_withdrawal_cuts_a_running_stream(clinic: InProcess, doctor: Caller) -> None:
+@pytest.mark.parametrize("ends", ["consent", "token"])
+async def test_a_withdrawal_and_a_revocation_cut_a_running_stream(clinic: InProcess, doctor: Caller, ends: str) -> None:
     """Straight at the application: an HTTP client in the same process would take the answer only when it is whole."""
     case = await Case(doctor).begin(size=3_000_000)
     arrived = bytearray()
@@ -40,7 +41,10 @@ async def test_a_withdrawal_cuts_a_running_stream(clinic: InProcess, doctor: Cal
             assert message["status"] == 200
             return
         if not arrived:
-            await case.withdraw()
+            if ends == "consent":
+                await case.withdraw()
+            else:
+                await clinic.clinic.store.grant_states.end_all("client/streaming", "revoked")
         arrived.extend(message.get("body", b""))
         whole = not message.get("more_body", False)
 
@@ -51,7 +55,7 @@ async def test_a_withdrawal_cuts_a_running_stream(clinic: InProcess, doctor: Cal
 
 
 def scope_of(clinic: InProcess, path: str) -> MutableMapping[str, Any]:
-    token = clinic.token()
+    token = clinic.token(client="streaming")
     return {
         "type": "http",
         "asgi": {"version": "3.0"},

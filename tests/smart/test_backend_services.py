@@ -327,9 +327,38 @@ async def test_another_method_is_refused_in_oauths_words(clinic: InProcess, path
 
 
 async def test_there_is_nothing_at_another_address_and_it_is_said_in_oauths_words(clinic: InProcess) -> None:
-    answer = await clinic.http.get("/auth/nonsense")
+    for path in ("/auth/nonsense", "/auth/token/more", "/auth/"):
+        answer = await clinic.http.get(path)
 
-    assert (answer.status_code, read(answer)["error"]) == (404, "invalid_request")
+        assert (answer.status_code, read(answer)["error"]) == (404, "invalid_request")
+
+
+@pytest.mark.parametrize("path", ["/auth/token", "/auth/revoke", "/auth/introspect"])
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"a=" + b"x" * 100_000, {}),
+        (b"a=b", {"Content-Encoding": "gzip"}),
+        (b"a=b", {"Content-Encoding": "snappy"}),
+        (b"a=%ff", {}),
+        (b"a=\xff", {}),
+        (b"&".join([b"a=1"] * 300), {}),
+        (b"", {}),
+        (b"a=b", {"Accept": "application/fhir+xml"}),
+        (b"a=b", {"Accept": "text/html"}),
+    ],
+)
+async def test_r_smart_037_whatever_is_wrong_is_said_in_oauths_words(
+    clinic: InProcess, path: str, body: bytes, headers: dict[str, str]
+) -> None:
+    sent = {"Content-Type": "application/x-www-form-urlencoded", **headers}
+
+    answer = await clinic.http.post(path, content=body, headers=sent)
+
+    assert answer.status_code in {400, 401}
+    assert answer.headers["content-type"] == "application/json"
+    assert set(read(answer)) == {"error", "error_description"}
+    assert "search" not in answer.text
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 
 from fhir_server.privacy.authorities import Authority
 from fhir_server.privacy.breaches.record import Breach
-from fhir_server.privacy.premises import Measure
+from fhir_server.privacy.premises import TREATING_TIES, Measure
 from fhir_server.privacy.register.entries import (
     ACTIVITY,
     DPIA,
@@ -153,8 +153,17 @@ def _log(facts: Facts) -> tuple[str, str]:
 
 
 def _measures(facts: Facts) -> tuple[str, str]:
-    lacking = [measure.says for measure in facts.measures if not measure.holds]
-    return (AMBER, " ".join(lacking)) if lacking else (GREEN, f"{len(facts.measures)} as they should be.")
+    judged = [measure for measure in facts.measures if measure.name != TREATING_TIES]
+    lacking = [measure.says for measure in judged if not measure.holds]
+    return (AMBER, " ".join(lacking)) if lacking else (GREEN, f"{len(judged)} as they should be.")
+
+
+def _ties(facts: Facts) -> tuple[str, str]:
+    """A duty of its own, not one measure among others: who ties oneself to a patient opens the record (T74, M11)."""
+    told = [measure for measure in facts.measures if measure.name == TREATING_TIES]
+    if not told:
+        return AMBER, "Who may write a treating tie is not known."
+    return (GREEN if all(one.holds for one in told) else AMBER), " ".join(one.says for one in told)
 
 
 def _retention(facts: Facts) -> tuple[str, str]:
@@ -229,6 +238,7 @@ _DUTIES = (
     ("requests", DATA_PROTECTION, "GDPR Art. 12(3)", _requests),
     ("retention", DATA_PROTECTION, "GDPR Art. 5(1)(e)", _retention),
     ("security", DATA_PROTECTION, "GDPR Art. 32", _measures),
+    ("treating-ties", DATA_PROTECTION, "GDPR Art. 25(2)", _ties),
     ("log", DATA_PROTECTION, "GDPR Art. 5(2)", _log),
     ("training", DATA_PROTECTION, "GDPR Art. 32(4)", _training),
     ("hosting", DATA_PROTECTION, "Hosting of health data", _hosting),

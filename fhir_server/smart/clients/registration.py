@@ -11,6 +11,7 @@ from fhir_server.kernel.json import Json
 from fhir_server.smart.clients.client import Client, Kind
 from fhir_server.smart.clients.public_keys import PrivateKeyError, public_keys
 from fhir_server.smart.opaque import hashed, new_secret
+from fhir_server.smart.roles import EMERGENCIES
 from fhir_server.smart.scope_grants import OF_BACKENDS, OF_PEOPLE, wanted
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{1,63}", re.ASCII)
@@ -40,6 +41,7 @@ def register(client: Client) -> Registered:
     _require(_CLIENT_ID.fullmatch(client.client_id), "A client id has 2 to 64 of A-Z, a-z, 0-9 and . _ ~ -")
     _require(_NAME.fullmatch(client.name) and client.name.isprintable(), "A name has 1 to 100 letters.")
     _require(client.purposes and all(map(_PURPOSE.fullmatch, client.purposes)), "A purpose is a v3-ActReason code.")
+    _require(EMERGENCIES.isdisjoint(client.purposes), "No client states an emergency: a person breaks the glass.")
     _check_scopes(client)
     _check_addresses(client)
     _check_keys(client)

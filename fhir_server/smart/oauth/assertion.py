@@ -4,12 +4,13 @@ RFC 7523 section 3; SMART App Launch 2.2 "Asymmetric (public key) client authent
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from authlib.oauth2.rfc6749 import InvalidClientError
-from joserfc import jws, jwt
+from joserfc import jws
 from joserfc.errors import JoseError
 
 from fhir_server.kernel import json
@@ -37,6 +38,15 @@ class _Registry(jws.JWSRegistry):
 _REGISTRY = _Registry(algorithms=list(ALGORITHMS), strict_check_header=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """What an assertion says, and what its signature is over; believed once that is checked."""
+
+    signed: jws.CompactSignature
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
+
+
 class Assertions:
     def __init__(self, clients: Clients, handles: Handles, remote: RemoteKeys) -> None:
         self._clients, self._handles, self._remote = clients, handles, remote
@@ -48,15 +58,14 @@ class Assertions:
         What is wrong with a statement that is well signed is told, for its author has to mend it.
         """
         # 1. Who it says it is. Nothing of it is believed yet.
-        header, claims = _read(assertion)
+        stated = _read(assertion)
+        claims = stated.claims
         client = self._client(claims.get("sub"))
         # 2. One algorithm, one registered key; an address of keys only if it is the registered one.
-        key = self._key(client, header)
-        # 3. The signature.
-        try:
-            jwt.decode(assertion, key.key, algorithms=[key.alg], registry=_REGISTRY)
-        except (JoseError, ValueError, TypeError, KeyError):
-            raise _refused() from None
+        key = self._key(client, stated.header)
+        # 3. The signature, over the very bytes that were read.
+        if not _is_signed(stated, key):
+            raise _refused()
         # 4. By this client, for this server, now.
         ends = _require_claims(claims, client.client_id, audiences, now)
         # 5. Once, in whatever process: recorded only now, so that nobody else can use it up.
@@ -97,13 +106,19 @@ class Assertions:
 def claimed_by(assertion: str) -> str:
     """Who an assertion says that it is from; believed by nobody. Empty where that cannot be read."""
     try:
-        _, claims = _read(assertion)
+        return str(_read(assertion).claims.get("sub", ""))
     except InvalidClientError:
         return ""
-    return str(claims.get("sub", ""))
 
 
-def _read(assertion: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+def _is_signed(stated: _Stated, key: PublicKey) -> bool:
+    try:
+        return jws.validate_compact(stated.signed, key.key, registry=_REGISTRY)
+    except (JoseError, ValueError, TypeError, KeyError):
+        return False
+
+
+def _read(assertion: str) -> _Stated:
     if len(assertion) > _LONGEST:
         raise _refused()
     try:
@@ -114,7 +129,7 @@ def _read(assertion: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     header = found.headers()
     if not isinstance(claims, dict) or not isinstance(header, dict):
         raise _refused()
-    return header, claims
+    return _Stated(found, header, claims)
 
 
 def _require_claims(claims: Mapping[str, Any], client_id: str, audiences: Collection[str], now: datetime) -> datetime:

@@ -1,6 +1,6 @@
 """A signature as such; and what signing and asking do where nothing else stands in the way."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +10,7 @@ from fhir_server.consent.answers import answered
 from fhir_server.consent.form import forms
 from fhir_server.consent.inquiry import Asked, Inquiry
 from fhir_server.consent.law import law_of
+from fhir_server.consent.question import Deny, Permit
 from fhir_server.consent.signature import Sitting, require_signed
 from fhir_server.consent.signed import Signed, signed
 from fhir_server.consent.signing import Office, Signing
@@ -79,6 +80,20 @@ async def test_what_cannot_be_told_in_full_is_not_told() -> None:
     assert len(await Inquiry(at.engine, law_of("eu")).periods(asking, "ann")) == 2
     with pytest.raises(TooCostlyError):
         await Inquiry(at.engine, law_of("eu"), most=1).periods(asking, "ann")
+
+
+@pytest.mark.parametrize(("zone", "expected"), [(UTC, Permit), (timezone(timedelta(hours=2)), Deny)])
+async def test_a_day_ends_at_the_clinic_when_it_is_explained_too(zone: tzinfo, expected: type) -> None:
+    at = running()
+    day = at.clinic.clock.now() + timedelta(days=1)
+    given = sample("ann", provision={"period": {"end": day.date().isoformat()}})
+    await stored(at, {"id": "a", **given})
+    late = day.replace(hour=23, minute=0)
+
+    asked = Asked("ann", None, "care-photography", late)
+    said = await Inquiry(at.engine, law_of("eu"), zone=zone).decided(call(Interaction.OPERATION, "Consent"), asked)
+
+    assert {type(one.decision) for one in said} == {expected}
 
 
 async def test_what_concerns_no_patient_is_not_decided_about() -> None:

@@ -115,6 +115,18 @@ def test_s_34_a_measure_that_does_not_hold_is_amber() -> None:
     assert state("security", measures=measures[1:]) == "green"
 
 
+def test_t_74_who_ties_oneself_to_a_patient_is_a_duty_of_its_own() -> None:
+    kept, lifted = (
+        Measure("treating-ties", "By others.", holds=True),
+        Measure("treating-ties", "By oneself.", holds=False),
+    )
+
+    assert state("treating-ties") == "amber", "what is not known is not green"
+    assert told("treating-ties", measures=[kept]) == ("green", "By others.")
+    assert told("treating-ties", measures=[lifted]) == ("amber", "By oneself.")
+    assert told("security", measures=[lifted, Measure("log", "Whole.")]) == ("green", "1 as they should be.")
+
+
 def test_a_medical_file_without_a_period_is_amber() -> None:
     assert state("retention") == "amber"
     assert told("retention", retention=["r: 20 years"]) == ("green", "r: 20 years")

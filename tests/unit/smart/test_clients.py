@@ -119,6 +119,8 @@ def test_a_scheme_of_its_own_is_for_native_apps() -> None:
         replace(APP, name="a\u202eb"),
         replace(APP, purposes=()),
         replace(APP, purposes=("treat",)),
+        replace(APP, purposes=("TREAT", "BTG")),
+        replace(APP, purposes=("ETREAT",)),
         replace(APP, scopes=()),
         replace(APP, redirect_uris=()),
         replace(APP, redirect_uris=tuple(f"https://app.example/{n}" for n in range(51))),

@@ -115,6 +115,9 @@ def test_r_smart_071_whoever_signed_in_may_read_who_they_are() -> None:
         ("marketing", ("TREAT",), ""),
         ("marketing", ("TREAT", "HMARKT"), "HMARKT"),
         ("practitioner", ("BTG",), ""),
+        (None, ("BTG",), ""),
+        ("system", ("ETREAT",), ""),
+        (None, ("BTG", "TREAT"), "TREAT"),
         ("unheard-of", ("TREAT",), ""),
     ],
 )
