@@ -10,6 +10,7 @@ from fhir_server.engine.call import Principal
 from fhir_server.engine.interactions import Engine
 from fhir_server.export.summaries import Summaries
 from fhir_server.export.summary import Maker
+from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.identity import random_id, random_uuid
 from fhir_server.media.delivery import Delivery
 from fhir_server.privacy.clocks import rules_of
@@ -18,6 +19,11 @@ from fhir_server.privacy.erasure import Erasures
 from fhir_server.privacy.fulfilling import Fulfilling
 from fhir_server.privacy.handling import Handling
 from fhir_server.privacy.lifting import Lifting
+from fhir_server.privacy.merging.both import Both
+from fhir_server.privacy.merging.finishing import Finishing
+from fhir_server.privacy.merging.merging import Merging
+from fhir_server.privacy.merging.moving import Moving
+from fhir_server.privacy.merging.unmerging import Unmerging
 from fhir_server.privacy.receipt import Scribe
 from fhir_server.privacy.recipients import Disclosures
 from fhir_server.privacy.retention import Pack
@@ -36,10 +42,14 @@ def requested(
     scribe: Scribe,
     rules: Pack,
     server: Principal,
+    clock: Clock,
 ) -> RightsDesk:
     """`rules` on how long things are kept. `server` is who acts for the server's duties."""
     base, zone = f"{settings.base_url}/fhir", zone_of(settings) or UTC
     erasures = Erasures(engine, store.holdings, store.photos, scribe, rules)
+    both = Both(engine, store.heads, server)
+    moving = Moving(engine, store.heads, store.mentions, store.photos, base)
+    finishing = Finishing(engine, moving, store.photos, both, random_id, clock, server)
     return RightsDesk(
         erasures,
         Handling(engine, rules_of(settings.jurisdiction), random_id, zone),
@@ -47,4 +57,7 @@ def requested(
         Lifting(engine, server, zone),
         Copies(engine, delivery, AccessLog(engine), scribe, base, settings.clinic_name),
         Summaries(engine, Maker(base, settings.clinic_name, random_uuid), reads_type),
+        Merging(engine, both, moving, finishing, random_id),
+        Unmerging(engine, both, moving, finishing, random_id),
+        finishing,
     )

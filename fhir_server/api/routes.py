@@ -26,6 +26,7 @@ from fhir_server.api import (
     instances,
     log_routes,
     matching,
+    merging,
     photo_operations,
     rights,
     searches,
@@ -87,6 +88,8 @@ TABLE: Mapping[str, Methods] = {
     "/fhir/Appointment/$hold": {"POST": (Interaction.OPERATION, booking.hold)},
     "/fhir/Appointment/$book": {"POST": (Interaction.OPERATION, booking.book)},
     "/fhir/Appointment/{id}/$cancel": {"POST": (Interaction.OPERATION, booking.cancel)},
+    "/fhir/Patient/$merge": {"POST": (Interaction.OPERATION, merging.merge)},
+    "/fhir/Patient/$unmerge": {"POST": (Interaction.OPERATION, merging.unmerge)},
     "/fhir/Patient/$match": {"POST": (Interaction.OPERATION, matching.match_patient)},
     "/fhir/Patient/{id}/$everything": {
         "GET": (Interaction.OPERATION, everything.patient_everything),

@@ -11,6 +11,9 @@ from fhir_server.privacy.erasure import Erasures
 from fhir_server.privacy.fulfilling import Fulfilling
 from fhir_server.privacy.handling import Handling
 from fhir_server.privacy.lifting import Lifting
+from fhir_server.privacy.merging.finishing import Finishing
+from fhir_server.privacy.merging.merging import Merging
+from fhir_server.privacy.merging.unmerging import Unmerging
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +24,6 @@ class RightsDesk:
     lifting: Lifting
     copies: Copies
     summaries: Summaries
+    merging: Merging
+    unmerging: Unmerging
+    finishing: Finishing
