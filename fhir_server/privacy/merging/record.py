@@ -11,6 +11,7 @@ from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.identity import ResourceKey, parse_reference
 from fhir_server.kernel.json import Json
+from fhir_server.privacy.merging.conflicts import REPLACED_BY, REPLACES, linked
 from fhir_server.privacy.withdrawal_record import agent, told
 from fhir_server.search.parse import parse
 from fhir_server.smart.authorship import SERVER
@@ -74,6 +75,28 @@ class Merges:
         found = [one for one in (await self._engine.store.find(query, None, _MOST)).matches if is_record(one)]
         undone = {key for one in found if _code(one) == UNMERGED for key in _undoes(one)}
         return sorted((one for one in found if _code(one) == MERGED and one.key not in undone), key=lambda one: one.seq)
+
+    async def gathered(self, patient: Stored) -> Sequence[str]:
+        """The ids of all whose records became this one, and of those that had become theirs."""
+        found: list[str] = []
+        left = [patient]
+        while left:
+            one = left.pop()
+            for key in sorted(linked(one.resource, REPLACES)):
+                source = await self._engine.store.read(key)
+                if source is None or source.deleted or key.id in found or key == patient.key:
+                    continue
+                if await self.of(Pair(key.id, one.key.id)):
+                    found.append(key.id)
+                    left.append(source)
+        return found
+
+    async def into(self, patient: Stored) -> ResourceKey | None:
+        """The record that this one became part of."""
+        for key in sorted(linked(patient.resource, REPLACED_BY)):
+            if await self.of(Pair(patient.key.id, key.id)):
+                return key
+        return None
 
 
 def _undoes(record: Stored) -> Iterator[ResourceKey]:

@@ -1,5 +1,7 @@
 """What keeps two records apart, which of two consents holds, and what a merge can be undone from."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from fhir_server.consent.terms import ANONYMISATION
