@@ -1,18 +1,21 @@
 """What keeps two records apart, which of two consents holds, and what a merge can be undone from."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import pytest
 
 from fhir_server.consent.terms import ANONYMISATION
+from fhir_server.engine.stored import Stored
 from fhir_server.engine.tasks import Task
-from fhir_server.kernel.errors import ConflictError, UnavailableError, UnprocessableError
+from fhir_server.kernel.errors import ConflictError, TooCostlyError, UnavailableError, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
-from fhir_server.media.ports import LIVE
+from fhir_server.media.ports import LIVE, PENDING, Photo
+from fhir_server.privacy.merging import moving, unmerging
 from fhir_server.privacy.merging.finishing import FINISH_MERGE
 from fhir_server.privacy.merging.merging import Asked
-from fhir_server.privacy.merging.record import Pair
+from fhir_server.privacy.merging.record import Merges, Pair
 from fhir_server.privacy.remedies import restriction
 from tests.contract.clinics import in_memory, observation
 from tests.contract.merging import KINDS, NEW, NHS, OLD, Desk, desk_on, number, person, task
@@ -174,3 +177,115 @@ async def test_a_record_of_a_merge_that_a_client_wrote_is_none(desk: Desk) -> No
 async def test_the_worker_waits_for_a_record_that_is_not_there(desk: Desk) -> None:
     with pytest.raises(UnavailableError):
         await desk.finishing(Task(FINISH_MERGE, OLD, "Provenance/none/_history/1"))
+
+
+async def test_nothing_is_decided_where_a_consent_is_not_what_it_is_listed_as(desk: Desk) -> None:
+    stored = await desk.put({**consent(OLD), "id": "c"})
+    rolled_back = desk.engine.drafts.of(stored.key, {**stored.resource, "status": "rejected"}, stored)
+    await desk.at.resources.commit([rolled_back])
+
+    with pytest.raises(UnavailableError):
+        await desk.merge()
+
+
+async def test_more_than_a_commit_takes_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in range(3):
+        await desk.put(observation(f"o{place}", OLD))
+    monkeypatch.setattr(moving, "MOST", 2)
+    with pytest.raises(TooCostlyError):
+        await desk.merge()
+
+    monkeypatch.undo()
+    await desk.merge()
+    monkeypatch.setattr(unmerging, "MOST", 2)
+    with pytest.raises(TooCostlyError):
+        await desk.unmerge()
+
+
+async def test_of_photos_that_cannot_be_poured_nothing_is_left(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for id in ("m1", "m2"):
+        await desk.photo(id, OLD)
+    pour, left = desk.at.photos.pour, [1]
+
+    async def once(*given: Any) -> Photo:
+        if not left:
+            raise UnavailableError("Not now.")
+        left.pop()
+        return await pour(*given)
+
+    monkeypatch.setattr(desk.at.photos, "pour", once)
+    with pytest.raises(UnavailableError):
+        await desk.merge()
+
+    assert await desk.at.photos.of_patient(NEW, {PENDING, LIVE}) == []
+    assert len(await desk.at.photos.of_patient(OLD, {LIVE})) == 2
+
+
+async def test_what_came_late_and_cannot_be_moved_yet_is_tried_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.merge()
+    await desk.photo("late", OLD)
+    task = next(one.task for one in [await desk.at.tasks.lease()] if one)
+
+    async def failing(changes: Sequence[Any]) -> tuple[Stored, ...]:
+        raise UnavailableError("Not now.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.at.resources, "commit", failing)
+        with pytest.raises(UnavailableError):
+            await desk.finishing(task)
+    assert await desk.at.photos.of_patient(NEW, {PENDING, LIVE}) == []
+
+    await desk.finishing(task)
+    assert len(await desk.at.photos.of_patient(NEW, {LIVE})) == 1
+
+
+async def test_all_that_became_part_of_a_record_is_found_from_it_and_no_more(desk: Desk) -> None:
+    merges = Merges(desk.engine)
+    for id in ("third", "fourth"):
+        await desk.put(person(id))
+    await desk.merge()
+    await desk.merging.merge(desk.call(), Asked(Pair(NEW, "third")))
+    await desk.merging.merge(desk.call(), Asked(Pair("fourth", "third")))
+    third = await desk.stored("Patient/third")
+    claimed = [{"other": {"reference": f"Patient/{id}"}, "type": "replaces"} for id in ("third", "nobody")]
+    third = await desk.put({**third.resource, "link": [*third.resource["link"], *claimed]})
+
+    assert await merges.gathered(third) == ["fourth", NEW, OLD]
+    assert await merges.gathered(await desk.stored(f"Patient/{NEW}")) == [OLD]
+    assert await merges.into(await desk.stored(f"Patient/{OLD}")) == ResourceKey("Patient", NEW)
+    assert await merges.into(third) is None
+    alone = {**person("alone"), "link": [{"other": {"reference": "Patient/third"}, "type": "replaced-by"}]}
+    assert await merges.into(await desk.put(alone)) is None, "a link alone is no merge"
+    assert await merges.gathered(await desk.put({**person("x"), "link": [claimed[0]]})) == []
+
+
+async def test_a_permission_that_gave_way_and_was_changed_since_stays_as_it_is(desk: Desk) -> None:
+    await desk.put({**consent(NEW, "marketing", **published()), "id": "gave"})
+    taken = {**consent(OLD, "marketing", **published()), "id": "took"}
+    await desk.put(taken)
+    await desk.put({**taken, "status": "inactive"})
+    await desk.merge()
+    await desk.put({**await desk.read("Consent/gave"), "identifier": [{"value": "later"}]})
+
+    outcome = await desk.unmerge()
+
+    assert [str(one) for one in outcome.moved] == ["Consent/took"]
+    assert (await desk.read("Consent/gave"))["status"] == "inactive"
+
+
+async def test_where_the_earlier_version_is_gone_all_that_names_the_one_goes_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.put(observation("one", OLD))
+    await desk.merge()
+
+    async def gone(key: ResourceKey, version: int) -> None:
+        return None
+
+    monkeypatch.setattr(desk.at.resources, "read_version", gone)
+    await desk.unmerge()
+
+    assert (await desk.read("Observation/one"))["subject"]["reference"] == f"Patient/{OLD}"
+    assert (await desk.read(f"Patient/{OLD}"))["active"] is True
