@@ -139,7 +139,7 @@ async def offering(core: Core) -> Offering:
         signing=Signing(engine, THE_SERVER, random_id, RandomBytes(), office_of(settings, core.law)),
         inquiry=inquiry,
         glass=Glass(engine, random_id, glass_policy(settings)),
-        rights=requested(settings, engine, store, delivery, signed_by, rules, THE_SERVER, clock),
+        rights=await requested(settings, engine, store, delivery, signed_by, rules, THE_SERVER, clock),
         delivery=delivery,
         exports=Exports(engine, store.exports, clock, random_id, base, may_export),
         importing=Importing(engine, may_export),
@@ -180,6 +180,7 @@ async def offering(core: Core) -> Offering:
             store.doorway.sweep,
             Finality(engine, store.rotations, signed_by, clock, THE_SERVER),
             Expiry(engine, THE_SERVER, clock, zone),
+            surface.rights.links.sweep,
         ),
         settings.worker_interval,
     )

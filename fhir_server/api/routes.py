@@ -20,6 +20,7 @@ from fhir_server.api import (
     erasing,
     everything,
     exports,
+    health_links,
     histories,
     imports,
     injectables,
@@ -138,6 +139,10 @@ TABLE: Mapping[str, Methods] = {
     },
     "/fhir/Patient/{id}/$erase": {"POST": (Interaction.OPERATION, erasing.erase)},
     "/fhir/Patient/{id}/$export-my-data": {"GET": (Interaction.OPERATION, copies.export_my_data)},
+    "/fhir/Patient/{id}/$health-link": {
+        "POST": (Interaction.OPERATION, health_links.make),
+        "DELETE": (Interaction.OPERATION, health_links.end),
+    },
     "/fhir/Patient/{id}/$rights-request": {"POST": (Interaction.OPERATION, rights.open_request)},
     "/fhir/Task/{id}/$rights-step": {"POST": (Interaction.OPERATION, rights.take_step)},
     "/fhir/Task/{id}/$fulfil": {"POST": (Interaction.OPERATION, rights.fulfil)},

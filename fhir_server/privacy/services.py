@@ -14,6 +14,8 @@ from fhir_server.privacy.lifting import Lifting
 from fhir_server.privacy.merging.finishing import Finishing
 from fhir_server.privacy.merging.merging import Merging
 from fhir_server.privacy.merging.unmerging import Unmerging
+from fhir_server.privacy.shlinks.making import HealthLinks
+from fhir_server.privacy.shlinks.opening import Opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +29,5 @@ class RightsDesk:
     merging: Merging
     unmerging: Unmerging
     finishing: Finishing
+    links: HealthLinks
+    opening: Opening

@@ -185,7 +185,7 @@ async def test_an_interrupted_merge_is_finished_by_the_worker(desk: Desk, monkey
     monkeypatch.setattr(desk.merging, "_finishing", killed)
     outcome = await desk.merge()
     await desk.put(observation("late", OLD))
-    assert (await desk.at.photos.find(photo) or desk).state == CONDEMNED  # type: ignore[union-attr]
+    assert (await desk.at.photos.find(photo) or desk).state == CONDEMNED
 
     await finished(desk)
 

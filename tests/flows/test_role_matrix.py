@@ -221,6 +221,7 @@ OPERATIONS: dict[str, Json] = {
     "Patient/$merge": _PAIR,
     "Patient/$unmerge": _PAIR,
     "Patient/unknown/$erase": _parameters(dryRun={"valueBoolean": True}),
+    "Patient/unknown/$health-link": _parameters(passcode={"valueString": "correct horse"}),
     "Patient/unknown/$rights-request": _parameters(right={"valueCode": "access"}),
     "Patient/unknown/$summary": _parameters(),
     "Procedure/unknown/$evidence-pack": _parameters(

@@ -90,6 +90,7 @@ def test_an_operation_is_named_where_it_can_be_asked() -> None:
         "merge",
         "unmerge",
         "match",
+        "health-link",
         "everything",
         "export",
         "patient-export",
