@@ -185,7 +185,7 @@ async def test_an_interrupted_merge_is_finished_by_the_worker(desk: Desk, monkey
     monkeypatch.setattr(desk.merging, "_finishing", killed)
     outcome = await desk.merge()
     await desk.put(observation("late", OLD))
-    assert (await desk.at.photos.find(photo) or desk).state == CONDEMNED
+    assert [one.id for one in await desk.at.photos.of_patient(OLD, {CONDEMNED})] == [photo]
 
     await finished(desk)
 
