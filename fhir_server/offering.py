@@ -57,6 +57,7 @@ from fhir_server.privacy.erasure import SHRED
 from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.finality import Finality
 from fhir_server.privacy.kept_by_law import KeptByLaw
+from fhir_server.privacy.merging.finishing import FINISH_MERGE
 from fhir_server.privacy.recipients import Disclosures
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.shredding import Shredding
@@ -139,7 +140,7 @@ async def offering(core: Core) -> Offering:
         signing=Signing(engine, THE_SERVER, random_id, RandomBytes(), office_of(settings, core.law)),
         inquiry=inquiry,
         glass=Glass(engine, random_id, glass),
-        rights=requested(settings, engine, store, delivery, signed_by, rules, THE_SERVER),
+        rights=await requested(settings, engine, store, delivery, signed_by, rules, THE_SERVER, clock),
         delivery=delivery,
         exports=Exports(engine, store.exports, clock, random_id, base, may_export),
         importing=Importing(engine, may_export),
@@ -170,6 +171,7 @@ async def offering(core: Core) -> Offering:
             SHRED: Shredding(engine, store.holdings, store.photos, Disclosures(engine), signed_by, clock, THE_SERVER),
             RUN_EXPORT: Running(engine, store.exports, clock, random_id),
             FINISH_REASSIGNMENT: photos.reassigning.finish,
+            FINISH_MERGE: surface.rights.finishing,
         },
         (
             store.events.index,
@@ -179,6 +181,7 @@ async def offering(core: Core) -> Offering:
             store.doorway.sweep,
             Finality(engine, store.rotations, signed_by, clock, THE_SERVER),
             Expiry(engine, THE_SERVER, clock, zone),
+            surface.rights.links.sweep,
         ),
         settings.worker_interval,
     )

@@ -66,6 +66,15 @@ class Given:
             raise _wrong(name, [f"valueReference to {type}"])
         return id
 
+    def resource(self, name: str, type: str) -> Json | None:
+        """The one resource of a name; None where there is none."""
+        found = [one.get("resource") for one in self._parameters if one["name"] == name]
+        if not found:
+            return None
+        if len(found) != 1 or not isinstance(found[0], dict) or found[0].get("resourceType") != type:
+            raise _wrong(name, [f"a {type}"])
+        return found[0]
+
     def keys(self, name: str, types: Collection[str], base: str) -> tuple[ResourceKey, ...]:
         """What the references of a name lead to, each of one of these types."""
         found = []

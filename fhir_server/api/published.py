@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from fhir_server.api.health_links import health_link_routes
 from fhir_server.api.surface import Surface
 from fhir_server.kernel import json
 
@@ -25,4 +26,4 @@ async def compliance(request: Request) -> Response:
 
 
 def published_routes() -> list[Route]:
-    return [Route("/.well-known/compliance", compliance)]
+    return [Route("/.well-known/compliance", compliance), *health_link_routes()]

@@ -11,6 +11,7 @@ from fhir_server.audit.balp import DCM, PROFILES, coding, concept, members
 from fhir_server.audit.event import SUCCESS, Draft
 from fhir_server.engine.call import Call, Release
 from fhir_server.engine.stored import Stored
+from fhir_server.kernel.identity import parse_reference
 
 _WHAT = members(
     {
@@ -23,6 +24,9 @@ _WHAT = members(
 )
 _SOURCE = b"{" + members({"type": concept((DCM, "110153")), "requestor": False}) + b',"who":'
 _RECIPIENT = b"{" + members({"type": concept((DCM, "110152")), "requestor": False}) + b',"who":{"reference":'
+_STATED = _RECIPIENT.replace(b'"reference":', b'"display":')
+"""Whoever is no resource here is whom they say they are."""
+
 _NO_ADDRESS = b'},"network":' + agents.network("") + b"}"
 _APPLICATION = b"{" + members({"type": concept((DCM, "110150"))}) + b',"who":{"identifier":{"value":'
 _SOURCE_TYPE = members({"type": [coding("http://terminology.hl7.org/CodeSystem/security-source-type", "4")]})
@@ -41,7 +45,7 @@ def disclosure(
     observer, stated = agents.observer(server), agents.purpose(release.purpose)
     took_part = [
         _SOURCE + observer + b',"network":{"address":' + text(server) + b',"type":"5"}}',
-        _RECIPIENT + text(release.recipient) + _NO_ADDRESS,
+        (_RECIPIENT if parse_reference(release.recipient) else _STATED) + text(release.recipient) + _NO_ADDRESS,
         agents.client(call.principal, call.client_address, _APPLICATION),
     ]
     if call.principal.fhir_user:

@@ -70,7 +70,7 @@ class Lifecycle(Step):
         moment = signed(new, call.instant)
         found = await self._store.read_many([key for key in stand.head.consents if key != change.key])
         for other in sorted(found.values(), key=lambda each: each.key):
-            if not other.deleted and _same_subject(new, other.resource):
+            if not other.deleted and same_subject(new, other.resource):
                 change = _retiring(change, patient, other, moment, call)
         return change.only_if(Unmoved(patient, stand.head.epoch))
 
@@ -98,7 +98,7 @@ def _retiring(change: Change, patient: str, other: Stored, moment: Signed, call:
     return change.bringing(Change(other.key, retired, other, other.subjects).moving_head(move))
 
 
-def _same_subject(one: Json, other: Json) -> bool:
+def same_subject(one: Json, other: Json) -> bool:
     """Are they for the same purpose; messages, over the same channels?"""
     first, second = purposes(one.get("provision", {})), purposes(other.get("provision", {}))
     if not is_one(first) or not is_one(second):

@@ -42,6 +42,9 @@ ANSWER = "rights-receipt"
 DRILL = "backup-drill"
 """Type, in the same system, of the DocumentReference that says how a backup did when it was tried out."""
 
+HEALTH_LINK = "health-link"
+"""Type, in the same system, of the DocumentReference behind a SMART Health Link: it goes with whatever is erased."""
+
 SIGNED_FORM = "signed-consent-form"
 _CONSENT_FORM = "urn:aesthetic-fhir-server:form:"
 
@@ -50,6 +53,8 @@ def key_class(resource: Mapping[str, Any]) -> KeyClass:
     """The class whose key seals this resource of a patient, so that erasure can be partial."""
     if is_receipt(resource) or _is_signed_form(resource) or _answers_consent(resource):
         return KeyClass.PROOF
+    if is_health_link(resource):
+        return KeyClass.CONTACT
     if resource["resourceType"] in _MESSAGES and _is_marketing(resource):
         return KeyClass.MARKETING
     return _CLASSES.get(resource["resourceType"], KeyClass.RECORD)
@@ -61,6 +66,10 @@ def is_receipt(resource: Mapping[str, Any]) -> bool:
 
 def is_drill(resource: Mapping[str, Any]) -> bool:
     return _is_document(resource, DRILL)
+
+
+def is_health_link(resource: Mapping[str, Any]) -> bool:
+    return _is_document(resource, HEALTH_LINK)
 
 
 def _is_document(resource: Mapping[str, Any], code: str) -> bool:

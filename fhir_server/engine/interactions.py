@@ -141,10 +141,11 @@ class Engine:
         key = call.key
         if key is None:
             raise NotFoundError("There is no resource with this id.")
-        if call.version is None:
-            stored = await self.store.read(key)
-        else:
-            stored = await self.store.read_version(key, call.version)
+        stored = await self.store.read(key)
+        if stored is not None and call.version not in {None, stored.version}:
+            # Who may not see it as it is does not see it as it was: it may have been somebody else's by mistake.
+            known = stored.deleted or await self.steps.disclose(call, stored) is not None
+            stored = await self.store.read_version(key, int(call.version or 0)) if known else None
         seen = await self.steps.disclose(call, stored) if stored else None
         if seen is None:
             raise NotFoundError("There is no resource with this id.")

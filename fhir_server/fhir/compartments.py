@@ -44,10 +44,12 @@ def _ways(resource_type: str) -> tuple[tuple[CompiledPath, frozenset[str]], ...]
 def subjects(resource: Json, base: str = "") -> tuple[str, ...]:
     """The ids of every patient named in any Reference, also in contained and extensions, and of any Patient it carries.
 
-    A contained Patient has no id of its own on this server and is not counted.
+    A contained Patient has no id of its own on this server and is not counted. Nor is another record that a Patient is
+    linked to: R4 has it that both are of the same person, and each is sealed, and erased, as what it is.
     """
     found: set[str] = set()
-    _walk(resource, base, found)
+    is_linked = resource.get("resourceType") == "Patient" and "link" in resource
+    _walk({**resource, "link": []} if is_linked else resource, base, found)
     return tuple(sorted(found))
 
 

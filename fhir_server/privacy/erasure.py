@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from fhir_server.crypto.errors import CryptoError
+from fhir_server.crypto.keys import KeyClass
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change, Condition, Erasure
 from fhir_server.engine.interactions import Engine
@@ -19,6 +20,7 @@ from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.ports import LIVE, PhotoVault
 from fhir_server.privacy.entries import birth, entries
 from fhir_server.privacy.erasable import Erase, Keep, Verdict, verdicts
+from fhir_server.privacy.merging.record import Merges
 from fhir_server.privacy.ports import Holding, Holdings
 from fhir_server.privacy.receipt import Scribe
 from fhir_server.privacy.requests import HOLDS, done, is_open, is_request, named
@@ -66,12 +68,14 @@ class _Found:
     verdicts: tuple[Verdict, ...]
     holds: Condition
     parts: tuple[Part, ...]
+    keys: tuple[tuple[KeyClass, bytes], ...]
 
 
 class Erasures:
     def __init__(self, engine: Engine, holdings: Holdings, vault: PhotoVault, scribe: Scribe, pack: Pack) -> None:
         self._engine, self._holdings, self._vault = engine, holdings, vault
         self._scribe, self._pack = scribe, pack
+        self._merges = Merges(engine)
 
     async def erase(self, call: Call, asked: Asked) -> Plan:
         """Raises ConflictError where nothing may go, ForbiddenError for who asked for it themselves."""
@@ -80,6 +84,8 @@ class Erasures:
             seen = await self._engine.look(call)
             patient = seen.key
             request = None if asked.dry_run else await self._request(call, asked.request, patient)
+            if became := await self._merges.into(seen.masked_from or seen):
+                raise ConflictError(f"The record became part of {became}: erase that, or undo the merge first.")
             found = await self._found(call, patient)
             if request is None:
                 attempt.disclosed.append(seen)
@@ -87,7 +93,7 @@ class Erasures:
             going = {one.record for one in found.verdicts if isinstance(one, Erase)}
             if not going:
                 raise ConflictError(_refusal(found.verdicts))
-            keys = tuple(sorted({holding.key for holding in found.held if holding.record in going}))
+            keys = tuple(sorted({key for record, key in found.keys if record in going}))
             change = await self._change(call, request, found, keys)
             await self._engine.store.commit([change])
             attempt.committed = True
@@ -131,11 +137,15 @@ class Erasures:
 
     async def _found(self, call: Call, patient: ResourceKey) -> _Found:
         holds, matched = await self._holds(patient)
-        held = await self._holdings.of(patient.id)
         stored = await self._engine.store.read(patient)
+        # Of records that became this one, earlier versions lie under keys of their own.
+        before = await self._merges.gathered(stored) if stored and not stored.deleted else ()
+        held = [one for id in (patient.id, *before) for one in await self._holdings.of(id)]
+        keys = [(one.record, one.key) for one in held]
+        keys += [pair for id in before for pair in (await self._holdings.keys(id)).items()]
         born = birth(stored.resource) if stored and not stored.deleted else None
         decided = verdicts(entries(held, call.instant), self._pack, holds, call.instant.date(), born)
-        return _Found(held, decided, matched, await self._parts(patient, held, decided))
+        return _Found(held, decided, matched, await self._parts(patient, held, decided), tuple(keys))
 
     async def _holds(self, patient: ResourceKey) -> tuple[list[str], Condition]:
         """The open ones; and that there are no more of them at the instant of the commit."""

@@ -6,7 +6,7 @@ would outlive its patient's erasure; one that a client alters or deletes would p
 
 from fhir_server.engine.call import Call, Principal
 from fhir_server.engine.change import Change
-from fhir_server.engine.classification import is_drill, is_receipt
+from fhir_server.engine.classification import is_drill, is_health_link, is_receipt
 from fhir_server.engine.pipeline import Step
 from fhir_server.kernel.errors import MethodNotAllowedError, UnprocessableError
 from fhir_server.kernel.json import Json
@@ -35,4 +35,4 @@ class Filing(Step):
 
 
 def _is_ours(resource: Json) -> bool:
-    return is_receipt(resource) or is_drill(resource)
+    return is_receipt(resource) or is_drill(resource) or is_health_link(resource)

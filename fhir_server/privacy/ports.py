@@ -1,9 +1,9 @@
-"""What erasing needs from outside: what is sealed under a patient's keys, and their end. fhir_server.store has it.
+"""What erasing and merging need from outside: what is sealed under a patient's keys, and their end; what names them.
 
-Architecture section 5: a key per patient and erasure class.
+Architecture section 5: a key per patient and erasure class. fhir_server.store has it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -66,9 +66,19 @@ class Holdings(Protocol):
         """
         ...
 
+    async def keys(self, patient: str) -> Mapping[KeyClass, bytes]:
+        """The keys of this patient alone, also those under which nothing but earlier versions lie."""
+        ...
+
     async def destroy(self, keys: Collection[bytes], reason: str) -> None:
         """The keys, and the large data that they sealed; then tries to open them.
 
         Safe to repeat. Raises UnavailableError where a key still opens.
         """
+        ...
+
+
+class Mentions(Protocol):
+    async def of(self, patient: str) -> Sequence[Stored]:
+        """Every current resource that is sealed as naming this patient, whoever else it names. No deletions."""
         ...

@@ -11,6 +11,11 @@ from fhir_server.privacy.erasure import Erasures
 from fhir_server.privacy.fulfilling import Fulfilling
 from fhir_server.privacy.handling import Handling
 from fhir_server.privacy.lifting import Lifting
+from fhir_server.privacy.merging.finishing import Finishing
+from fhir_server.privacy.merging.merging import Merging
+from fhir_server.privacy.merging.unmerging import Unmerging
+from fhir_server.privacy.shlinks.making import HealthLinks
+from fhir_server.privacy.shlinks.opening import Opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +26,8 @@ class RightsDesk:
     lifting: Lifting
     copies: Copies
     summaries: Summaries
+    merging: Merging
+    unmerging: Unmerging
+    finishing: Finishing
+    links: HealthLinks
+    opening: Opening

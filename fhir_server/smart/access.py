@@ -24,7 +24,7 @@ from fhir_server.smart.rights import SHARED_WITH_PATIENTS, Granted, Right, Right
 from fhir_server.smart.roles import SYSTEM, Reach
 
 _ENTRY_BY_ENTRY = frozenset({Interaction.BATCH, Interaction.TRANSACTION})
-_DRAWS_UP = frozenset({"book", "break-glass", "cancel", "erase", "hold"})
+_DRAWS_UP = frozenset({"book", "break-glass", "cancel", "erase", "hold", "merge", "unmerge"})
 """Operations that write something beside what they are asked of: that is the server's own, and whole."""
 
 _ASKS = frozenset({"rights-request"})

@@ -31,6 +31,7 @@ _LETTER_OF_OPERATION: Mapping[str, str] = {
     "$erase": "d",
     "$evidence-pack": "r",
     "$export-my-data": "r",
+    "$health-link": "r",
     "$hold": "c",
     "$regulator-export": "s",
     "$insurance-check": "r",

@@ -34,7 +34,7 @@ from fhir_server.store.grant_rows import GrantRows
 from fhir_server.store.grant_states import GrantStates
 from fhir_server.store.handles import Handles
 from fhir_server.store.heads import HeadRows
-from fhir_server.store.holdings import Holdings
+from fhir_server.store.holdings import Holdings, Mentions
 from fhir_server.store.indexing import Indexing
 from fhir_server.store.lanes import adopt
 from fhir_server.store.layouts import PATIENCE, Layouts
@@ -70,6 +70,7 @@ class ClinicStore:
     uploads: Uploads
     attachments: Attachments
     holdings: Holdings
+    mentions: Mentions
     audit: AuditRows
     log: LogRows
     sequencer: Sequencer
@@ -147,6 +148,7 @@ async def open_store(
         key = (await keyring.data_keys([own]))[own]
         await committer.start()
         await audit.start()
+        holdings = Holdings(to, opening, attachments)
         try:
             async with layouts.kept_fresh():
                 with synchronous(uri, database) as rows, staying(writers):
@@ -157,7 +159,8 @@ async def open_store(
                         photos,
                         Uploads(to, photos, keyring, chunks, clock),
                         attachments,
-                        Holdings(to, opening, attachments),
+                        holdings,
+                        Mentions(to, opening, holdings),
                         audit,
                         log,
                         Sequencer(to, log.tree, closing, mark, key_store),

@@ -17,6 +17,8 @@ INDEXES: dict[str, list[IndexModel]] = {
         IndexModel([("type", ASCENDING), ("seq", ASCENDING)], name="changes"),
         # What a key sealed is found by it when it is erased.
         IndexModel([("key", ASCENDING)], name="key"),
+        # What names several patients has a key of all of them; of the others the key tells whose they are.
+        IndexModel([("subjects", ASCENDING)], name="shared", partialFilterExpression={"subjects.1": {"$exists": True}}),
     ],
     "history": [
         IndexModel([("type", ASCENDING), ("seq", ASCENDING)], name="changes"),

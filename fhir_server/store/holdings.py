@@ -1,18 +1,19 @@
-"""What is sealed under a patient's own keys, found by these keys; and the end of keys with all that they sealed.
+"""What is sealed under a patient's own keys, found by these keys, or names them beside others; and the end of keys.
 
 Architecture section 5, sealed-storage section 3.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from fhir_server.crypto.keyring import Keyring
-from fhir_server.crypto.keys import KeyId, KeyRequest
+from fhir_server.crypto.keys import KeyClass, KeyId, KeyRequest
+from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import UnavailableError
 from fhir_server.privacy.ports import Holding
 from fhir_server.privacy.retention import CLASSES
 from fhir_server.store.attachments import Attachments
 from fhir_server.store.collections import Collections
-from fhir_server.store.connection import seam
+from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import UNSEARCHED
 from fhir_server.store.opening import Opening
 
@@ -33,6 +34,10 @@ class Holdings:
             held += [Holding(stored, request.key_class, key) for stored in await self._opening.rows(found)]
         return held
 
+    async def keys(self, patient: str) -> Mapping[KeyClass, bytes]:
+        known = await self._keyring.known([KeyRequest((patient,), record) for record in CLASSES])
+        return {request.key_class: key for request, key in known.items()}
+
     async def destroy(self, keys: Collection[bytes], reason: str) -> None:
         """Key first: from then on nothing opens what they sealed, wherever copies of it lie."""
         ids = [KeyId(key) for key in keys]
@@ -40,3 +45,19 @@ class Holdings:
         await self._attachments.erase(ids)
         if await self._keyring.open_keys(ids):
             raise UnavailableError("A destroyed key can still be opened; the task runs again.")
+
+
+class Mentions:
+    """privacy.ports.Mentions on MongoDB. Most rows name one patient and are found by its key."""
+
+    def __init__(self, collections: Collections, opening: Opening, holdings: Holdings) -> None:
+        self._rows, self._opening, self._holdings = collections.resources, opening, holdings
+
+    async def of(self, patient: str) -> Sequence[Stored]:
+        keys = sorted((await self._holdings.keys(patient)).values())
+        with seam():
+            own: Document = {"key": {"$in": keys}, "deleted": False}
+            found = await self._rows.find(own, UNSEARCHED, hint="key").to_list(None)
+            shared: Document = {"subjects": patient, "subjects.1": {"$exists": True}, "deleted": False}
+            found += await self._rows.find(shared, UNSEARCHED, hint="shared").to_list(None)
+        return await self._opening.rows(found)

@@ -18,6 +18,7 @@ from fhir_server.kernel.clock import Clock, instant
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.media.ports import PhotoVault
+from fhir_server.privacy.ports import Mentions
 from fhir_server.store.clinic import ClinicStore, open_store
 from fhir_server.store.connection import connect
 from fhir_server.store.layouts import PATIENCE
@@ -36,6 +37,7 @@ class Opened:
     audit: AuditLog
     tasks: TaskQueue
     photos: PhotoVault
+    mentions: Mentions
     clock: FakeClock
     events: Callable[[], Awaitable[Events]]
 
@@ -48,7 +50,9 @@ async def in_memory() -> AsyncIterator[Opened]:
     async def events() -> Events:
         return {place: json.decode(event) for place, (_, event) in clinic.memory.events.items()}
 
-    yield Opened(clinic.resources, clinic.heads, clinic.audit, clinic.tasks, clinic.photos, clock, events)
+    yield Opened(
+        clinic.resources, clinic.heads, clinic.audit, clinic.tasks, clinic.photos, clinic.mentions, clock, events
+    )
 
 
 @asynccontextmanager
@@ -59,7 +63,9 @@ async def on_mongodb(uri: str, database: str, folder: Path) -> AsyncIterator[Ope
         async def events() -> Events:
             return await opened_events(uri, database, store)
 
-        yield Opened(store.resources, store.heads, store.audit, store.tasks, store.photos, clock, events)
+        yield Opened(
+            store.resources, store.heads, store.audit, store.tasks, store.photos, store.mentions, clock, events
+        )
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from tests.fakes.audit_log import FakeAuditLog
 from tests.fakes.clock import FakeClock
 from tests.fakes.heads import FakeHeads
 from tests.fakes.memory import Memory
+from tests.fakes.mentions import FakeMentions
 from tests.fakes.photo_vault import FakePhotos
 from tests.fakes.resource_store import FakeResources
 from tests.fakes.task_queue import FakeTaskQueue
@@ -23,6 +24,7 @@ class FakeClinic:
         self.audit = FakeAuditLog(self.memory, self.heads)
         self.tasks = FakeTaskQueue(self.memory)
         self.photos = FakePhotos(self.memory)
+        self.mentions = FakeMentions(self.memory)
 
     @property
     def elsewhere(self) -> Elsewhere:

@@ -288,6 +288,9 @@ _ASKED_BY_GET = {
     "Task/unknown/$breach-scope": "Task/unknown/$breach-scope",
     "Task/unknown/$breach-notification": "Task/unknown/$breach-notification",
 }
+_PAIR = _parameters(
+    **{f"{one}-patient": {"valueReference": {"reference": f"Patient/{one}"}} for one in ("source", "target")}
+)
 OPERATIONS: dict[str, Json] = {
     "Appointment/$book": _parameters(appointment_reference=_UNKNOWN),
     "Appointment/$hold": _parameters(appointment_reference=_UNKNOWN),
@@ -302,7 +305,10 @@ OPERATIONS: dict[str, Json] = {
     "Media/unknown/$upload": _parameters(),
     "Medication/$lot-recall": _parameters(lot={"valueString": "L1"}),
     f"Patient/{MINE}/$break-glass": _parameters(),
+    "Patient/$merge": _PAIR,
+    "Patient/$unmerge": _PAIR,
     "Patient/unknown/$erase": _parameters(dryRun={"valueBoolean": True}),
+    "Patient/unknown/$health-link": _parameters(passcode={"valueString": "correct horse"}),
     "Patient/unknown/$rights-request": _parameters(right={"valueCode": "access"}),
     "Patient/unknown/$summary": _parameters(),
     "Procedure/unknown/$evidence-pack": _parameters(

@@ -79,15 +79,18 @@ def test_a_row_of_the_route_table_is_told_by_being_there() -> None:
 
 
 def test_an_operation_is_named_where_it_can_be_asked() -> None:
-    said = statement(said=offer(Operation("merge", "Patient"), Operation("convert", "")))
+    said = statement(said=offer(Operation("clone", "Patient"), Operation("convert", "")))
 
     [rest] = said["rest"]
     named = {resource["type"]: {each["name"] for each in resource["operation"]} for resource in rest["resource"]}
     operations = {
         "break-glass",
         "erase",
+        "clone",
         "merge",
+        "unmerge",
         "match",
+        "health-link",
         "everything",
         "export",
         "patient-export",

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -54,6 +54,10 @@ class Holdings:
     async def of(self, patient: str) -> Sequence[Holding]:
         rows = [one for one in self.clinic.memory.current.values() if one.subjects == (patient,)]
         return [Holding(one, key_class(one.resource) if not one.deleted else KeyClass.RECORD, b"") for one in rows]
+
+    async def keys(self, patient: str) -> Mapping[KeyClass, bytes]:
+        """Nothing here is sealed."""
+        return {}
 
     async def destroy(self, keys: Collection[bytes], reason: str) -> None:
         """Nothing here is sealed."""

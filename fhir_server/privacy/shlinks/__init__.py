@@ -1,0 +1,1 @@
+"""SMART Health Links: a patient hands somebody outside a copy that this server itself cannot read."""
