@@ -66,9 +66,12 @@ class Delivery:
     def __post_init__(self) -> None:
         self.followers = Followers(self.server)
 
-    async def deliver(self, message: Message, beside: Sequence[Json] = ()) -> Outcome:
-        """NotNowError where the server cannot be asked. `beside`: entries that belong to the same commit."""
-        outcome = await self._delivered(message, beside)
+    async def deliver(self, message: Message, beside: Sequence[Json] = (), mapping: Mapping | None = None) -> Outcome:
+        """NotNowError where the server cannot be asked. `beside`: entries that belong to the same commit.
+
+        `mapping`: what comes of the message, where that was found out already.
+        """
+        outcome = await self._delivered(message, beside, mapping)
         self.counts[outcome] = self.counts.get(outcome, 0) + 1
         return outcome
 
@@ -87,13 +90,13 @@ class Delivery:
             mapping = self.mapping(message)
             ended = replaced({**task, "status": "completed", "statusReason": {"text": "It was taken in the end."}})
             outcome, _ = await self._written(mapping, message, lambda _: [ended], str(raw["id"]), is_new=False)
-            return outcome
         except (UnusableError, RejectedError):
             return Outcome.DEAD
+        return outcome
 
-    async def _delivered(self, message: Message, beside: Sequence[Json]) -> Outcome:
+    async def _delivered(self, message: Message, beside: Sequence[Json], mapping: Mapping | None) -> Outcome:
         try:
-            mapping = self.mapping(message)
+            mapping = mapping or self.mapping(message)
         except UnusableError as error:
             return await self._put_aside(message, message.sha256, str(error), beside)
         id = self.records.message_id(mapping.key)
@@ -109,8 +112,6 @@ class Delivery:
             async with self.turns.of({id, *self._claims(mapping)}):
                 # Most messages are new, and the record is only made once: a photograph alone is not sent to find out.
                 outcome, woken = await self._written(mapping, message, records, id, is_new=kept == message.raw)
-            await self._go_on(woken)
-            return outcome
         except RejectedError as error:
             if kept != message.raw:
                 # Its photograph was not taken, and must not lie about: who sent it keeps it.
@@ -118,6 +119,8 @@ class Delivery:
             return await self._put_aside(message, mapping.key, str(error), beside)
         except UnusableError as error:
             return await self._put_aside(message, mapping.key, str(error), beside)
+        await self._go_on(woken)
+        return outcome
 
     def _claims(self, mapping: Mapping) -> list[str]:
         """Ids of the rows that stand for what a message is about."""
