@@ -43,10 +43,6 @@ def _is_new_patient(entry: Json) -> bool:
 async def _candidates(server: Server, patient: Json) -> list[Candidate] | None:
     """None where too little is known of the patient to look for anybody."""
     described = {element: value for element, value in patient.items() if element not in _OURS}
-    # By the first of its identifiers it was looked for already, and nobody has it.
-    described["identifier"] = patient.get("identifier", [])[1:]
-    if not described["identifier"]:
-        del described["identifier"]
     if names := [part for name in patient.get("name", ()) for part in _parts(name)]:
         described["name"] = names
     given = [{"name": "resource", "resource": described}, {"name": "count", "valueInteger": _MOST}]
