@@ -1,7 +1,7 @@
 """Messages about invented visits, as booking tools and EHRs send them: booked, moved, cancelled.
 
-Every third visit is of somebody who was not here before; the others are of people who were here some visits ago, so that
-those who come at the same time are different people.
+Every third visit is of somebody who was not here before; the others are of people who were here some visits ago, so
+that those who come at the same time are different people.
 """
 
 from fhir_server.kernel import json

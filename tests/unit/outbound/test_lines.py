@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from fhir_server.outbound import hooks
+from fhir_server.outbound import hook_line
 from fhir_server.outbound.egress import Egress
 from fhir_server.outbound.hooks import Hooks
 from fhir_server.subscriptions.ports import Notice
@@ -90,7 +90,7 @@ async def test_one_that_cuts_every_connection_was_told_nothing_and_is_asked_once
 async def test_an_answer_that_does_not_end_is_success_and_is_not_waited_for(
     answer: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hooks, "_DRAINING", 0.01)
+    monkeypatch.setattr(hook_line, "_DRAINING", 0.01)
     async with listening(Endpoint(answer=answer)) as endpoint, asyncio.timeout(5):
         assert await endpoint.tell(1, 2) == [True] * 2
 
