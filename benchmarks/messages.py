@@ -126,7 +126,7 @@ async def _by_mllp(deployment: Deployment, rate: int, seconds: float) -> str:
         delivery = Delivery(server, Source("MLLP", read, Tables()), Records("MLLP", _STATE_KEY), now)
         async with await Listener(Acknowledging(delivery).answer).serve("127.0.0.1", 0, None) as listener:
             before = {name: processor_time.of_process(id) for name, id in ids.items()}
-            spent = sorted(await answered(listener.sockets[0].getsockname(), rate, seconds, made))
+            spent = tuple(sorted(await answered(listener.sockets[0].getsockname(), rate, seconds, made)))
     count = rate * (seconds + 1)
     costs = {name: (processor_time.of_process(id) - before[name]) * 1000 / count for name, id in ids.items()}
     half, most = (percentile(spent, share) * 1000 for share in (0.5, 0.95))
