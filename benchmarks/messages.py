@@ -2,6 +2,7 @@
 
 The floor is a bare handler that finds and inserts one row, asked by the same client in the same run: a look and a write
 per message, as the mappers make them. Processor time counts, since others may use the machine. About half a minute.
+With `--rate` HL7 v2 comes by MLLP, so many a second, and what counts is how long each waits for its answer.
 """
 
 import argparse
@@ -20,13 +21,16 @@ from httpx2 import AsyncClient, Timeout
 from benchmarks import processor_time
 from benchmarks.connection import BenchmarkError
 from benchmarks.deployment import Deployment, deployed
+from benchmarks.lines import answered
 from benchmarks.load import percentile
 from benchmarks.visits import hl7, webhook
 from mappers.booking.calcom import bookings
 from mappers.hl7v2 import messages
 from mappers.mapping.message import Message, Tables
+from mappers.runtime.acknowledging import Acknowledging
 from mappers.runtime.clock import now
 from mappers.runtime.delivery import Delivery, Outcome, Read, Source
+from mappers.runtime.mllp import Listener
 from mappers.runtime.records import Records
 from mappers.runtime.server import Server
 
@@ -73,7 +77,13 @@ class _Given:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.messages", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short windows: to see that it works")
-    seconds = 2.0 if parser.parse_args().quick else 10.0
+    parser.add_argument("--rate", type=int, help="so many a second by MLLP, instead")
+    arguments = parser.parse_args()
+    seconds = 2.0 if arguments.quick else 10.0
+    if arguments.rate:
+        with deployed() as deployment, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            print(runner.run(_by_mllp(deployment, arguments.rate, seconds)))
+        return 0
     for name in _SYSTEMS:
         print(f"{name:8} {mapped(name):6.2f} ms to map, alone")
     with deployed() as deployment, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -106,6 +116,22 @@ async def _measured(deployment: Deployment, seconds: float) -> list[Cost]:
         found = [await _cost("floor", _floor(http, base), seconds, {**ids, "server": deployment.floor.pid})]
         server = Server(http, f"http://127.0.0.1:{deployment.server.port}/fhir", _Given(deployment.token))
         return found + [await _cost(name, _delivering(server, name), seconds, ids) for name in _SYSTEMS]
+
+
+async def _by_mllp(deployment: Deployment, rate: int, seconds: float) -> str:
+    ids = {"server": deployment.server.pid, "database": deployment.mongod, "mappers and sender": getpid()}
+    async with AsyncClient(timeout=Timeout(60), trust_env=False) as http:
+        server = Server(http, f"http://127.0.0.1:{deployment.server.port}/fhir", _Given(deployment.token))
+        read, made = _SYSTEMS["SIU"]
+        delivery = Delivery(server, Source("MLLP", read, Tables()), Records("MLLP", _STATE_KEY), now)
+        async with await Listener(Acknowledging(delivery).answer).serve("127.0.0.1", 0, None) as listener:
+            before = {name: processor_time.of_process(id) for name, id in ids.items()}
+            spent = tuple(sorted(await answered(listener.sockets[0].getsockname(), rate, seconds, made)))
+    count = rate * (seconds + 1)
+    costs = {name: (processor_time.of_process(id) - before[name]) * 1000 / count for name, id in ids.items()}
+    half, most = (percentile(spent, share) * 1000 for share in (0.5, 0.95))
+    parts = ", ".join(f"{name} {cost:.2f}" for name, cost in costs.items())
+    return f"MLLP {rate}/s  {sum(costs.values()):.2f} ms ({parts})  answered: p50 {half:.0f} ms, p95 {most:.0f} ms"
 
 
 def _floor(http: AsyncClient, base: str) -> Callable[[int], Awaitable[int]]:

@@ -1,17 +1,13 @@
-"""Notifications on their way: one request to an endpoint that a client named, under the rules of every way out.
+"""Notifications on their way: requests to an endpoint that a client named, under the rules of every way out.
 
-https://hl7.org/fhir/R4/subscription.html#2.46.7.1 (rest-hook). No redirect is followed, nothing of an answer is read.
+https://hl7.org/fhir/R4/subscription.html#2.46.7.1 (rest-hook). No redirect is followed, nothing of an answer is kept.
 """
 
-import asyncio
-import ssl
-from urllib.parse import urlsplit
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
-from fhir_server.outbound.egress import Egress, EgressError
+from fhir_server.outbound.egress import Egress
 from fhir_server.subscriptions.ports import Notice
-
-SECONDS = 10.0
-_SUCCESS = range(200, 300)
 
 
 class Hooks:
@@ -22,24 +18,17 @@ class Hooks:
         return self._egress.may(url)
 
     async def send(self, notice: Notice) -> bool:
-        """True where it was answered with a 2xx in time."""
-        import httpx2  # here, for it takes long to load
+        """One alone: True where it was answered with a 2xx in time."""
+        async with self.line() as send:
+            return await send(notice)
 
-        headers = {"Accept-Encoding": "identity", "User-Agent": "fhir-server", **dict(notice.headers)}
-        try:
-            async with asyncio.timeout(SECONDS):
-                # Resolved anew each time, and gone to where it was looked at: a name that changes leads nowhere.
-                target, headers["Host"] = await asyncio.to_thread(self._egress.pinned, notice.url)
-                async with (
-                    httpx2.AsyncClient(verify=self._egress.trusted, trust_env=False, timeout=SECONDS) as client,
-                    client.stream(
-                        notice.method,
-                        target,
-                        headers=headers,
-                        content=notice.body,
-                        extensions={"sni_hostname": urlsplit(notice.url).hostname},
-                    ) as answer,
-                ):
-                    return answer.status_code in _SUCCESS
-        except (EgressError, httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError, OSError, TimeoutError):
-            return False
+    @asynccontextmanager
+    async def line(self) -> AsyncIterator[Callable[[Notice], Awaitable[bool]]]:
+        """For several to one endpoint, one after the other: a connection that the other side leaves open is used again.
+
+        A name is resolved anew for each: where it leads to another address, another connection is opened.
+        """
+        from fhir_server.outbound.hook_line import opened  # here, for what it needs takes long to load
+
+        async with opened(self._egress) as line:
+            yield line.send

@@ -20,6 +20,7 @@ from fhir_server.kernel.identity import ResourceKey, parse_reference
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import Documents
+from fhir_server.store.lookups import Lookups
 from fhir_server.store.row_seals import RowSeal, row_seal
 
 _CLINIC = KeyRequest((), KeyClass.CLINIC)
@@ -41,10 +42,11 @@ class HeadRows:
     def __init__(self, collections: Collections, documents: Documents, keyring: Keyring) -> None:
         self._rows, self._documents, self._keyring = collections.heads, documents, keyring
         self._known: dict[str, None] = {}
+        self._lookups = Lookups(self._rows, None)
 
     async def heads(self, patients: Collection[str]) -> Mapping[str, Head]:
-        with seam():
-            found = await self._rows.find({"_id": {"$in": list(patients)}}).to_list(None)
+        """As they were at some instant after the call began."""
+        found = await self._lookups.find_many(patients)
         key = await self._key() if found else None
         return {row["_id"]: self._opened(row, key) for row in found} if key else {}
 
@@ -53,8 +55,9 @@ class HeadRows:
         if not bases:
             return
         with seam():
-            cursor = self._rows.find({"_id": {"$in": list({basis.patient for basis in bases})}}, {"epoch": 1})
-            epochs = {found["_id"]: found["epoch"] async for found in cursor}
+            wanted = {"_id": {"$in": list({basis.patient for basis in bases})}}
+            found = await self._rows.find(wanted, {"epoch": 1}).to_list(None)
+        epochs = {row["_id"]: row["epoch"] for row in found}
         if any(epochs.get(basis.patient) != basis.epoch for basis in bases):
             raise StaleBasisError("What the disclosure rested on has changed.")
 

@@ -4,6 +4,7 @@ Architecture section 6: few round trips. A query costs the driver more than open
 """
 
 import asyncio
+from collections.abc import Collection, Mapping
 
 from pymongo.asynchronous.collection import AsyncCollection
 
@@ -18,8 +19,8 @@ _Waiting = dict[str, "asyncio.Future[Document | None]"]
 class Lookups:
     """One query at a time; who comes while it is under way shares the next one, which sees all that was written."""
 
-    def __init__(self, rows: AsyncCollection[Document]) -> None:
-        self._rows = rows
+    def __init__(self, rows: AsyncCollection[Document], projection: Mapping[str, bool] | None = UNSEARCHED) -> None:
+        self._rows, self._projection = rows, projection
         self._waiting: _Waiting = {}
         self._running: asyncio.Task[None] | None = None
 
@@ -32,6 +33,13 @@ class Lookups:
                 self._running = asyncio.create_task(self._run())
         # A caller that goes away does not take the others' answer with it.
         return await asyncio.shield(found)
+
+    async def find_many(self, ids: Collection[str]) -> list[Document]:
+        """Those that there are, in no order. So many that they fill a query are one of their own."""
+        if len(ids) >= _MOST_AT_ONCE:
+            return list((await self._query(list(ids))).values())
+        found = await asyncio.gather(*(self.find(id) for id in dict.fromkeys(ids)))
+        return [row for row in found if row is not None]
 
     async def _run(self) -> None:
         while self._waiting:
@@ -51,7 +59,7 @@ class Lookups:
     async def _query(self, ids: list[str]) -> dict[str, Document]:
         with seam():
             if len(ids) == 1:
-                one = await self._rows.find_one({"_id": ids[0]}, UNSEARCHED)
+                one = await self._rows.find_one({"_id": ids[0]}, self._projection)
                 return {ids[0]: one} if one else {}
-            found = await self._rows.find({"_id": {"$in": ids}}, UNSEARCHED).to_list(None)
+            found = await self._rows.find({"_id": {"$in": ids}}, self._projection).to_list(None)
         return {row["_id"]: row for row in found}

@@ -58,14 +58,7 @@ class Resources:
 
     async def read_many(self, keys: Collection[ResourceKey]) -> Mapping[ResourceKey, Stored]:
         """One query, and one for the data keys that are not in memory."""
-        if len(keys) == 1:
-            [key] = keys
-            one = await self._lookups.find(str(key))
-            found = [one] if one else []
-        else:
-            with seam():
-                among = {"_id": {"$in": [str(key) for key in keys]}}
-                found = await self._to.resources.find(among, UNSEARCHED).to_list(None)
+        found = await self._lookups.find_many([str(key) for key in keys])
         return {stored.key: stored for stored in await self._opening.rows(found)}
 
     async def read_version(self, key: ResourceKey, version: int) -> Stored | None:

@@ -3,7 +3,8 @@
 `fhir_server.store` implements the first two on MongoDB, `fhir_server.outbound` the last.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -97,8 +98,8 @@ class Hook(Protocol):
         """Could this be an endpoint?"""
         ...
 
-    async def send(self, notice: Notice) -> bool:
-        """True where it was answered with success."""
+    def line(self) -> AbstractAsyncContextManager[Callable[[Notice], Awaitable[bool]]]:
+        """Sends to one endpoint, one after the other, as long as it is open: True for what is answered with success."""
         ...
 
 

@@ -4,9 +4,11 @@ https://hl7.org/fhir/R4/subscription.html#2.46.7.1. At least once: what was sent
 same number.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from fhir_server.engine.attempts import Attempt, disclosing
 from fhir_server.engine.call import Interaction
@@ -20,7 +22,11 @@ from fhir_server.subscriptions.asked import WHOLE
 from fhir_server.subscriptions.ports import Event, Hook, Notice, Progresses
 from fhir_server.subscriptions.subscriber import Subscriber
 
-_TOGETHER = 10
+_TOGETHER = 25
+_HOLDS = timedelta(seconds=1)
+"""What is refused or withdrawn is told to nobody after that long."""
+
+Send: TypeAlias = Callable[[Notice], Awaitable[bool]]
 
 
 class Telling:
@@ -37,27 +43,38 @@ class Telling:
 
     async def greet(self, one: Subscriber) -> bool:
         """The handshake: is somebody there who wants to be told? Nothing is said in it."""
-        done = await self._sent(one, Notice("POST", one.asked.endpoint, one.asked.headers))
+        async with self._hook.line() as send:
+            done = self._known(one, done=await send(Notice("POST", one.asked.endpoint, one.asked.headers)))
         await self._progresses.save(one.id, one.progress)
         return done
 
     async def tell(self, one: Subscriber, go_on: Callable[[Subscriber], Awaitable[bool]]) -> None:
         """Until nothing is left to tell, or it cannot be told."""
-        while events := await self._progresses.events(one.id, one.progress.told, _TOGETHER):
-            try:
-                for event in events:
-                    if not await go_on(one):
+        async with self._hook.line() as send:
+            # One that failed is tried with one event, so that no more is recorded than may reach it.
+            while events := await self._progresses.events(
+                one.id, one.progress.told, 1 if one.progress.failures else _TOGETHER
+            ):
+                try:
+                    if not await go_on(one) or not await self._told(one, events, send):
                         return
-                    notice = await self._notice(one, event)
-                    if notice is not None and not await self._sent(one, notice):
-                        return
-                    one.changed(told=event.number)
-            finally:
-                # Once for several: a worker that is killed meanwhile has them told again, under the same numbers.
-                await self._progresses.save(one.id, one.progress)
+                finally:
+                    # Once for several: a worker that is killed meanwhile has them told again, under the same numbers.
+                    await self._progresses.save(one.id, one.progress)
 
-    async def _sent(self, one: Subscriber, notice: Notice) -> bool:
-        done = await self._hook.send(notice)
+    async def _told(self, one: Subscriber, events: Sequence[Event], send: Send) -> bool:
+        """Decided on and recorded together, sent one after the other; what is decided holds for a moment only."""
+        decided = self._clock.now()
+        notices = await asyncio.gather(*(self._notice(one, event) for event in events))
+        for event, notice in zip(events, notices, strict=True):
+            if event is not events[0] and self._clock.now() - decided > _HOLDS:
+                return True
+            if notice is not None and not self._known(one, done=await send(notice)):
+                return False
+            one.changed(told=event.number)
+        return True
+
+    def _known(self, one: Subscriber, *, done: bool) -> bool:
         if done:
             one.succeeded()
         else:

@@ -11,7 +11,7 @@ from mappers.mapping.appointments import STATUSES, appointment, attending, codes
 from mappers.mapping.assembly import mapping
 from mappers.mapping.entries import kept, once, under
 from mappers.mapping.faults import UnusableError
-from mappers.mapping.identifiers import actor, full_url, identifier, resource_id
+from mappers.mapping.identifiers import IMPORTED, actor, full_url, identifier, resource_id
 from mappers.mapping.instants import later, local, sortable, written
 from mappers.mapping.json_text import Json, decode_object
 from mappers.mapping.message import Message, Tables
@@ -20,9 +20,6 @@ from mappers.mapping.result import Loss, Mapping, Order
 
 NAME = "csv"
 NO_COLUMN = "The column mapping gives it no element."
-_IMPORTED = {"system": "urn:aesthetic-fhir-server:tag", "code": "imported"}
-"""No evidence of a consent comes with an export."""
-
 _TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"GIF8": "image/gif", b"RIFF": "image/webp"}
 _MOST_MINUTES = 1440
 
@@ -150,7 +147,7 @@ def _photo(row: Row, who: Json, given: Json) -> Json:
     taken = row.time("taken")
     found: Json = {
         "resourceType": "Media",
-        "meta": {"tag": [_IMPORTED]},
+        "meta": {"tag": [IMPORTED]},
         "identifier": [identifier(f"{row.layout.system}:photo", row.need("id"))],
         "status": "completed",
         "subject": {"reference": who["fullUrl"]},

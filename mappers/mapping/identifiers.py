@@ -13,6 +13,9 @@ from mappers.mapping.message import Tables
 OURS = "urn:aesthetic-fhir-server:mappers"
 """What this project itself defines hangs below this."""
 
+IMPORTED = {"system": "urn:aesthetic-fhir-server:tag", "code": "imported"}
+"""No evidence of a consent comes with it."""
+
 _NAMESPACE = UUID("6f2f6a0e-1b8c-5a55-9b7f-6f1f2c1b7c11")
 
 

@@ -29,6 +29,11 @@ class Source:
     def __contains__(self, name: str) -> bool:
         return self._value.get(name) not in (None, "", [], {})
 
+    @property
+    def value(self) -> dict[str, Any]:
+        """As it came; to ask for it takes nothing."""
+        return dict(self._value)
+
     def text(self, name: str) -> str | None:
         """A word, or a number as written. Blank is nothing."""
         value = self._value.get(name)

@@ -28,9 +28,9 @@ class Acknowledging:
             header = parsed(raw)
         except UnusableError as error:
             return self._said(None, Verdict.REFUSED, Fault.NOT_UNDERSTOOD, str(error))
-        message = Message(raw, self.delivery.clock())
+        message, mapping = Message(raw, self.delivery.clock()), None
         try:
-            self.delivery.mapping(message)
+            mapping = self.delivery.mapping(message)
         except UnsupportedError as error:
             return self._said(header, Verdict.REFUSED, Fault.UNSUPPORTED, str(error))
         except UnusableError as error:
@@ -38,7 +38,7 @@ class Acknowledging:
         else:
             why = _NOT_TAKEN
         try:
-            outcome = await self.delivery.deliver(message)
+            outcome = await self.delivery.deliver(message, mapping=mapping)
         except (NotNowError, RejectedError, SetupError):
             return self._said(header, Verdict.FAILED, Fault.NOT_POSSIBLE, _LATER)
         if outcome in _TAKEN:

@@ -6,7 +6,7 @@ seen are one transaction. What cannot be mapped is a dead letter, what comes too
 
 import asyncio
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -16,6 +16,7 @@ from mappers.mapping.json_text import Json
 from mappers.mapping.message import Message, Tables
 from mappers.mapping.provenance import CONNECTOR
 from mappers.mapping.result import Mapping
+from mappers.runtime.claims import claims_of, patient_claims, waiting, with_claims
 from mappers.runtime.clock import Clock
 from mappers.runtime.faults import NotNowError, OvertakenError, RejectedError
 from mappers.runtime.followers import Followers
@@ -23,6 +24,7 @@ from mappers.runtime.identity import with_candidates
 from mappers.runtime.plan import Lack, Plan, claim_ids, current_query, patients_to_know, plan, to_keep
 from mappers.runtime.records import Records, replaced
 from mappers.runtime.server import Server
+from mappers.runtime.turns import Turns
 
 Read = Callable[[Message, Tables], Mapping]
 Keep = Callable[[bytes], bytes]
@@ -59,13 +61,17 @@ class Delivery:
     clock: Clock
     counts: dict[Outcome, int] = field(default_factory=dict)
     followers: Followers = field(init=False, repr=False)
+    turns: Turns = field(default_factory=Turns, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.followers = Followers(self.server)
 
-    async def deliver(self, message: Message, beside: Sequence[Json] = ()) -> Outcome:
-        """NotNowError where the server cannot be asked. `beside`: entries that belong to the same commit."""
-        outcome = await self._delivered(message, beside)
+    async def deliver(self, message: Message, beside: Sequence[Json] = (), mapping: Mapping | None = None) -> Outcome:
+        """NotNowError where the server cannot be asked. `beside`: entries that belong to the same commit.
+
+        `mapping`: what comes of the message, where that was found out already.
+        """
+        outcome = await self._delivered(message, beside, mapping)
         self.counts[outcome] = self.counts.get(outcome, 0) + 1
         return outcome
 
@@ -83,15 +89,16 @@ class Delivery:
         try:
             mapping = self.mapping(message)
             ended = replaced({**task, "status": "completed", "statusReason": {"text": "It was taken in the end."}})
-            return await self._written(mapping, message, lambda _: [ended], str(raw["id"]), is_new=False)
+            outcome, _ = await self._written(mapping, message, lambda _: [ended], str(raw["id"]), is_new=False)
         except (UnusableError, RejectedError):
             return Outcome.DEAD
+        return outcome
 
-    async def _delivered(self, message: Message, beside: Sequence[Json]) -> Outcome:
+    async def _delivered(self, message: Message, beside: Sequence[Json], mapping: Mapping | None) -> Outcome:
         try:
-            mapping = self.mapping(message)
+            mapping = mapping or self.mapping(message)
         except UnusableError as error:
-            return await self._put_aside(message, message.sha256, "dead-letter", str(error), beside)
+            return await self._put_aside(message, message.sha256, str(error), beside)
         id = self.records.message_id(mapping.key)
         kept = self.source.keep(message.raw)
 
@@ -102,15 +109,23 @@ class Delivery:
             ]
 
         try:
-            # Most messages are new, and the record is only made once: a photograph alone is not sent to find that out.
-            return await self._written(mapping, message, records, id, is_new=kept == message.raw)
+            async with self.turns.of({id, *self._claims(mapping)}):
+                # Most messages are new, and the record is only made once: a photograph alone is not sent to find out.
+                outcome, woken = await self._written(mapping, message, records, id, is_new=kept == message.raw)
         except RejectedError as error:
             if kept != message.raw:
                 # Its photograph was not taken, and must not lie about: who sent it keeps it.
                 return Outcome.REFUSED
-            return await self._put_aside(message, mapping.key, "dead-letter", str(error), beside)
+            return await self._put_aside(message, mapping.key, str(error), beside)
         except UnusableError as error:
-            return await self._put_aside(message, mapping.key, "dead-letter", str(error), beside)
+            return await self._put_aside(message, mapping.key, str(error), beside)
+        await self._go_on(woken)
+        return outcome
+
+    def _claims(self, mapping: Mapping) -> list[str]:
+        """Ids of the rows that stand for what a message is about."""
+        about = (one for entry in to_keep(mapping) for one in claim_ids(entry["resource"], self.records))
+        return list(dict.fromkeys((*about, *patient_claims(patients_to_know(mapping), self.records))))
 
     async def _written(
         self,
@@ -120,11 +135,14 @@ class Delivery:
         id: str,
         *,
         is_new: bool,
-    ) -> Outcome:
-        """`is_new`: taken to be, until the server says that its record or a claim is there."""
-        kept = to_keep(mapping)
-        claims = [one for entry in kept for one in claim_ids(entry["resource"], self.records)]
-        people = patients_to_know(mapping)
+    ) -> tuple[Outcome, Sequence[str]]:
+        """And the claims that others waited for. `is_new`: taken to be, until the server or what is missing says other.
+
+        A claim that was there before the look, of what is not found, was of something that is not here any more.
+        """
+        is_first = any(entry["resource"].get("id") == id for entry in records(Plan()))
+        taken: frozenset[str] = frozenset()
+        kept, claims, people = to_keep(mapping), self._claims(mapping), patients_to_know(mapping)
         asked = [f"Patient?{entry['request']['ifNoneExist']}&_elements=id&_count=2" for entry in people]
         asked += [current_query(one["resource"]) for one in kept]
         marks = [f"DocumentReference/{id}", *(f"Basic/{one}" for one in claims)]
@@ -133,49 +151,47 @@ class Delivery:
             known = _known(people, [answers.pop(0) for _ in people])
             found = [[one["resource"] for one in (answers.pop(0) or {}).get("entry", ())] for _ in kept]
             seen, *there = answers or [None for _ in marks]
-            if seen is not None and any(entry["resource"].get("id") == id for entry in records(Plan())):
-                return Outcome.DUPLICATE
-            taken = frozenset(one for one, answer in zip(claims, there, strict=True) if answer)
+            if seen is not None and is_first:
+                return Outcome.DUPLICATE, ()
             planned = plan(mapping, found, taken, self.records, known)
-            if planned.lack is not None:
-                return await self._lacking(planned, message, mapping)
-            entries = await with_candidates(self.server, planned.entries)
+            claimed = claims_of(claims, there)
+            taken = claimed.taken
             try:
-                await self.server.write([*entries, *records(planned)])
+                if planned.lack is Lack.NOT_THERE and not is_new:
+                    if is_first:
+                        rows = waiting(planned.waits_for, self.records, claimed)
+                        await self._keep(message, id, "waiting", planned.lack.value, rows, planned.waits_for)
+                    return Outcome.WAITING, ()
+                if planned.lack is None:
+                    asking = await with_candidates(self.server, planned.entries)
+                    entries = with_claims(asking, self.records, claimed, is_new=is_new)
+                    await self.server.write([*entries, *records(planned)])
+                    return Outcome.WRITTEN if entries else Outcome.NOTHING_NEW, claimed.woken(entries)
+                if planned.lack is not Lack.NOT_THERE:
+                    raise UnusableError(planned.lack.value)
             except OvertakenError:
                 await asyncio.sleep(_PAUSE * (2**look - 1))
-                is_new = False
-                continue
-            await self._go_on(planned.claimed)
-            return Outcome.WRITTEN if planned.entries else Outcome.NOTHING_NEW
+            is_new = False
         raise NotNowError("Others kept writing what this message changes.")
 
-    async def _lacking(self, planned: Plan, message: Message, mapping: Mapping) -> Outcome:
-        lack = planned.lack or Lack.NOT_THERE
-        if lack is not Lack.NOT_THERE:
-            raise UnusableError(lack.value)
-        outcome = await self._put_aside(message, mapping.key, "waiting", lack.value, (), planned.waits_for)
-        # It may have come between our look and our note that we wait for it.
-        found = await self.server.read([f"Basic/{id}" for id in planned.waits_for])
-        await self._go_on(id for id, claim in zip(planned.waits_for, found, strict=True) if claim)
-        return outcome
-
-    async def _put_aside(
-        self, message: Message, key: str, code: str, why: str, beside: Sequence[Json], waits_for: Sequence[str] = ()
-    ) -> Outcome:
+    async def _put_aside(self, message: Message, key: str, why: str, beside: Sequence[Json]) -> Outcome:
         """Kept with the reason; the same message again is known."""
-        id = self.records.message_id(key)
+        try:
+            await self._keep(message, self.records.message_id(key), "dead-letter", why, beside)
+        except OvertakenError:
+            return Outcome.DUPLICATE
+        return Outcome.DEAD
+
+    async def _keep(
+        self, message: Message, id: str, code: str, why: str, beside: Sequence[Json], waits_for: Sequence[str] = ()
+    ) -> None:
         kept = self.source.keep(message.raw)
         status = "on-hold" if code == "waiting" else "failed"
         raw = self.records.raw(id, message, kept, self.source.type, (), None)
         task = self.records.task(id, code, status, why, self.clock(), waits_for)
-        try:
-            await self.server.write([raw, task, *beside])
-        except OvertakenError:
-            return Outcome.DUPLICATE
-        return Outcome.WAITING if code == "waiting" else Outcome.DEAD
+        await self.server.write([raw, task, *beside])
 
-    async def _go_on(self, claimed: Iterable[str]) -> None:
+    async def _go_on(self, claimed: Sequence[str]) -> None:
         """What waited for something that is there now. Its own failure is not the failure of what was written."""
         try:
             for task in await self.followers.of(claimed):

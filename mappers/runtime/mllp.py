@@ -1,32 +1,41 @@
-"""HL7 v2 over MLLP: frames in, one message at a time, each answered after its commit.
+"""HL7 v2 over MLLP: frames in, each answered after its commit, in the order in which they came.
 
 HL7 "Transport Specification: MLLP, Release 1": 0x0B, message, 0x1C 0x0D. A frame that does not end, is too large or
-does not begin ends the connection. A sender that is too quick waits: the next frame is read after the answer is out.
+does not begin ends the connection, once what came before it is answered. A sender that does not wait for its answers
+has some messages at work at once; one that is too quick waits, since no more is read.
 """
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from mappers.runtime.faults import SetupError
+from mappers.runtime.in_flight import InFlight
 
 START, END = b"\x0b", b"\x1c\x0d"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _PIECE = 65_536
 
-Answer = Callable[[bytes], Awaitable[bytes]]
+Answer = Callable[[bytes], Coroutine[None, None, bytes]]
+"""Begun in the order of the frames, while earlier ones are at work: what must stay in order is for it to see to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`idle`: seconds between frames. `frame`: seconds from a frame's first byte to its last."""
+    """`idle`: seconds between frames. `frame`: seconds from a frame's first byte to its last.
+
+    On one connection `most_in_flight` messages are at work at once, and no more is read while they are larger together
+    than `most_ahead`.
+    """
 
     most_bytes: int = 32 * 1024 * 1024
     idle: float = 600.0
     frame: float = 60.0
     most_connections: int = 32
+    most_in_flight: int = 16
+    most_ahead: int = 1024 * 1024
 
 
 class _BrokenFrameError(Exception):
@@ -59,15 +68,36 @@ class Listener:
                 await writer.wait_closed()
 
     async def _frames(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = InFlight(self.limits.most_in_flight, self.limits.most_ahead)
+
+        async def say(answer: bytes) -> None:
+            writer.write(START + answer + END)
+            await asyncio.wait_for(writer.drain(), self.limits.frame)
+
+        async def answered() -> None:
+            try:
+                await line.answered(say)
+            except BaseException:
+                writer.transport.abort()  # whoever does not hear is not listened to either
+                raise
+
+        telling = asyncio.create_task(answered())
+        try:
+            await self._heard(reader, line)
+        finally:
+            line.end()
+            await telling
+
+    async def _heard(self, reader: asyncio.StreamReader, line: InFlight) -> None:
         rest = b""
         while True:
+            await line.room()
             if not rest:
                 rest = await asyncio.wait_for(reader.read(_PIECE), self.limits.idle)
                 if not rest:
                     return
             frame, rest = await asyncio.wait_for(self._frame(reader, rest), self.limits.frame)
-            writer.write(START + await self.answer(frame) + END)
-            await asyncio.wait_for(writer.drain(), self.limits.frame)
+            line.add(self.answer(frame), len(frame))
 
     async def _frame(self, reader: asyncio.StreamReader, begun: bytes) -> tuple[bytes, bytes]:
         """One message, and what came after it already."""

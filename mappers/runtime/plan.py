@@ -35,11 +35,6 @@ class Plan:
     waits_for: tuple[str, ...] = ()
     about: str | None = None
 
-    @property
-    def claimed(self) -> tuple[str, ...]:
-        """Ids of the identifiers that are new here: what waited for them can go on."""
-        return tuple(entry["resource"]["id"] for entry in self.entries if entry["resource"]["resourceType"] == "Basic")
-
 
 def keys(resource: Json) -> list[Json]:
     """By which it is known; an identifier for secondary use may be another's too."""
@@ -110,10 +105,10 @@ def _joined(
     mapped = entry["resource"]
     part = is_part(mapped)
     if not current:
+        if not claims.isdisjoint(claim_ids(mapped, records)[: None if part else 1]):
+            return replace(done, entries=(), lack=Lack.GONE)
         if part:
             return replace(done, entries=(), lack=Lack.NOT_THERE, waits_for=claim_ids(mapped, records))
-        if claim_ids(mapped, records)[0] in claims:
-            return replace(done, entries=(), lack=Lack.GONE)
         made = {**entry, "resource": first(mapped), "request": {"method": "POST", "url": mapped["resourceType"]}}
         return replace(
             done, entries=(*done.entries, made, *(records.claim(mapped["resourceType"], one) for one in keys(mapped)))

@@ -23,6 +23,7 @@ KINDS = f"{OURS}:kind"
 TASKS = f"{OURS}:task"
 WAITS_FOR = f"{OURS}:waits-for"
 READ_UNTIL = f"{OURS}:read-until"
+CLAIM, AWAITED = "claim", "awaited"
 _RESTRICTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
 _CREATE_ONLY = "*"
 
@@ -65,13 +66,11 @@ class Records:
 
     def claim(self, type: str, of: Json) -> Json:
         """An entry: the identifier was brought into this server by a mapper, once."""
-        return created(
-            {
-                "resourceType": "Basic",
-                "id": self.claim_id(type, of),
-                "code": {"coding": [{"system": KINDS, "code": "claim"}]},
-            }
-        )
+        return created(_basic(self.claim_id(type, of), CLAIM))
+
+    def awaited(self, claim_id: str) -> Json:
+        """An entry: a message waits for this claim."""
+        return created(_basic(claim_id, AWAITED))
 
     def task(self, id: str, code: str, status: str, why: str, now: datetime, waits_for: Sequence[str] = ()) -> Json:
         """An entry: a message that could not be taken (`dead-letter`), or not yet (`waiting`, for which claims)."""
@@ -93,13 +92,12 @@ class Records:
     def cursor(self, listed: str, until: str) -> Json:
         """An entry: how far a list of the source was read."""
         id = self.id("cursor", self.source, listed)
-        basic: Json = {
-            "resourceType": "Basic",
-            "id": id,
-            "code": {"coding": [{"system": KINDS, "code": "cursor"}]},
-            "extension": [{"url": READ_UNTIL, "valueString": until}],
-        }
+        basic: Json = {**_basic(id, "cursor"), "extension": [{"url": READ_UNTIL, "valueString": until}]}
         return {"resource": basic, "request": {"method": "PUT", "url": f"Basic/{id}"}}
+
+
+def _basic(id: str, code: str) -> Json:
+    return {"resourceType": "Basic", "id": id, "code": {"coding": [{"system": KINDS, "code": code}]}}
 
 
 def created(resource: Json) -> Json:

@@ -16,6 +16,9 @@ from mappers.runtime.faults import NotNowError, OvertakenError, RejectedError, S
 from mappers.runtime.reading import Reading
 
 _FHIR = "application/fhir+json"
+_HEADERS = {"Content-Type": _FHIR, "Accept": _FHIR, "Accept-Encoding": "identity"}
+"""Answers are small and the server is near: to pack them would cost both sides more than it saves."""
+
 _MOST_ANSWER = 32 * 1024 * 1024
 _OK, _UNAUTHORIZED, _TOO_MANY, _FAULTS = 200, 401, 429, 500
 _OVERTAKEN = frozenset({409, 412})
@@ -78,7 +81,7 @@ class Server:
         raise NotNowError("The server cannot be reached, or is not able to answer.")
 
     async def _sent(self, body: bytes, path: str) -> Response | None:
-        headers = {"Authorization": f"Bearer {await self.tokens.token()}", "Content-Type": _FHIR, "Accept": _FHIR}
+        headers = {**_HEADERS, "Authorization": f"Bearer {await self.tokens.token()}"}
         try:
             return await self.http.post(f"{self.base}/{path}".rstrip("/"), content=body, headers=headers)
         except HTTPError:

@@ -3,6 +3,7 @@
 A file that others may read is refused: it names keys. Anything that is not known is a mistake, and is refused too.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ _OF_SYSTEM: Mapping[str, frozenset[str]] = {
     "calcom": frozenset({"path", "secret_file"}),
     "calendly": frozenset({"path", "secret_file"}),
     "cliniko": frozenset({"api_key_file", "app", "email", "every_seconds", "beginning"}),
-    "nextmotion": frozenset({"path", "secret_file", "api_key_file", "id_at"}),
+    "nextmotion": frozenset({"path", "secret_file", "api_key_file", "id_at", "file_hosts"}),
     "pabau": frozenset({"path", "secret_file", "api_key_file", "every_seconds", "beginning"}),
     "dicom": frozenset(),
     "icalendar": frozenset({"path", "secret_file"}),
@@ -39,6 +40,8 @@ _OF_SYSTEM: Mapping[str, frozenset[str]] = {
 _TABLES = frozenset({"zone", "actors", "statuses"})
 _SHORTEST_KEY = 32
 _BEGINNING = "2000-01-01T00:00:00Z"
+_HOST = re.compile(r"(?=.{4,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+_NEAR = (".local", ".localhost", ".internal", ".home.arpa")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,13 @@ class SourceSettings:
         if not isinstance(found, int):
             raise SetupError(f"port of {self.name} is a number.")
         return found
+
+    def hosts(self, name: str) -> frozenset[str]:
+        """Names of other machines; no address in numbers, and none of this network."""
+        found = self.given.get(name, [])
+        if not isinstance(found, list) or not all(isinstance(one, str) and _is_far(one) for one in found):
+            raise SetupError(f"{name} of {self.name} is a list of names of hosts.")
+        return frozenset(found)
 
     def seconds(self) -> int:
         found = self.given.get("every_seconds", 300)
@@ -134,6 +144,10 @@ def secret(path: Path) -> str:
         return path.read_text().strip()
     except OSError:
         raise SetupError(f"{path.name} cannot be read.") from None
+
+
+def _is_far(host: str) -> bool:
+    return _HOST.fullmatch(host) is not None and not host.endswith(_NEAR)
 
 
 def _source(given: Json, folder: Path) -> SourceSettings:

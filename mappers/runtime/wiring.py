@@ -10,6 +10,7 @@ from httpx2 import AsyncClient
 
 from mappers.booking.cliniko import patients as cliniko_patients
 from mappers.booking.cliniko import polling as cliniko
+from mappers.booking.nextmotion import consent_forms, photographs
 from mappers.booking.nextmotion import webhooks as nextmotion
 from mappers.booking.pabau import clients as pabau_clients
 from mappers.csv_files.layout import layout
@@ -18,8 +19,9 @@ from mappers.mapping.faults import UnusableError
 from mappers.mapping.json_text import decode_object
 from mappers.mapping.message import Message
 from mappers.runtime.backend_services import BackendServices
+from mappers.runtime.belongings import MOST_FILE, Belongings
 from mappers.runtime.clock import Clock
-from mappers.runtime.delivery import Delivery, Source
+from mappers.runtime.delivery import Delivery, Keep, Read, Source
 from mappers.runtime.faults import SetupError
 from mappers.runtime.feeds import Feeds
 from mappers.runtime.fetching import Fetcher
@@ -40,6 +42,8 @@ from mappers.runtime.web import Hook
 _FILES = ("authorities", "certificate", "certificate_key")
 STEADY = frozenset({"fhir", "siu"})
 _HINTS_PER_MINUTE = 30
+_READERS: Mapping[str, Read] = {"patients": cliniko_patients.read, "clients": pabau_clients.read}
+NEXTMOTION_FILES: Mapping[str, Read] = {"media_records": photographs.read, "consent_forms": consent_forms.read}
 
 
 @dataclass(slots=True)
@@ -91,6 +95,7 @@ class Runtime:
         if source.system == "csv":
             return [self.importing_delivery(source, importing_of(source, self.clock))]
         own = [self.delivery(source)]
+        own += [self._reading(source, listed) for listed in NEXTMOTION_FILES if source.system == "nextmotion"]
         found = {one.source.name: one for one in (*own, *(poller.delivery for poller in self.pollers(source)))}
         return list(found.values())
 
@@ -138,6 +143,13 @@ class Runtime:
         raw = await fetcher.get(url, nextmotion.headers(source.secret("api_key_file")))
         if raw is not None:
             await delivery.deliver(Message(raw, hint.received))
+            if hosts := source.hosts("file_hosts"):
+                await self._belongings(source, fetcher, hosts).follow(raw, hint.received)
+
+    def _belongings(self, source: SourceSettings, api: Fetcher, hosts: frozenset[str]) -> Belongings:
+        headers = nextmotion.headers(source.secret("api_key_file"))
+        pictures, forms = (self._reading(source, listed) for listed in NEXTMOTION_FILES)
+        return Belongings(api, Fetcher(self.http, hosts, MOST_FILE), headers, pictures, forms)
 
     async def _asked(self, pollers: list[Poller], hint: Message) -> None:
         for poller in pollers:
@@ -161,11 +173,12 @@ class Runtime:
         ]
 
     def _reading(self, source: SourceSettings, listed: str) -> Delivery:
-        """Patients have a reader of their own."""
-        read = {"patients": cliniko_patients.read, "clients": pabau_clients.read}.get(listed)
+        """Patients have a reader of their own, and files, which are not kept with their message."""
+        read = _READERS.get(listed) or NEXTMOTION_FILES.get(listed)
         if read is None:
             return self.delivery(source)
-        made = Source(f"{source.name}/{listed}", read, source.tables)
+        keep: Keep = without_data if listed in NEXTMOTION_FILES else bytes
+        made = Source(f"{source.name}/{listed}", read, source.tables, keep=keep)
         return Delivery(self.server, made, Records(made.name, self.settings.state_key), self.clock)
 
 

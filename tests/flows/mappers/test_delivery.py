@@ -337,3 +337,50 @@ async def test_a_cancelled_series_cancels_each_of_its_visits(clinic: InProcess, 
 async def search(clinic: InProcess, query: str) -> list[Any]:
     answer = await clinic.caller().get(f"/fhir/{query}")
     return [entry["resource"] for entry in json.decode(answer.content).get("entry", ())]
+
+
+async def test_what_comes_too_early_at_the_same_instant_is_taken_all_the_same(
+    clinic: InProcess, deliveries: Deliveries
+) -> None:
+    """Two processes, which do not see each other's turns: who waits is found, whoever of them is first."""
+    for place in range(4):
+        mark = f"instant-{place}"
+        names = ("booking-no-show", "booking-rescheduled")[:: 1 if place % 2 else -1]
+        await asyncio.gather(*(deliveries(CALCOM).deliver(own(name, mark)) for name in names))
+
+        [visit] = await calcom(clinic, f"{mark}-1")
+        assert visit["status"] == "noshow"
+    assert not await search(clinic, f"Task?identifier={deliveries(CALCOM).source.name}&status=on-hold")
+
+
+async def test_what_is_about_a_visit_that_the_clinic_deleted_does_not_wait(
+    clinic: InProcess, deliveries: Deliveries
+) -> None:
+    delivery = deliveries(CALCOM)
+    await delivery.deliver(own("booking-created", "bin"))
+    [visit] = await calcom(clinic, "bin-0")
+    await clinic.caller().delete(f"/fhir/Appointment/{visit['id']}")
+
+    late = own("booking-no-show", "bin").raw.replace(b"bin-1", b"bin-0")
+
+    assert await delivery.deliver(Message(late, RECEIVED)) is Outcome.DEAD
+
+
+async def test_messages_about_one_new_patient_at_once_make_one_patient(
+    clinic: InProcess, deliveries: Deliveries
+) -> None:
+    raws = [
+        named("hl7v2/siu-s12").message.raw.replace(b"-100", b"-one%d" % place).replace(b"4471^", b"one-new^")
+        for place in range(6)
+    ]
+    both = deliveries("hl7v2.messages"), deliveries("hl7v2.messages")
+
+    outcomes = await asyncio.gather(
+        *(
+            both[place % 2].deliver(Message(raw.replace(b"|MSG", b"|%d" % place), RECEIVED))
+            for place, raw in enumerate(raws)
+        )
+    )
+
+    assert set(outcomes) == {Outcome.WRITTEN}
+    assert len(await search(clinic, "Patient?identifier=one-new")) == 1

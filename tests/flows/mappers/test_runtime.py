@@ -96,7 +96,7 @@ def written(folder: Path, base: str) -> Path:
 
 
 MORE: dict[str, dict[str, Any]] = {
-    "nextmotion": {"api_key_file": "nextmotion-key", "id_at": "data.id"},
+    "nextmotion": {"api_key_file": "nextmotion-key", "id_at": "data.id", "file_hosts": ["files.vendor.example"]},
     "pabau": {"api_key_file": "pabau-key", "tables": {"zone": "Europe/London"}},
 }
 
