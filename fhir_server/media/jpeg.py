@@ -29,8 +29,8 @@ def clean_jpeg(data: bytes) -> bytes:
     """
     if not data.startswith(_SOI):
         raise UnprocessableError("The JPEG does not begin with its start marker.")
-    first: list[bytes] = []
-    kept: list[bytes] = []
+    first: list[bytes | memoryview] = []
+    kept: list[bytes | memoryview] = []
     turned = None
     frames = scans = 0
     for marker, payload, coded in segments(data):
@@ -48,9 +48,9 @@ def clean_jpeg(data: bytes) -> bytes:
     return b"".join((_SOI, *first, *exif, *kept, b"\xff\xd9"))
 
 
-def segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+def segments(data: bytes) -> Iterator[tuple[int, bytes, memoryview]]:
     """Each segment up to the end marker: marker, payload, and the coded data that follows a start of scan."""
-    at = len(_SOI)
+    at, whole = len(_SOI), memoryview(data)
     for _ in range(MOST_SEGMENTS):
         marker, at = _marker(data, at)
         if marker == _EOI:
@@ -60,7 +60,7 @@ def segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
         if length < 2 or end > len(data):  # noqa: PLR2004  the length counts its own two bytes
             raise UnprocessableError("A segment of the JPEG claims a length that it does not have.")
         after = _end_of_coded_data(data, end) if marker == _SOS else end
-        yield marker, data[at + 2 : end], data[end:after]
+        yield marker, data[at + 2 : end], whole[end:after]
         at = after
     raise UnprocessableError(f"The JPEG has more than {MOST_SEGMENTS} segments.")
 

@@ -4,9 +4,10 @@ Architecture section 9; requirements B1, S81, T19, M14. Made under the caller's 
 """
 
 import asyncio
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+
+import pybase64
 
 from fhir_server.engine.call import Beside, Call, Interaction, Principal, Trace
 from fhir_server.engine.change import Change
@@ -172,7 +173,7 @@ def _media(kind: str, data: bytes, originals: Sequence[Stored], areas: Sequence[
         "extension": [own, *sources, *masked],
         "status": "completed",
         **{name: first[name] for name in _TAKEN_OVER if name in first},
-        "content": {"contentType": "image/jpeg", "data": base64.b64encode(data).decode()},
+        "content": {"contentType": "image/jpeg", "data": pybase64.b64encode_as_string(data)},
     }
 
 
