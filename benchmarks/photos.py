@@ -19,7 +19,7 @@ from PIL import Image
 from benchmarks.connection import Connection
 from benchmarks.deployment import Deployment, deployed
 from benchmarks.documents import created, created_id, request
-from benchmarks.load import Target, Window, measure, percentile
+from benchmarks.load import Target, Window, measure
 from benchmarks.report import standing_table
 from benchmarks.standing import Standing
 from fhir_server.consent.purposes import CARE_PHOTOGRAPHY, coded
