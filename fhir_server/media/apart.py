@@ -1,6 +1,6 @@
 """Runs `media.decoder` in a process of its own, and believes no more of its answer than what it can be.
 
-Requirements T24, T33: a hostile picture costs at most the process that opened it.
+Architecture section 9: a hostile picture costs at most the process that opened it.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Where faces may be in a photo: a proposal, of which nothing is stored and by which nothing is covered.
 
-Issue "Photos": faces are found automatically as a proposal, the area is chosen and approved by a practitioner, who
+Architecture section 9: faces are found automatically as a proposal, the area is chosen and approved by a practitioner, who
 sends it with `$rendition`. No template of a face is made (requirement S16; GDPR Art. 9).
 """
 

@@ -368,6 +368,15 @@ async def test_an_operation_that_the_role_lacks_is_refused(clinic: InProcess, do
     assert (await asked(doctor, original, kind("beautified"))).status_code == 422
 
 
+async def test_a_file_that_is_too_long_to_be_opened_has_no_rendition(
+    doctor: Caller, person: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = await taken(doctor, person)
+    monkeypatch.setattr("fhir_server.media.renditions.MOST_BYTES", original["content"]["size"] - 1)
+
+    assert (await asked(doctor, original, kind("thumbnail"))).status_code == 422
+
+
 @pytest.mark.parametrize("data", [coded.HEIC, coded.VIDEO], ids=["heic", "video"])
 async def test_heic_and_video_are_drawn_as_pictures(doctor: Caller, person: str, data: bytes) -> None:
     for library in ("pi_heif", "cv2"):
@@ -380,7 +389,7 @@ async def test_heic_and_video_are_drawn_as_pictures(doctor: Caller, person: str,
     assert (await picture(doctor, made)).size == (64, 48)
 
 
-async def test_s16_faces_are_proposed_nothing_is_kept_and_a_practitioner_approves_the_area(
+async def test_faces_are_proposed_nothing_is_kept_and_a_practitioner_approves_the_area(
     clinic: InProcess, doctor: Caller, person: str
 ) -> None:
     pytest.importorskip("cv2", reason="The extra `pictures` is not installed.")

@@ -140,7 +140,7 @@ def test_a_wall_has_no_face() -> None:
 
 
 @pytest.mark.parametrize("kind", ["heic", "dicom", "video", "faces", "another"])
-def test_t_24_what_is_damaged_fails_without_a_word(kind: str) -> None:
+def test_what_is_damaged_fails_without_a_word(kind: str) -> None:
     for data in HOSTILE:
         told = BytesIO()
 
@@ -154,7 +154,7 @@ def test_a_dicom_of_too_many_pixels_is_not_decoded() -> None:
     assert decoder.main("dicom", 0, BytesIO(huge), BytesIO(), unlimited) == decoder.FAILED
 
 
-def test_t_24_limits_are_set_before_a_byte_is_read() -> None:
+def test_limits_are_set_before_a_byte_is_read() -> None:
     given = BytesIO(coded.HEIC)
     found: dict[int, tuple[int, int]] = {}
 
@@ -203,7 +203,7 @@ def test_a_heic_is_opened_in_a_process_of_its_own_and_what_is_hostile_is_refused
     ],
     ids=["missing", "silent", "deaf", "crashed"],
 )
-def test_t_24_a_decoder_that_fails_costs_its_own_process(
+def test_a_decoder_that_fails_costs_its_own_process(
     monkeypatch: pytest.MonkeyPatch, program: str, error: type[Exception]
 ) -> None:
     monkeypatch.setattr(apart, "_PROGRAM", program)
@@ -212,7 +212,7 @@ def test_t_24_a_decoder_that_fails_costs_its_own_process(
         opened_apart("heic", bytes(4 << 20))
 
 
-def test_t_24_a_decoder_that_answers_too_much_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_that_answers_too_much_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apart, "_PROGRAM", "import sys; sys.stdin.buffer.read(); sys.stdout.write('x' * 100)")
     monkeypatch.setattr(apart, "_MOST_ANSWERED", 10)
 
@@ -220,7 +220,7 @@ def test_t_24_a_decoder_that_answers_too_much_is_not_believed(monkeypatch: pytes
         opened_apart("heic", b"")
 
 
-def test_t_24_a_decoder_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(apart, "_PROGRAM", "import time; time.sleep(600)")
 
     with pytest.raises(UnprocessableError):
