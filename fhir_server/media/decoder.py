@@ -10,6 +10,7 @@ import resource
 import sys
 from collections.abc import Callable, Mapping
 from io import BytesIO
+from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 from PIL import Image
@@ -51,9 +52,9 @@ def main(kind: str, longest: int, given: BinaryIO, told: BinaryIO, limit: Limit 
 
 def heic(data: bytes) -> Image.Image:
     """The primary picture, upright: libheif turns it."""
-    import pi_heif
+    from pi_heif.as_plugin import register_heif_opener
 
-    pi_heif.register_heif_opener(thumbnails=False)
+    register_heif_opener(thumbnails=False)
     found = Image.open(BytesIO(data), formats=("HEIF",))
     require_pixels(*found.size)
     return found
@@ -62,7 +63,8 @@ def heic(data: bytes) -> Image.Image:
 def dicom(data: bytes) -> Image.Image:
     """The first frame, in the window that the file asks for or else from its darkest to its lightest value."""
     from pydicom import dcmread
-    from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
+    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
+    from pydicom.pixels.utils import pixel_array
 
     found = dcmread(BytesIO(data))
     require_pixels(int(found.Columns), int(found.Rows), int(found.get("NumberOfFrames") or 1))
@@ -100,9 +102,10 @@ def faces(data: bytes) -> bytes:
 
     with Image.open(BytesIO(data), formats=("JPEG", "PNG")) as found:
         grey = np.asarray(found.convert("L"))
+    folder = Path(cv2.__file__).parent / "data"
     boxes: list[tuple[int, int, int, int]] = []
     for name in _CASCADES:
-        cascade = cv2.CascadeClassifier(cv2.data.haarcascades + name)
+        cascade = cv2.CascadeClassifier(str(folder / name))
         boxes += _found(cascade, grey)
         if name.startswith("haarcascade_profile"):
             boxes += [(grey.shape[1] - left - width, top, width, height) for left, top, width, height in

@@ -12,11 +12,12 @@ from fhir_server.kernel import json
 from fhir_server.kernel.errors import NotSupportedError, UnprocessableError
 from fhir_server.media import apart, decoder
 from fhir_server.media.apart import opened_apart
+from fhir_server.media.dicom import clean_dicom
 from fhir_server.media.formats import HEIC, MP4, recognise
 from tests.unit.media import coded
-from tests.unit.media.drawn import portrait
+from tests.unit.media.drawn import face, portrait
 from tests.unit.media.films import heic as no_heic
-from tests.unit.media.test_dicom import dicom
+from tests.unit.media.test_dicom import dicom, wrapped
 
 for library in ("pi_heif", "numpy", "cv2"):
     pytest.importorskip(library, reason="The extra `pictures` is not installed.")
@@ -38,7 +39,7 @@ def decoded(kind: str, data: bytes, longest: int = 0) -> Image.Image:
 
 
 def colours(shown: Image.Image) -> list[int]:
-    return [value[0] for value in shown.get_flattened_data()]
+    return list(shown.getchannel("R").tobytes())
 
 
 def test_the_files_are_what_they_seem() -> None:
@@ -111,6 +112,10 @@ def test_a_palette_of_eight_bits_is_taken_as_it_is() -> None:
     assert (shown.getpixel((0, 0)), shown.getpixel((3, 3))) == ((1, 2, 3), (200, 80, 0))
 
 
+def test_a_jpeg_inside_a_dicom_is_drawn() -> None:
+    assert decoded("dicom", clean_dicom(wrapped(face()))[0], 200).size == (150, 200)
+
+
 def test_a_transparent_picture_stays_transparent() -> None:
     written = BytesIO()
     Image.new("RGBA", (4, 4), (1, 2, 3, 100)).save(written, "PNG")
@@ -170,7 +175,7 @@ def test_limits_are_set_before_a_byte_is_read() -> None:
 
 
 def test_a_decoder_that_is_not_installed_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    monkeypatch.setitem(sys.modules, "pi_heif.as_plugin", None)
 
     assert decoder.main("heic", 0, BytesIO(coded.HEIC), BytesIO(), unlimited) == decoder.MISSING
 
