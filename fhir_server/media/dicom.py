@@ -1,8 +1,8 @@
 """DICOM with the header that decoding needs, and no other: the picture stays bit for bit.
 
 DICOM PS3.15 Annex E, stricter: what is not on the list goes, private elements and free text among it. Who the patient
-is says Media.subject. A JPEG inside is cleaned like any other: a camera's, wrapped as it came, has GPS of its own (PS3.5
-section 8.2). Read and written by pydicom.
+is says Media.subject. A JPEG inside (PS3.5 section 8.2) is cleaned like any other: wrapped as it came from a camera, it
+has GPS of its own. Read and written by pydicom.
 """
 
 import hashlib

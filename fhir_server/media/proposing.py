@@ -1,7 +1,7 @@
 """Where faces may be in a photo: a proposal, of which nothing is stored and by which nothing is covered.
 
-Architecture section 9: faces are found automatically as a proposal, the area is chosen and approved by a practitioner, who
-sends it with `$rendition`. No template of a face is made (GDPR Art. 9).
+Architecture section 9: faces are found automatically as a proposal; the area is chosen and approved by a practitioner,
+who sends it with `$rendition`. No template of a face is made (GDPR Art. 9).
 """
 
 from fhir_server.engine.call import Call
