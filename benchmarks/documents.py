@@ -125,22 +125,22 @@ async def _figures(deployment: Deployment, size: int) -> list[Figure]:
     """What the readers read is stored here."""
     server, floor, token = deployment.server.port, deployment.floor.port, deployment.token
     data, middle = secrets.token_bytes(size), size // 2
-    keep = _request("POST", "/files", data)
-    content = _request("POST", "/fhir/Binary", data, token, Content_Type=_PDF, Prefer="return=minimal")
+    keep = request("POST", "/files", data)
+    content = request("POST", "/fhir/Binary", data, token, Content_Type=_PDF, Prefer="return=minimal")
     body = json.encode(_document(data))
-    document = _request("POST", "/fhir/DocumentReference", body, token, Content_Type=_FHIR, Prefer="return=minimal")
-    file = json.decode((await _once(floor, keep)).body)["id"]
-    binary = await _id(server, token, "Binary", json.encode(_binary(data)))
-    stored = await _id(server, token, "DocumentReference", body)
-    whole = _request("GET", f"/fhir/Binary/{binary}", token=token)
-    part = _request("GET", f"/fhir/Binary/{binary}", token=token, Range=f"bytes={middle}-{middle + _RANGE - 1}")
-    resource = _request("GET", f"/fhir/DocumentReference/{stored}", token=token)
-    sought = _request("GET", f"/files/{file}?start={middle}&length={_RANGE}")
+    document = request("POST", "/fhir/DocumentReference", body, token, Content_Type=_FHIR, Prefer="return=minimal")
+    file = json.decode((await created(floor, keep)).body)["id"]
+    binary = await created_id(server, token, "Binary", json.encode(_binary(data)))
+    stored = await created_id(server, token, "DocumentReference", body)
+    whole = request("GET", f"/fhir/Binary/{binary}", token=token)
+    part = request("GET", f"/fhir/Binary/{binary}", token=token, Range=f"bytes={middle}-{middle + _RANGE - 1}")
+    resource = request("GET", f"/fhir/DocumentReference/{stored}", token=token)
+    sought = request("GET", f"/files/{file}?start={middle}&length={_RANGE}")
     return [
         Figure("GridFS: store", Target(floor, repeat(keep), _CREATED)),
         Figure("store the content of a Binary", Target(server, repeat(content), _CREATED), "GridFS: store"),
         Figure("store a DocumentReference as JSON", Target(server, repeat(document), _CREATED), "GridFS: store"),
-        Figure("GridFS: read", Target(floor, repeat(_request("GET", f"/files/{file}")), _OK)),
+        Figure("GridFS: read", Target(floor, repeat(request("GET", f"/files/{file}")), _OK)),
         Figure("read the content of a Binary", Target(server, repeat(whole), _OK), "GridFS: read"),
         Figure("read a DocumentReference as JSON", Target(server, repeat(resource), _OK), "GridFS: read"),
         Figure("GridFS: seek, 64 KiB", Target(floor, repeat(sought), _OK)),
@@ -157,12 +157,12 @@ def _document(data: bytes) -> json.Json:
     return {"resourceType": "DocumentReference", "status": "current", "content": [{"attachment": attachment}]}
 
 
-async def _id(port: int, token: str, type_name: str, body: bytes) -> str:
-    answer = await _once(port, _request("POST", f"/fhir/{type_name}", body, token, Content_Type=_FHIR))
+async def created_id(port: int, token: str, type_name: str, body: bytes) -> str:
+    answer = await created(port, request("POST", f"/fhir/{type_name}", body, token, Content_Type=_FHIR))
     return str(json.decode(answer.body)["id"])
 
 
-async def _once(port: int, asked: bytes) -> Answer:
+async def created(port: int, asked: bytes) -> Answer:
     connection = await Connection.open(port)
     try:
         answer = await connection.ask(asked)
@@ -173,7 +173,7 @@ async def _once(port: int, asked: bytes) -> Answer:
     return answer
 
 
-def _request(method: str, path: str, body: bytes = b"", token: str = "", **headers: str) -> bytes:
+def request(method: str, path: str, body: bytes = b"", token: str = "", **headers: str) -> bytes:
     """`Content_Type=…` is the header Content-Type."""
     given = {"Host": "127.0.0.1", **{name.replace("_", "-"): value for name, value in headers.items()}}
     if token:

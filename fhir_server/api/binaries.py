@@ -3,11 +3,11 @@
 https://hl7.org/fhir/R4/binary.html#rest
 """
 
-import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import TypeAlias
 
+import pybase64
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -53,7 +53,7 @@ def _varying(response: Response) -> Response:
 def _content(surface: Surface, call: Call, stored: Stored) -> Content:
     binary = stored.resource
     data = binary.get("data", "")
-    held = None if isinstance(data, Attached) else base64.b64decode(data)
+    held = None if isinstance(data, Attached) else pybase64.b64decode(data)
     context = binary.get("securityContext", {}).get("reference", "")
 
     def stream(start: int, stop: int) -> AsyncIterator[bytes]:

@@ -4,9 +4,9 @@ RFC 9110 sections 8.3, 8.4, 15.5.14; https://hl7.org/fhir/R4/http.html#mime-type
 """
 
 import asyncio
-import base64
 from urllib.parse import parse_qsl
 
+import pybase64
 from starlette.requests import ClientDisconnect, Request
 
 from fhir_server.api.content_coding import Unpacking, is_packed
@@ -58,7 +58,7 @@ async def resource_body(request: Request, call: Call, most: int) -> object:
         **({"id": call.id} if call.id else {}),
         "contentType": declared,
         **({"securityContext": {"reference": context}} if context is not None else {}),
-        "data": base64.b64encode(raw).decode(),
+        "data": pybase64.b64encode_as_string(raw),
     }
 
 

@@ -1,4 +1,4 @@
-"""Operations on photos: `Media/[id]/$rendition`, `$compare`, `$reassign`, `$share`; `Media/$timeline`.
+"""Operations on photos, of one Media but for `Media/$timeline`: renditions, proposals, comparing, reassigning, sharing.
 
 https://hl7.org/fhir/R4/operations.html
 """
@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_server.api import outgoing
-from fhir_server.api.body import json_body, query_pairs
+from fhir_server.api.body import json_body, optional_json_body, query_pairs
 from fhir_server.api.given import Given
 from fhir_server.api.preconditions import refuse_conditions
 from fhir_server.api.preferences import preferences_of
@@ -29,6 +29,7 @@ Do: TypeAlias = Callable[[], Awaitable[Response]]
 _MOST_BYTES = 64 * 1024
 _CREATED = 201
 _NAIVE = datetime.min  # noqa: DTZ901  stands for what is no instant
+_NO_PARAMETERS = {"resourceType": "Parameters"}
 _EDGES = ("left", "top", "width", "height")
 _ASKED = {"patient": "patient", "view": "view", "body-site": "body_site", "series": "series", "timepoint": "timepoint"}
 
@@ -44,6 +45,22 @@ async def rendition(surface: Surface, request: Request, call: Call) -> Do:
     async def do() -> Response:
         stored = await surface.photos.renditions.make(call, wish)
         return outgoing.written(stored, surface.base, asked, readable=may_read(call, stored))
+
+    return do
+
+
+async def propose_areas(surface: Surface, request: Request, call: Call) -> Do:
+    """Parameters with any number of `area`, as `$rendition` takes them."""
+    refuse_conditions(request)
+    Given(await optional_json_body(request, _MOST_BYTES) or _NO_PARAMETERS, ())
+
+    async def do() -> Response:
+        found = await surface.photos.proposing.propose(call)
+        areas = [
+            {"name": "area", "part": [{"name": edge, "valueInteger": getattr(area, edge)} for edge in _EDGES]}
+            for area in found
+        ]
+        return outgoing.json_answer({"resourceType": "Parameters", **({"parameter": areas} if areas else {})})
 
     return do
 

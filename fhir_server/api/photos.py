@@ -3,8 +3,7 @@
 Architecture section 9; https://hl7.org/fhir/R4/binary.html#rest
 """
 
-import base64
-
+import pybase64
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -39,6 +38,6 @@ async def photo_resource(surface: Surface, call: Call, opened: Opened) -> Respon
         "id": photo.id,
         "contentType": photo.media_type,
         "securityContext": {"reference": str(photo.owner)},
-        "data": base64.b64encode(data).decode(),
+        "data": pybase64.b64encode_as_string(data),
     }
     return Response(json.encode(binary), media_type=outgoing.FHIR_JSON)

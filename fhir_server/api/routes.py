@@ -121,6 +121,7 @@ TABLE: Mapping[str, Methods] = {
     "/fhir/Media/$timeline": {"GET": (Interaction.OPERATION, photo_operations.in_order)},
     "/fhir/Media/$capture-session": {"POST": (Interaction.OPERATION, capture_sessions.begin)},
     "/fhir/Media/{id}/$rendition": {"POST": (Interaction.OPERATION, photo_operations.rendition)},
+    "/fhir/Media/{id}/$propose-areas": {"POST": (Interaction.OPERATION, photo_operations.propose_areas)},
     "/fhir/Media/{id}/$compare": {"POST": (Interaction.OPERATION, photo_operations.compare)},
     "/fhir/Media/{id}/$reassign": {"POST": (Interaction.OPERATION, photo_operations.reassign)},
     "/fhir/Media/{id}/$share": {"POST": (Interaction.OPERATION, photo_operations.share)},

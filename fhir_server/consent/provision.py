@@ -17,11 +17,15 @@ _INDIVIDUALS = frozenset({"Practitioner", "Patient", "RelatedPerson", "Device"})
 
 def purposes(rule: Json) -> frozenset[str | None]:
     """The purposes that a rule names, each by its one name; None among them for one that could mean anything."""
-    return frozenset(canonical(coding) for coding in several(rule.get("purpose")))
+    return frozenset([canonical(coding) for coding in several(rule.get("purpose"))])
 
 
 def of_purpose(rule: Json, asked: str) -> Match:
     """A rule without purpose speaks of every purpose."""
+    match rule.get("purpose"):
+        case [dict() as coding] if (only := canonical(coding)) is not None:
+            # As most rules have it; a decision asks this of every consent on file.
+            return Match.YES if only == asked else Match.NO
     named = purposes(rule)
     if not named or asked in named:
         return Match.YES

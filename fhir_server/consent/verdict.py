@@ -37,6 +37,8 @@ def verdict(ask: Ask, consent: Json) -> Reason | None:
     Under a broken glass it is asked of emergencies too. A refusal that takes them out is opened by that; one that does
     not name them stays, and so does a refusal of emergencies.
     """
+    if not ask.emergency:
+        return _said(ask, consent)
     said = [_said(each, consent) for each in _as_emergency(ask)]
     if Reason.REFUSED in said:
         return Reason.REFUSED
@@ -102,7 +104,7 @@ def _refusal(ask: Ask, consent: Json, rule: Json, about: Match) -> Reason | None
 
 def _as_emergency(ask: Ask) -> list[Ask]:
     """What is asked, and under a broken glass the same for each of the names that an emergency has."""
-    return [ask, *(replace(ask, purpose=purpose) for purpose in sorted(EMERGENCIES) if ask.emergency)]
+    return [ask, *(replace(ask, purpose=purpose) for purpose in sorted(EMERGENCIES))] if ask.emergency else [ask]
 
 
 def _refuses(ask: Ask, exception: Json) -> bool:

@@ -34,7 +34,7 @@ class Blob:
         self._cipher = AESGCM(derive(key.secret, "photo", key.id, salt=salt))
         self._place = frame([clinic.encode(), photo_id.encode()])
 
-    def seal_chunk(self, number: int, plain: bytes, *, final: bool) -> bytes:
+    def seal_chunk(self, number: int, plain: bytes | memoryview, *, final: bool) -> bytes:
         if not _fits(number, len(plain), final=final):
             raise ValueError("Every chunk but the final one has 64 KiB, and none is empty but that of an empty blob.")
         nonce = _nonce(number, final=final)
@@ -51,16 +51,10 @@ class Blob:
             raise OpeningError("The chunk has an impossible length.")
         return plain
 
-    def seal(self, parts: Iterable[bytes]) -> Iterator[bytes]:
-        """The sealed chunks of a blob that comes in parts of any size."""
-        number, rest = 0, bytearray()
-        for part in parts:
-            rest += part
-            while len(rest) > CHUNK:
-                yield self.seal_chunk(number, bytes(rest[:CHUNK]), final=False)
-                number += 1
-                del rest[:CHUNK]
-        yield self.seal_chunk(number, bytes(rest), final=True)
+    def seal(self, plain: bytes | memoryview, first: int = 0, *, final: bool = True) -> Iterator[bytes]:
+        """The sealed chunks of plain bytes that begin with chunk number `first`. `final`: and end the blob."""
+        for number, at in enumerate(range(0, max(1, len(plain)), CHUNK), first):
+            yield self.seal_chunk(number, plain[at : at + CHUNK], final=final and at + CHUNK >= len(plain))
 
     def open(self, chunks: Iterable[bytes], span: "Span") -> Iterator[bytes]:
         """The plain bytes of a span, from exactly its sealed chunks in order. Fewer or more raise OpeningError."""

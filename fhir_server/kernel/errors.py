@@ -134,6 +134,12 @@ class UnprocessableError(FhirError):
     status, code = 422, "invalid"
 
 
+class NotSupportedError(FhirError):
+    """Nothing is wrong with it, and this server, with the parts that it has, cannot do it."""
+
+    status, code = 422, "not-supported"
+
+
 class TooManyRequestsError(FhirError):
     """The caller has as much under way as it may have."""
 

@@ -37,7 +37,7 @@ class Comparing:
     async def compare(self, call: Call, other: str) -> Compared:
         """`other`: the id of the second Media. The earlier one stands on the left."""
         async with admitted(self._engine, call):
-            two = [await self._renditions.original(call, id) for id in (str(call.id), other)]
+            two = [await self._renditions.original(call, id, 2 * drawing.SIDE) for id in (str(call.id), other)]
             two.sort(key=lambda one: (_when(one.media.resource), str(one.media.key)))
             _require_comparable(two[0].media.resource, two[1].media.resource)
             found: list[Score] = []

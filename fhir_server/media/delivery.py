@@ -60,6 +60,9 @@ class Delivery:
         owner: ResourceKey = opened.photo.owner
         async for part in self._vault.stream(opened.photo, start, stop):
             yield part
+            start += len(part)
+            if start >= stop:
+                return
             again = replace(call, type=owner.type, id=owner.id, instant=self._clock.now())
             again.trace.forget()
             await self._engine.look(again)

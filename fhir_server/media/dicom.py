@@ -1,7 +1,8 @@
-"""DICOM with the header that decoding needs, and no other: the pixel data stays bit for bit.
+"""DICOM with the header that decoding needs, and no other: the picture stays bit for bit.
 
 DICOM PS3.15 Annex E, stricter: what is not on the list goes, private elements and free text among it. Who the patient
-is says Media.subject. Read and written by pydicom.
+is says Media.subject. A JPEG inside (PS3.5 section 8.2) is cleaned like any other: wrapped as it came from a camera, it
+has GPS of its own. Read and written by pydicom.
 """
 
 import hashlib
@@ -10,11 +11,14 @@ from io import BytesIO
 from typing import Any
 
 from pydicom import Dataset, FileDataset, dcmread
-from pydicom.uid import UID
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.pixels.utils import get_expected_length
+from pydicom.uid import UID, JPEGTransferSyntaxes, RLELossless
 
 from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.media.dimensions import require_pixels
 from fhir_server.media.facts import Facts, device_name, when
+from fhir_server.media.jpeg import clean_jpeg
 
 _PIXELS = 0x7FE00010
 _IMAGE = 0x0028
@@ -56,7 +60,8 @@ def _written(found: FileDataset) -> bytes:
     for element in found:
         if element.tag in _KEPT or (element.tag.group == _IMAGE and element.VR not in {"SQ", *_TEXT}):
             kept[element.tag] = element
-    kept.SOPInstanceUID = _uid(found.PixelData)
+    kept[_PIXELS].value = _pixels(found)
+    kept.SOPInstanceUID = _uid(kept.PixelData)
     kept.file_meta = found.file_meta.__class__()
     kept.file_meta.TransferSyntaxUID = found.file_meta.TransferSyntaxUID
     kept.file_meta.MediaStorageSOPClassUID = kept.get("SOPClassUID", "1.2.840.10008.5.1.4.1.1.77.1.4")
@@ -64,6 +69,22 @@ def _written(found: FileDataset) -> bytes:
     written = BytesIO()
     kept.save_as(written, enforce_file_format=True)
     return written.getvalue()
+
+
+def _pixels(found: FileDataset) -> bytes:
+    """The pixel data and nothing that rides in or behind it."""
+    syntax, pixels = found.file_meta.TransferSyntaxUID, found.PixelData
+    if syntax in JPEGTransferSyntaxes:
+        frames = generate_frames(pixels, number_of_frames=int(found.get("NumberOfFrames") or 1))
+        return encapsulate([clean_jpeg(frame) for frame in frames])
+    if syntax == RLELossless:
+        return bytes(pixels)
+    if syntax.is_encapsulated:
+        raise UnprocessableError("The pictures in a DICOM file are sent uncompressed, as RLE or as JPEG.")
+    length = get_expected_length(found)
+    if len(pixels) < length:
+        raise UnprocessableError("The DICOM file is cut off: it has fewer pixels than it says.")
+    return bytes(pixels[: length + length % 2])
 
 
 def _uid(pixels: bytes) -> UID:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.media.boxes import HEADER, Box, blank, boxes, free, made, only
+from fhir_server.media.colour_profile import clean_profile
 from fhir_server.media.dimensions import require_pixels
 from fhir_server.media.exif import exif_facts
 from fhir_server.media.facts import Facts
@@ -19,6 +20,7 @@ _PICTURES = frozenset({b"hvc1", b"hev1", b"grid", b"iovl", b"iden"})
 _PROPERTIES = frozenset(
     b"hvcC ispe colr pixi irot imir auxC pasp clap lsel clli mdcv cclv amve free".split()
 )  # what decoding, colour and orientation need
+_PROFILES = (b"prof", b"rICC")
 _FULL = 4
 _MOST_DATA_BOXES = 16
 _TOP = frozenset({b"ftyp", b"meta", b"mdat"})
@@ -154,8 +156,15 @@ def _properties(data: bytes, outer: Box, index: _Index) -> Iterator[bytes]:
         if box.kind == b"ipco":
             held = bytearray(data[box.start : box.end])
             for one in boxes(data, box.body, box.end):
+                here = Box(one.kind, one.start - box.start, one.body - box.start, one.end - box.start)
                 if one.kind not in _PROPERTIES:
-                    blank(held, Box(one.kind, one.start - box.start, one.body - box.start, one.end - box.start))
+                    blank(held, here)
+                elif one.kind == b"colr" and held[here.body : here.body + 4] in _PROFILES:
+                    profile = clean_profile(bytes(held[here.body + 4 : here.end]))
+                    if profile is None:
+                        blank(held, here)
+                    else:
+                        held[here.body + 4 : here.end] = profile
             yield bytes(held)
         elif box.kind == b"ipma":
             yield without(data, box, index.kept)

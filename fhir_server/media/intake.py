@@ -7,14 +7,13 @@ from fhir_server.engine.call import Call
 from fhir_server.engine.change import BlobMove, Change
 from fhir_server.engine.pictured import is_of_a_patient
 from fhir_server.engine.pipeline import Step
-from fhir_server.kernel import json
 from fhir_server.kernel.errors import ForbiddenError, NoLegalBasisError, UnprocessableError
 from fhir_server.kernel.json import Json
 from fhir_server.media.consumer_clouds import refuse_consumer_clouds
 from fhir_server.media.data_urls import refuse_pictures_in_urls
 from fhir_server.media.formats import recognise
 from fhir_server.media.labels import labelled
-from fhir_server.media.photos_within import carries_photo, decoded, hidden_photos, may_hide_photo, photo_id
+from fhir_server.media.photos_within import carries_photo, decoded, hidden_photos, may_hide_photo, photo_id, told
 from fhir_server.media.ports import LIVE, PENDING
 from fhir_server.media.protocol import require_protocol
 from fhir_server.media.source import Held
@@ -29,7 +28,7 @@ class Intake(Step):
     async def prepare(self, call: Call, change: Change) -> Change:
         if change.resource is None:
             return change
-        raw = json.encode(change.resource)
+        raw = told(change.resource)
         refuse_pictures_in_urls(change.resource, raw)
         refuse_consumer_clouds(change.resource, raw)
         if change.key.type == "Media":

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 
 from fhir_server.kernel.errors import UnprocessableError
+from fhir_server.media.colour_profile import clean_profile_segments
 from fhir_server.media.orientation import UPRIGHT, minimal_exif, orientation
 
 MOST_SEGMENTS = 10_000
@@ -29,8 +30,9 @@ def clean_jpeg(data: bytes) -> bytes:
     """
     if not data.startswith(_SOI):
         raise UnprocessableError("The JPEG does not begin with its start marker.")
-    first: list[bytes] = []
-    kept: list[bytes] = []
+    first: list[bytes | memoryview] = []
+    kept: list[bytes | memoryview] = []
+    profile: list[tuple[int, bytes]] = []
     turned = None
     frames = scans = 0
     for marker, payload, coded in segments(data):
@@ -39,18 +41,24 @@ def clean_jpeg(data: bytes) -> bytes:
         frames += marker in FRAMES
         scans += marker == _SOS
         wanted = _wanted(marker, payload)
-        if wanted is not None:
+        if wanted is not None and marker == _APP2:
+            # Its place is known, its content once all of the profile is.
+            profile.append((len(kept), wanted))
+            kept.append(b"")
+        elif wanted is not None:
             target = first if marker == _APP0 and not kept else kept
             target += (_segment(marker, wanted), coded)
     if not frames or not scans:
         raise UnprocessableError("The JPEG holds no picture.")
+    for (place, _), payload in zip(profile, clean_profile_segments([one for _, one in profile]), strict=False):
+        kept[place] = _segment(_APP2, payload)
     exif = [_segment(EXIF_MARKER, EXIF + minimal_exif(turned))] if turned is not None and turned != UPRIGHT else []
     return b"".join((_SOI, *first, *exif, *kept, b"\xff\xd9"))
 
 
-def segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+def segments(data: bytes) -> Iterator[tuple[int, bytes, memoryview]]:
     """Each segment up to the end marker: marker, payload, and the coded data that follows a start of scan."""
-    at = len(_SOI)
+    at, whole = len(_SOI), memoryview(data)
     for _ in range(MOST_SEGMENTS):
         marker, at = _marker(data, at)
         if marker == _EOI:
@@ -60,7 +68,7 @@ def segments(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
         if length < 2 or end > len(data):  # noqa: PLR2004  the length counts its own two bytes
             raise UnprocessableError("A segment of the JPEG claims a length that it does not have.")
         after = _end_of_coded_data(data, end) if marker == _SOS else end
-        yield marker, data[at + 2 : end], data[end:after]
+        yield marker, data[at + 2 : end], whole[end:after]
         at = after
     raise UnprocessableError(f"The JPEG has more than {MOST_SEGMENTS} segments.")
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from fhir_server.engine.call import Principal
 from fhir_server.engine.interactions import Engine
 from fhir_server.kernel.identity import NewId
+from fhir_server.media.apart import opened_apart
 from fhir_server.media.capturing import Capturing
 from fhir_server.media.comparing import Comparing
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.ports import Contact, PhotoVault, UploadVault, Versions
+from fhir_server.media.proposing import Proposing
 from fhir_server.media.reassigning import Reassigning
 from fhir_server.media.renditions import Renditions
 from fhir_server.media.sharing import Sharing
@@ -40,6 +42,7 @@ class Shares:
 class Photographs:
     uploads: Uploads
     renditions: Renditions
+    proposing: Proposing
     comparing: Comparing
     reassigning: Reassigning
     sharing: Sharing
@@ -50,10 +53,11 @@ def photographs(
     engine: Engine, taking: Taking, stores: Stores, shares: Shares, server: Principal, new_id: NewId
 ) -> Photographs:
     """`server` does what follows from a call and is not asked for by it."""
-    renditions = Renditions(engine, stores.photos, server, new_id)
+    renditions = Renditions(engine, stores.photos, server, new_id, opened_apart)
     return Photographs(
         Uploads(engine, stores.uploads, stores.photos, taking),
         renditions,
+        Proposing(engine, renditions, opened_apart),
         Comparing(engine, renditions),
         Reassigning(engine, stores.photos, stores.versions, server, new_id, stores.index),
         Sharing(engine, shares.delivery, shares.contact, server, new_id, shares.secret),

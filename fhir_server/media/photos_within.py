@@ -8,6 +8,8 @@ import binascii
 from collections.abc import Iterator
 from typing import Any
 
+import pybase64
+
 from fhir_server.engine.attached import attached_in
 from fhir_server.fhir.elements import base64_properties
 from fhir_server.kernel import json
@@ -15,6 +17,7 @@ from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.json import Json
 from fhir_server.media.formats import LOOKED_AT, recognise
 
+_LONG = 64 << 10
 _SHORTEST_PHOTO = 64
 """Base64 text below this length holds no picture; codes and signatures pass unread."""
 
@@ -22,9 +25,23 @@ _SHORTEST_PHOTO = 64
 def decoded(text: object, expression: str) -> bytes:
     """The bytes of a base64Binary, which may hold line breaks; 422 where it is not base64."""
     try:
-        return base64.b64decode(_letters(str(text)), validate=True)
+        return pybase64.b64decode(_letters(str(text)), validate=True)
     except binascii.Error:
         raise UnprocessableError("The value is not base64.", expression=expression) from None
+
+
+def told(resource: Json) -> bytes:
+    """The resource as JSON bytes, less its large data: of long text only what could be an address is in it."""
+    raw = json.encode(resource)
+    return raw if len(raw) <= _LONG else json.encode(_less_data(resource))
+
+
+def _less_data(value: Any) -> Any:  # noqa: ANN401  JSON is any value
+    if isinstance(value, dict):
+        return {name: child if name == "url" else _less_data(child) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_less_data(child) for child in value]
+    return "" if isinstance(value, str) and len(value) > _LONG and ":" not in value else value
 
 
 def may_hide_photo(resource: Json) -> bool:

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 
 from fhir_server.kernel.errors import UnprocessableError
+from fhir_server.media.colour_profile import clean_profile
 from fhir_server.media.orientation import UPRIGHT, minimal_exif, orientation
 
 MOST_CHUNKS = 100_000
@@ -19,6 +20,7 @@ _RENDERING = frozenset(
 _ANIMATION = frozenset({b"acTL", b"fcTL", b"fdAT"})
 _KEPT = _CRITICAL | _RENDERING | _ANIMATION
 _ANCILLARY = 0x20
+_MOST_PROFILE = 4 << 20
 
 
 def clean_png(data: bytes) -> bytes:
@@ -37,7 +39,9 @@ def clean_png(data: bytes) -> bytes:
             raise UnprocessableError("The PNG does not have its header in the first place, once.")
         if name == b"eXIf":
             turned = orientation(chunk[8:-4])
-        if name in _KEPT:
+        if name == b"iCCP":
+            kept += _profile(chunk)
+        elif name in _KEPT:
             kept.append(chunk)
         elif not name[0] & _ANCILLARY:
             raise UnprocessableError("The PNG has a critical chunk that this server does not know.")
@@ -67,6 +71,17 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             return
         at = end
     raise UnprocessableError(f"The PNG has more than {MOST_CHUNKS} chunks.")
+
+
+def _profile(chunk: bytes) -> list[bytes]:
+    """Without its name, and nothing where it is none; what it comes to unpacked is limited."""
+    _, _, packed = chunk[8:-4].partition(b"\x00")
+    try:
+        profile = zlib.decompressobj().decompress(packed[1:], _MOST_PROFILE)
+    except zlib.error:
+        return []
+    cleaned = clean_profile(profile)
+    return [] if cleaned is None else [_chunk(b"iCCP", b"ICC\x00\x00" + zlib.compress(cleaned))]
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

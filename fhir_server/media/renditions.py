@@ -4,9 +4,11 @@ Architecture section 9; requirements B1, S81, T19, M14. Made under the caller's 
 """
 
 import asyncio
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias, TypeVar
+
+import pybase64
 
 from fhir_server.engine.call import Beside, Call, Interaction, Principal, Trace
 from fhir_server.engine.change import Change
@@ -18,6 +20,7 @@ from fhir_server.kernel.errors import (
     ContendedError,
     ForbiddenError,
     NotFoundError,
+    NotSupportedError,
     StaleBasisError,
     UnprocessableError,
 )
@@ -25,6 +28,7 @@ from fhir_server.kernel.identity import NewId, ResourceKey, parse_reference
 from fhir_server.kernel.json import Json
 from fhir_server.media import drawing
 from fhir_server.media.admission import admitted
+from fhir_server.media.apart import OPENED
 from fhir_server.media.drawing import Area, Picture
 from fhir_server.media.labels import is_simulated, tagged_like
 from fhir_server.media.metadata import MOST_BYTES
@@ -35,6 +39,10 @@ from fhir_server.media.vocabulary import DERIVED_FROM, MASKED, RENDITION
 KINDS = ("thumbnail", "screen", "watermarked", "anonymised")
 MOST_AREAS, LONGEST_MARK = 20, 60
 _AT_A_TIME = 2
+_LONGEST = {"thumbnail": drawing.THUMBNAIL, "screen": drawing.SCREEN, "watermarked": drawing.SCREEN}
+OpenedApart: TypeAlias = Callable[[str, bytes, int], bytes]
+"""`media.apart.opened_apart`."""
+T = TypeVar("T")
 _TAKEN_OVER = ("subject", "encounter", "partOf", "bodySite", "view", "operator", "createdDateTime", "deviceName")
 _FROM = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 
@@ -59,23 +67,26 @@ class Original:
 class Renditions:
     """`server` writes down where a rendition comes from, whoever asked for it."""
 
-    def __init__(self, engine: Engine, vault: PhotoVault, server: Principal, new_id: NewId) -> None:
+    def __init__(
+        self, engine: Engine, vault: PhotoVault, server: Principal, new_id: NewId, opened_apart: OpenedApart
+    ) -> None:
         self._engine, self._vault, self._server, self._new_id = engine, vault, server, new_id
+        self._opened_apart = opened_apart
         self._room = asyncio.Semaphore(_AT_A_TIME)
 
     async def make(self, call: Call, wish: Wish) -> Stored:
         """Raises UnprocessableError for what cannot be drawn, ForbiddenError for masks without a practitioner."""
         async with admitted(self._engine, call):
             _require(call, wish)
-            original = await self.original(call, str(call.id))
+            original = await self.original(call, str(call.id), _LONGEST.get(wish.kind, 0))
             mark = wish.mark if wish.kind == "watermarked" else ""
             if is_simulated(original.media.resource):
                 mark = f"SIMULATION {mark}".strip()
             data = await self.drawn(lambda: drawing.encoded(_drawn(original.data, wish), mark))
         return (await self.commit(call, wish.kind, data, [original], wish.areas))[0]
 
-    async def original(self, call: Call, id: str) -> Original:
-        """Decided and recorded like any read of it."""
+    async def original(self, call: Call, id: str, longest: int = 0) -> Original:
+        """Decided and recorded like any read of it. `longest`: the edge that is wanted of what is opened apart."""
         reading = replace(call, interaction=Interaction.READ, operation=None, type="Media", id=id)
         media = await self._engine.read(reading)
         photo = await self._vault.find(photo_id(media.resource)) if carries_photo(media.resource) else None
@@ -83,12 +94,18 @@ class Renditions:
             raise NotFoundError("The Media has no photo here.")
         if is_imported(media.resource):
             raise UnprocessableError("Nothing is made of a photo that was imported without evidence of a consent.")
-        if photo.media_type not in drawing.DRAWABLE or photo.length > MOST_BYTES:
-            raise UnprocessableError(f"No rendition can be drawn of {photo.media_type} here.")
+        apart = OPENED.get(photo.media_type)
+        if apart is None and photo.media_type not in drawing.DRAWABLE:
+            raise NotSupportedError(f"No rendition is drawn of {photo.media_type}.")
+        if photo.length > MOST_BYTES:
+            raise UnprocessableError(f"No rendition is drawn of what has more than {MOST_BYTES} bytes.")
         data = b"".join([part async for part in self._vault.stream(photo, 0, photo.length)])
+        if apart is not None:
+            whole = data
+            data = await self.drawn(lambda: self._opened_apart(apart, whole, longest))
         return Original(media, data)
 
-    async def drawn(self, draw: Callable[[], bytes]) -> bytes:
+    async def drawn(self, draw: Callable[[], T]) -> T:
         """In a thread, few at a time: an open picture takes three bytes a pixel."""
         async with self._room:
             return await asyncio.to_thread(draw)
@@ -172,7 +189,7 @@ def _media(kind: str, data: bytes, originals: Sequence[Stored], areas: Sequence[
         "extension": [own, *sources, *masked],
         "status": "completed",
         **{name: first[name] for name in _TAKEN_OVER if name in first},
-        "content": {"contentType": "image/jpeg", "data": base64.b64encode(data).decode()},
+        "content": {"contentType": "image/jpeg", "data": pybase64.b64encode_as_string(data)},
     }
 
 

@@ -4,6 +4,7 @@ Architecture section 9. https://hl7.org/fhir/R4/datatypes.html#Attachment: `hash
 the received bytes stands beside it, so that a camera learns that what it sent arrived.
 """
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Mapping
@@ -71,8 +72,13 @@ class Taking:
     async def take(self, source: Source, declared: str, owner: ResourceKey, subjects: tuple[str, ...]) -> Taken:
         """Raises UnprocessableError, or TooLargeError, before anything is kept."""
         found = known(await source.read(0, min(LOOKED_AT, source.size)), source.size, declared)
-        done = await cleaned(source, found)
-        received = await _digested(source)
+        digesting = asyncio.create_task(_digested(source))
+        try:
+            done = await cleaned(source, found)
+        except BaseException:
+            digesting.cancel()
+            raise
+        received = await digesting
         passing = _Passing(carried_out(source, done.plan))
         length = length_of(done.plan)
         photo = await self._vault.pour(passing.parts(), length, found.media_type, owner, subjects)
@@ -101,7 +107,7 @@ def known(start: bytes, size: int, declared: str) -> Format:
 
 
 class _Passing:
-    """Bytes on their way, digested as they pass."""
+    """Bytes on their way, digested in a thread while they are sealed."""
 
     def __init__(self, parts: AsyncIterator[bytes]) -> None:
         self._parts = parts
@@ -109,15 +115,19 @@ class _Passing:
 
     async def parts(self) -> AsyncIterator[bytes]:
         async for part in self._parts:
-            self.sha256.update(part)
-            self.sha1.update(part)
+            digesting = asyncio.create_task(asyncio.to_thread(self._digest, part))
             yield part
+            await digesting
+
+    def _digest(self, part: bytes) -> None:
+        self.sha256.update(part)
+        self.sha1.update(part)
 
 
 async def _digested(source: Source) -> bytes:
     digest = hashlib.sha256()
     for start in range(0, source.size, WINDOW):
-        digest.update(await source.read(start, min(start + WINDOW, source.size)))
+        await asyncio.to_thread(digest.update, await source.read(start, min(start + WINDOW, source.size)))
     return digest.digest()
 
 

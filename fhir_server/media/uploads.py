@@ -6,6 +6,7 @@ again with the commit; what is refused leaves nothing behind.
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fhir_server.engine.attempts import Attempt
 from fhir_server.engine.call import Call
@@ -38,6 +39,13 @@ MOST_HELD = 8 << 20
 _WAITING = "preparation"
 
 
+class _Allowed(NamedTuple):
+    """The Media as it waits, and whose key will seal."""
+
+    media: Stored
+    owners: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far an upload is."""
@@ -60,7 +68,7 @@ class Uploads:
     async def receive(self, call: Call, declared: str, length: int | None, parts: AsyncIterator[bytes]) -> Stored:
         """All of it in one request. `length` may be left out for what is short enough to be held."""
         async with self._engine.attempt(call) as attempt:
-            _, owners = await self._allowed(call)
+            allowed = await self._allowed(call)
             held = bytearray()
             async for part in parts:
                 held += part
@@ -69,25 +77,26 @@ class Uploads:
             else:
                 if length not in {None, len(held)}:
                     raise InvalidRequestError("The body ended before its announced length.")
-                return await self._finished(attempt, call, Held(bytes(held)), declared)
+                return await self._finished(attempt, call, Held(bytes(held)), declared, allowed)
             if length is None:
                 raise InvalidRequestError("An upload of this size needs a Content-Length or an Upload-Length.")
-            upload = await self._begun(call, owners, declared, length)
+            upload = await self._begun(call, allowed.owners, declared, length)
             try:
                 all_parts = _joined(bytes(held), parts)
                 held.clear()
                 upload = await self._grown(upload, all_parts)
                 if not upload.is_whole:
                     raise InvalidRequestError("The body ended before its announced length.")
-                return await self._finished(attempt, call, await self._incoming.source(upload), declared)
+                source = await self._incoming.source(upload)
+                return await self._finished(attempt, call, source, declared, allowed)
             finally:
                 await self._incoming.abandon(upload)
 
     async def begin(self, call: Call, declared: str, length: int) -> Progress:
         """The first step of what comes in pieces."""
         async with self._engine.attempt(call):
-            _, owners = await self._allowed(call)
-            return _progress(await self._begun(call, owners, declared, length))
+            allowed = await self._allowed(call)
+            return _progress(await self._begun(call, allowed.owners, declared, length))
 
     async def state(self, call: Call) -> Progress | Stored:
         """Where it stands; the Media itself once the photo is there."""
@@ -105,7 +114,7 @@ class Uploads:
         async with self._engine.attempt(call) as attempt:
             upload = await self._under_way(call)
             try:
-                await self._allowed(call)
+                allowed = await self._allowed(call)
                 if offset != upload.received:
                     raise ConflictError(f"The upload stands at {upload.received}; go on from there.")
                 upload = await self._grown(upload, parts)
@@ -114,7 +123,7 @@ class Uploads:
                 if not upload.is_whole:
                     raise InvalidRequestError(f"The upload stands at {upload.received}, and is not complete.")
                 source = await self._incoming.source(upload)
-                stored = await self._finished(attempt, call, source, upload.photo.media_type)
+                stored = await self._finished(attempt, call, source, upload.photo.media_type, allowed)
             except (NoLegalBasisError, TooLargeError, UnprocessableError):
                 await self._incoming.abandon(upload)
                 raise
@@ -145,8 +154,8 @@ class Uploads:
             raise NotFoundError("No upload is under way for this Media.")
         return upload
 
-    async def _allowed(self, call: Call) -> tuple[Stored, tuple[str, ...]]:
-        """The Media as it waits, and whose key will seal. What the commit is asked is asked before, of a promise."""
+    async def _allowed(self, call: Call) -> "_Allowed":
+        """What the commit is asked is asked before, of a promise."""
         await self._engine.steps.admit(call)
         media = await self._engine.look(call)
         if not _waits(media):
@@ -154,14 +163,20 @@ class Uploads:
         promised = {**media.resource, "content": {**media.resource["content"], "url": "Binary/promised"}}
         change = self._change(media, promised, "promised")
         change = await self._engine.drafts.prepared(call, change)
-        return media, owners_of(change)
+        return _Allowed(media, owners_of(change))
 
-    async def _finished(self, attempt: Attempt, call: Call, source: Source, declared: str) -> Stored:
-        """Cleaned, sealed, and live with the new version of its Media."""
+    async def _finished(
+        self, attempt: Attempt, call: Call, source: Source, declared: str, allowed: "_Allowed"
+    ) -> Stored:
+        """Cleaned, sealed, and live with the new version of its Media. What was allowed meanwhile not, aborts it."""
+        known_first = [allowed]
 
         async def once() -> Stored:
-            call.trace.forget()
-            media, owners = await self._allowed(call)
+            if known_first:
+                media, owners = known_first.pop()
+            else:
+                call.trace.forget()
+                media, owners = await self._allowed(call)
             start = await source.read(0, min(LOOKED_AT, source.size))
             known(start, source.size, str(media.resource["content"].get("contentType", "")))
             taken = await self._taking.take(source, declared, media.key, owners)

@@ -6,17 +6,18 @@ RFC 9649 section 2. Chunks that are not known are dropped, inside animation fram
 from collections.abc import Iterator
 
 from fhir_server.kernel.errors import UnprocessableError
+from fhir_server.media.colour_profile import clean_profile
 from fhir_server.media.orientation import UPRIGHT, minimal_exif, orientation
 
 MOST_CHUNKS = 100_000
 _RIFF_HEADER, _CHUNK_HEADER = 12, 8
 _BITSTREAMS = frozenset({b"VP8 ", b"VP8L"})
 _PICTURES = _BITSTREAMS | {b"ANMF"}
-_KEPT = _PICTURES | {b"ALPH", b"ANIM", b"ICCP"}
+_KEPT = _PICTURES | {b"ALPH", b"ANIM"}
 _IN_FRAME = _BITSTREAMS | {b"ALPH"}
 _FRAME_HEADER = 16
 _EXTENDED_LENGTH = 10
-_HAS_EXIF, _OF_THE_PICTURE = 0x08, 0x32
+_HAS_EXIF, _HAS_PROFILE, _OF_THE_PICTURE = 0x08, 0x20, 0x32
 
 
 def clean_webp(data: bytes) -> bytes:
@@ -37,6 +38,9 @@ def clean_webp(data: bytes) -> bytes:
     for place, (name, content) in enumerate(chunks(data, _RIFF_HEADER, end)):
         if name == b"VP8X":
             extended = _extended(place, content)
+        elif name == b"ICCP":
+            profile = clean_profile(content)
+            kept += [] if profile is None else [_chunk(name, profile)]
         elif name in _KEPT:
             kept.append(_chunk(name, _frame(content) if name == b"ANMF" else content))
         elif name == b"EXIF":
@@ -56,6 +60,8 @@ def _container(extended: bytes | None, kept: list[bytes], turned: int) -> bytes:
     parts = list(kept)
     if extended is not None:
         flags = extended[0] & _OF_THE_PICTURE
+        if not any(part.startswith(b"ICCP") for part in kept):
+            flags &= ~_HAS_PROFILE
         if turned != UPRIGHT:
             flags |= _HAS_EXIF
             parts.append(_chunk(b"EXIF", minimal_exif(turned)))

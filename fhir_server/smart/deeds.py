@@ -38,6 +38,7 @@ _LETTER_OF_OPERATION: Mapping[str, str] = {
     "$lot-patients": "s",
     "$lot-recall": "s",
     "$lots": "r",
+    "$propose-areas": "r",
     "$rendition": "r",
     "$share": "r",
     "$rights-request": "r",

@@ -116,7 +116,7 @@ class Attachments:
         with seam():
             await self._rows.insert_one(row)
         try:
-            await self._chunks.write(place, key, plain.parts())
+            await self._chunks.pour(place, key, plain.parts())
         except Exception:
             await self.discard([place.id])
             raise

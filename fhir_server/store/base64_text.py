@@ -4,18 +4,17 @@ RFC 4648; https://hl7.org/fhir/R4/datatypes.html#base64Binary, which allows blan
 what encoding its data gives is kept as data, a quarter less. Any other is kept as it came: it could not be made again.
 """
 
-import base64
 import binascii
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+
+import pybase64
 
 from fhir_server.kernel import json
 
 _BLANKS = b" \t\r\n"
 _GROUP, _OF_GROUP = 4, 3
-_TEXT_AT_ONCE = _GROUP << 16
-"""Characters that are decoded in one go; the interpreter lock is held meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +35,8 @@ class Plain:
         """The same for the same text, and for no other."""
         return self.decoded, self.digest
 
-    def parts(self) -> Iterator[bytes]:
-        view = memoryview(self.content)
-        return (bytes(view[at : at + _TEXT_AT_ONCE]) for at in range(0, len(view), _TEXT_AT_ONCE))
+    async def parts(self) -> AsyncIterator[bytes]:
+        yield self.content
 
 
 def plain(text: str) -> Plain:
@@ -58,17 +56,14 @@ def _canonical(text: str) -> bytes | None:
     """The data, if encoding it gives this very text; None otherwise."""
     if len(text) % _GROUP or not text.isascii():
         return None
-    found = bytearray()
     try:
-        for at in range(0, len(text), _TEXT_AT_ONCE):
-            # Strict: nothing but the alphabet, and padding at the end alone.
-            found += binascii.a2b_base64(text[at : at + _TEXT_AT_ONCE], strict_mode=True)
+        # Strict: nothing but the alphabet, and padding at the end alone.
+        found = pybase64.b64decode(text, validate=True)
     except binascii.Error:
         return None
-    last = len(text) // _GROUP * _OF_GROUP - text[-2:].count("=")
-    # Bits that the last group has too many, and padding in the middle, would be lost.
-    tail = base64.b64encode(found[-(len(found) % _OF_GROUP or _OF_GROUP) :]).decode()
-    return bytes(found) if len(found) == last and text.endswith(tail) else None
+    # Bits that the last group has too many would be lost.
+    tail = pybase64.b64encode_as_string(found[-(len(found) % _OF_GROUP or _OF_GROUP) :])
+    return found if text.endswith(tail) else None
 
 
 async def encoded(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -77,10 +72,10 @@ async def encoded(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     async for part in data:
         rest += part
         whole = len(rest) // _OF_GROUP * _OF_GROUP
-        yield base64.b64encode(rest[:whole])
+        yield pybase64.b64encode(rest[:whole])
         rest = rest[whole:]
     if rest:
-        yield base64.b64encode(rest)
+        yield pybase64.b64encode(rest)
 
 
 async def escaped(text: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -97,7 +92,7 @@ async def decoded(text: AsyncIterator[bytes], start: int, stop: int) -> AsyncIte
             return
         rest += part.translate(None, _BLANKS)
         whole = len(rest) // _GROUP * _GROUP
-        found, rest = base64.b64decode(rest[:whole]), rest[whole:]
+        found, rest = pybase64.b64decode(rest[:whole]), rest[whole:]
         if wanted := found[max(0, start - at) : max(0, stop - at)]:
             yield wanted
         at += len(found)

@@ -4,11 +4,11 @@ sealed-storage section 5: chunks of 64 KiB, 4 to 16 of them per stored document.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections import deque
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from itertools import islice
 
-from fhir_server.crypto.blob import CHUNK, Blob, chunk_count, chunks_for
+from fhir_server.crypto.blob import CHUNK, Blob, chunks_for
 from fhir_server.crypto.errors import OpeningError
 from fhir_server.crypto.keys import DataKey
 from fhir_server.kernel.errors import ConflictError, UnavailableError
@@ -18,10 +18,11 @@ from fhir_server.store.connection import Document, seam
 _CHUNKS_PER_DOCUMENT = 4
 STEP = _CHUNKS_PER_DOCUMENT * CHUNK
 """What one stored document holds."""
-POURED_TOGETHER = 16 * STEP
+POURED_TOGETHER = 8 * STEP
 _DELETED_TOGETHER = 100
-_SENT_TOGETHER = 32
-"""Documents: 8 MiB, and as much that is sealed meanwhile. More would lie in memory for nothing."""
+_UNDER_WAY = 3
+"""Stretches of a blob: 6 MiB. More would lie in memory for nothing."""
+_NOT_AS_MANY = "The bytes are not as many as they were said to be."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,30 +40,31 @@ class Chunks:
     def __init__(self, collections: Collections, clinic: str) -> None:
         self._rows, self._clinic = collections.chunks, clinic
 
-    async def write(self, place: Place, key: DataKey, parts: Iterable[bytes]) -> None:
-        """Seal bytes that come in parts of any size. The salt must be fresh, or GCM is broken."""
-        numbered = enumerate(Blob(key, place.salt, self._clinic, place.id).seal(parts))
-        documents = await asyncio.to_thread(_next, place.id, numbered)
-        while documents:
-            with seam():
-                _, documents = await asyncio.gather(
-                    self._rows.insert_many(documents), asyncio.to_thread(_next, place.id, numbered)
-                )
-
     async def pour(self, place: Place, key: DataKey, parts: AsyncIterator[bytes]) -> None:
-        """The same of bytes that come in parts over time; there must be exactly as many as the place says."""
-        blob, number, rest = Blob(key, place.salt, self._clinic, place.id), 0, bytearray()
-        async for part in parts:
-            rest += part
-            while len(rest) > POURED_TOGETHER:
-                await self._insert(place, blob, number, bytes(rest[:POURED_TOGETHER]))
-                number += POURED_TOGETHER // STEP
-                del rest[:POURED_TOGETHER]
-        if number * STEP + len(rest) != place.length:
-            raise UnavailableError("The bytes are not as many as they were said to be.")
-        await self._insert(place, blob, number, bytes(rest))
+        """Seal bytes that come in parts of any size; there must be exactly as many as the place says.
 
-    async def _insert(self, place: Place, blob: Blob, number: int, plain: bytes) -> None:
+        The salt must be fresh, or GCM is broken. A few stretches are on their way at once, sealed or sent: each waits
+        for the journal, and they wait together.
+        """
+        blob, at = Blob(key, place.salt, self._clinic, place.id), 0
+        under_way: deque[asyncio.Task[None]] = deque()
+        try:
+            async for plain in _stretches(parts):
+                begin, at = at, at + len(plain)
+                if at > place.length or (at < place.length and len(plain) < POURED_TOGETHER):
+                    raise UnavailableError(_NOT_AS_MANY)
+                if len(under_way) == _UNDER_WAY:
+                    await _first(under_way)
+                under_way.append(asyncio.create_task(self._insert(place, blob, begin // STEP, plain)))
+            while under_way:
+                await _first(under_way)
+        finally:
+            # What is on its way arrives, lest it should after somebody has deleted all of it.
+            await asyncio.gather(*under_way, return_exceptions=True)
+        if at != place.length:
+            raise UnavailableError(_NOT_AS_MANY)
+
+    async def _insert(self, place: Place, blob: Blob, number: int, plain: memoryview) -> None:
         documents = await asyncio.to_thread(_sealed, place, blob, number, plain)
         with seam():
             await self._rows.insert_many(documents)
@@ -84,7 +86,7 @@ class Chunks:
                 if _opened(there[id], blob, begin, begin + len(piece), place.length) != piece:
                     raise ConflictError("Other bytes were sent for this place before.")
             else:
-                await self._insert(place, blob, number + index, piece)
+                await self._insert(place, blob, number + index, memoryview(piece))
 
     async def read(self, place: Place, key: DataKey, start: int, stop: int, together: int = 1) -> AsyncIterator[bytes]:
         """The bytes from `start` up to `stop`, a stored document at a time; it ends early where they are deleted.
@@ -106,7 +108,9 @@ class Chunks:
             for id, (_, begin, end) in zip(ids, ahead, strict=True):
                 if id not in found:
                     return
-                yield await asyncio.to_thread(_opened, found.pop(id), blob, begin, end, place.length)
+                opening = (found.pop(id), blob, begin, end, place.length)
+                # A thumbnail opens in less time than a thread takes to begin.
+                yield _opened(*opening) if end - begin <= CHUNK else await asyncio.to_thread(_opened, *opening)
 
     async def delete(self, *ids: str) -> None:
         for first in range(0, len(ids), _DELETED_TOGETHER):
@@ -115,31 +119,40 @@ class Chunks:
                 await self._rows.delete_many({"$or": spans})
 
 
-def _sealed(place: Place, blob: Blob, number: int, plain: bytes) -> list[Document]:
+async def _stretches(parts: AsyncIterator[bytes]) -> AsyncIterator[memoryview]:
+    """The same bytes in stretches of one size, the last as long as it is; what needs no copy is not copied."""
+    held: list[memoryview] = []
+    length, empty = 0, True
+    async for part in parts:
+        rest = memoryview(part)
+        while length + len(rest) >= POURED_TOGETHER:
+            cut = POURED_TOGETHER - length
+            yield _joined([*held, rest[:cut]])
+            held, length, rest, empty = [], 0, rest[cut:], False
+        if rest:
+            held.append(rest)
+            length += len(rest)
+    if held or empty:
+        yield _joined(held)
+
+
+def _joined(views: list[memoryview]) -> memoryview:
+    return views[0] if len(views) == 1 else memoryview(b"".join(views))
+
+
+async def _first(under_way: "deque[asyncio.Task[None]]") -> None:
+    """Wait for the oldest; who is cancelled meanwhile does not cancel it."""
+    await asyncio.wait([under_way[0]])
+    under_way.popleft().result()
+
+
+def _sealed(place: Place, blob: Blob, number: int, plain: memoryview) -> list[Document]:
     """Stored documents from this number on; the blob's last chunk is told by its length."""
-    last = chunk_count(place.length) - 1
-    found: list[Document] = []
-    for begin in range(0, max(1, len(plain)), STEP):
-        first = number * _CHUNKS_PER_DOCUMENT
-        inside = plain[begin : begin + STEP]
-        chunks = [
-            blob.seal_chunk(first + index, inside[at : at + CHUNK], final=first + index == last)
-            for index, at in enumerate(range(0, max(1, len(inside)), CHUNK))
-        ]
-        found.append({"_id": f"{place.id}/{number}", "chunks": chunks})
-        number += 1
-    return found
-
-
-def _next(id: str, numbered: Iterator[tuple[int, bytes]]) -> list[Document]:
-    """The next stored documents; none at the end."""
-    sealed = list(islice(numbered, _SENT_TOGETHER * _CHUNKS_PER_DOCUMENT))
+    final = number * STEP + len(plain) >= place.length
+    chunks = list(blob.seal(plain, number * _CHUNKS_PER_DOCUMENT, final=final))
     return [
-        {
-            "_id": f"{id}/{sealed[first][0] // _CHUNKS_PER_DOCUMENT}",
-            "chunks": [chunk for _, chunk in sealed[first : first + _CHUNKS_PER_DOCUMENT]],
-        }
-        for first in range(0, len(sealed), _CHUNKS_PER_DOCUMENT)
+        {"_id": f"{place.id}/{number + index}", "chunks": chunks[at : at + _CHUNKS_PER_DOCUMENT]}
+        for index, at in enumerate(range(0, len(chunks), _CHUNKS_PER_DOCUMENT))
     ]
 
 

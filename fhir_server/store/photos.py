@@ -40,10 +40,7 @@ class Photos:
         self._clock, self._new_bytes = clock, new_bytes
 
     async def put(self, data: bytes, media_type: str, owner: ResourceKey, subjects: tuple[str, ...]) -> Photo:
-        """The row comes first, so that nothing is ever left over that no sweep would find."""
-        photo, key = await self.begun(len(data), media_type, owner, subjects)
-        await self._chunks.write(_place(photo), key, [data])
-        return photo
+        return await self.pour(_only(data), len(data), media_type, owner, subjects)
 
     async def pour(
         self, parts: AsyncIterator[bytes], length: int, media_type: str, owner: ResourceKey, subjects: tuple[str, ...]
@@ -59,7 +56,7 @@ class Photos:
     async def begun(
         self, length: int, media_type: str, owner: ResourceKey, subjects: tuple[str, ...], state: str = PENDING
     ) -> tuple[Photo, DataKey]:
-        """Its row and its key, before any of its bytes."""
+        """Its row and its key, before any of its bytes: nothing is ever left over that no sweep would find."""
         photo_id = random_id()
         key = await self._keyring.rendition_key(subjects, photo_id)
         salt, now = self._new_bytes(SALT_BYTES), self._clock.now()
@@ -186,6 +183,10 @@ class Photos:
         plain = self._documents.open_bytes(row["sealed"], "Photo", f"{row['_id']}/{row['owner']}", 1, key)
         found = json.decode_trusted(plain)
         return found["mediaType"], found["length"]
+
+
+async def _only(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 def _place(photo: Photo) -> Place:

@@ -22,13 +22,14 @@ from fhir_server.media.vocabulary import (
 from tests.clinics import Caller, InProcess, read
 from tests.people import staff
 from tests.samples import consent, media, patient
-from tests.unit.media.drawn import face
-from tests.unit.media.films import heic
+from tests.unit.media import coded
+from tests.unit.media.drawn import face, portrait
 from tests.unit.media.pictures import png, png_chunk
 
 pytestmark = pytest.mark.anyio
 
 FRONT = {"coding": [{"system": "urn:test", "code": "front"}]}
+TRIANGLE = b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
 SIDE = {"coding": [{"system": "urn:test", "code": "left"}]}
 
 
@@ -253,11 +254,13 @@ async def test_a_rendition_that_cannot_be_is_refused(clinic: InProcess, doctor: 
 
 
 async def test_what_cannot_be_drawn_has_no_rendition(doctor: Caller, person: str) -> None:
-    coded = await doctor.store(media(person, heic()))
+    model = await doctor.store(media(person, TRIANGLE))
     damaged = await doctor.store(media(person, png(pixels=png_chunk(b"IDAT", b"no zlib"))))
     bare = await doctor.store({**media(person, b""), "status": "preparation", "content": {"title": "to come"}})
 
-    assert (await asked(doctor, coded, kind("screen"))).status_code == 422
+    shape = await asked(doctor, model, kind("screen"))
+
+    assert (shape.status_code, shape.json()["issue"][0]["code"]) == (422, "not-supported")
     assert (await asked(doctor, damaged, kind("screen"))).status_code == 422
     assert (await asked(doctor, bare, kind("screen"))).status_code == 404
 
@@ -363,3 +366,55 @@ async def test_an_operation_that_the_role_lacks_is_refused(clinic: InProcess, do
     ):
         assert answer.status_code == 403
     assert (await asked(doctor, original, kind("beautified"))).status_code == 422
+
+
+async def test_a_file_that_is_too_long_to_be_opened_has_no_rendition(
+    doctor: Caller, person: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = await taken(doctor, person)
+    monkeypatch.setattr("fhir_server.media.renditions.MOST_BYTES", original["content"]["size"] - 1)
+
+    assert (await asked(doctor, original, kind("thumbnail"))).status_code == 422
+
+
+@pytest.mark.parametrize("data", [coded.HEIC, coded.VIDEO], ids=["heic", "video"])
+async def test_heic_and_video_are_drawn_as_pictures(doctor: Caller, person: str, data: bytes) -> None:
+    for library in ("pi_heif", "cv2"):
+        pytest.importorskip(library, reason="The extra `pictures` is not installed.")
+    original = await doctor.store(media(person, data))
+
+    made = read(await asked(doctor, original, kind("thumbnail")))
+
+    assert made["content"]["contentType"] == "image/jpeg"
+    assert (await picture(doctor, made)).size == (64, 48)
+
+
+async def test_faces_are_proposed_nothing_is_kept_and_a_practitioner_approves_the_area(
+    clinic: InProcess, doctor: Caller, person: str
+) -> None:
+    pytest.importorskip("cv2", reason="The extra `pictures` is not installed.")
+    original = await taken(doctor, person, portrait())
+    before = await clinic.counts()
+
+    proposal = read(await asked(doctor, original, operation="propose-areas"))
+    kept = await clinic.counts()
+    assert proposal["resourceType"] == "Parameters", proposal
+    proposed = proposal["parameter"][0]
+    service = await asked(clinic.caller(), original, kind("anonymised"), proposed)
+    made = read(await asked(doctor, original, kind("anonymised"), proposed))
+
+    assert kept == before
+    assert service.status_code == 403
+    edges = [str(part["valueInteger"]) for part in proposed["part"]]
+    assert extension(made, MASKED) == [",".join(edges)]
+
+
+async def test_a_proposal_takes_no_parameters_and_needs_the_same_basis(
+    clinic: InProcess, doctor: Caller, person: str
+) -> None:
+    original = await taken(doctor, person)
+
+    unknown = await asked(doctor, original, kind("thumbnail"), operation="propose-areas")
+    blind = await clinic.caller("system/Patient.rs").post(f"/fhir/Media/{original['id']}/$propose-areas")
+
+    assert (unknown.status_code, blind.status_code) == (400, 403)

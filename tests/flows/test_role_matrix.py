@@ -299,6 +299,7 @@ OPERATIONS: dict[str, Json] = {
     "Consent/unknown/$withdraw": _parameters(),
     "Media/$capture-session": _parameters(patient=_TO, device=_DEVICE),
     "Media/unknown/$compare": _parameters(other={"valueReference": {"reference": "Media/unknown"}}),
+    "Media/unknown/$propose-areas": _parameters(),
     "Media/unknown/$reassign": _parameters(patient=_TO, reason={"valueString": "Mistaken"}),
     "Media/unknown/$rendition": _parameters(kind={"valueCode": "thumbnail"}),
     "Media/unknown/$share": _parameters(channel={"valueCode": "email"}),

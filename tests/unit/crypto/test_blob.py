@@ -9,7 +9,7 @@ from tests.unit.crypto.keys_at_hand import KEY
 SALT = b"s" * 32
 BLOB = Blob(KEY, SALT, "clinic", "photo-1")
 PLAIN = bytes(range(256)) * (CHUNK // 128) + b"the rest"
-CHUNKS = list(BLOB.seal([PLAIN]))
+CHUNKS = list(BLOB.seal(PLAIN))
 WHOLE = chunks_for(0, len(PLAIN), len(PLAIN))
 
 
@@ -23,16 +23,18 @@ def test_a_photo_comes_back() -> None:
     assert opened(BLOB, CHUNKS) == PLAIN
 
 
-def test_parts_of_any_size_make_the_same_chunks() -> None:
-    parts = [PLAIN[at : at + 1000] for at in range(0, len(PLAIN), 1000)]
+def test_stretches_of_whole_chunks_make_the_same_chunks() -> None:
+    view = memoryview(PLAIN)
 
-    assert list(BLOB.seal(parts)) == CHUNKS
+    first, rest = BLOB.seal(view[:CHUNK], final=False), BLOB.seal(view[CHUNK:], 1)
+
+    assert [*first, *rest] == CHUNKS
 
 
 @pytest.mark.parametrize("length", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK])
 def test_lengths_at_the_edge_of_a_chunk_come_back(length: int) -> None:
     plain = PLAIN[:length]
-    chunks = list(BLOB.seal([plain]))
+    chunks = list(BLOB.seal(plain))
 
     assert len(chunks) == chunk_count(length)
     assert opened(BLOB, chunks, chunks_for(0, length, length)) == plain

@@ -89,7 +89,13 @@ def mp4(
 
 
 def heic(
-    *, exif: bytes | None = None, top: bytes = b"", primary: int = 1, size: tuple[int, int] = (8, 8), shift: int = 0
+    *,
+    exif: bytes | None = None,
+    top: bytes = b"",
+    primary: int = 1,
+    size: tuple[int, int] = (8, 8),
+    shift: int = 0,
+    colour: bytes = b"",
 ) -> bytes:
     """A picture, its thumbnail, an Exif item and XMP. `shift` moves what the index says of the picture."""
     block = numbers(6) + b"Exif\x00\x00" + (exif_of_a_camera(taken="2026:03:01 10:15:00") if exif is None else exif)
@@ -107,6 +113,7 @@ def heic(
         box(b"irot", b"\x01"),
         box(b"uuid", bytes(16), PLACE),
         box(b"hvcC", b"c"),
+        colour,
     )
     associated = full(b"ipma", numbers(2), b"\x00\x01\x03\x01\x02\x84", b"\x00\x02\x01\x84")
 

@@ -3,10 +3,16 @@
 import struct
 import zlib
 
+from PIL import ImageCms
+
+from fhir_server.media.colour_profile import clean_profile
+
 PLACE = b"48.8584N-GPS-SECRET"
 SOI, EOI = b"\xff\xd8", b"\xff\xd9"
 JFIF = b"JFIF\x00\x01\x01\x00\x00\x48\x00\x48\x00\x00"
 ADOBE = b"Adobe\x00\x64\x00\x00\x00\x00\x01"
+PROFILE = clean_profile(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()) or b""
+"""Of colours, without words."""
 QUANTISATION = b"\x00" + bytes(range(1, 65))
 HUFFMAN = b"\x00" + b"\x00\x01" + bytes(14) + b"\x00"
 FRAME = b"\x08\x00\x08\x00\x08\x01\x01\x11\x00"

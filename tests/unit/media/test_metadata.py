@@ -11,7 +11,7 @@ from fhir_server.media.orientation import minimal_exif, orientation
 from tests.unit.media import pictures
 from tests.unit.media.pictures import BITSTREAM, PICTURE, PLACE, exif, exif_segment, extended, jpeg, png, segment, webp
 
-ICC = b"ICC_PROFILE\x00\x01\x01" + bytes(40)
+ICC = b"ICC_PROFILE\x00\x01\x01" + pictures.PROFILE
 
 
 def test_t33_gps_exif_in_a_jpeg_goes_in_and_does_not_come_out() -> None:
@@ -102,7 +102,7 @@ def test_the_first_exif_block_decides_and_an_upright_one_leaves_no_trace() -> No
 
 
 def test_a_png_keeps_what_it_is_drawn_with_and_loses_text_time_and_private_chunks() -> None:
-    drawn = [pictures.png_chunk(name, b"\x01" * 4) for name in (b"gAMA", b"iCCP", b"tRNS", b"pHYs", b"acTL")]
+    drawn = [pictures.png_chunk(name, b"\x01" * 4) for name in (b"gAMA", b"tRNS", b"pHYs", b"acTL")]
     spoken = [
         pictures.png_chunk(name, PLACE) for name in (b"tEXt", b"zTXt", b"iTXt", b"tIME", b"sPLT", b"caBX", b"vpAg")
     ]
@@ -112,7 +112,7 @@ def test_a_png_keeps_what_it_is_drawn_with_and_loses_text_time_and_private_chunk
 
 def test_a_webp_keeps_colour_alpha_and_frames_and_loses_xmp_and_unknown_chunks() -> None:
     frame = bytes(16) + BITSTREAM
-    kept = (pictures.webp_chunk(b"ICCP", b"icc"), pictures.webp_chunk(b"ANIM", bytes(6)))
+    kept = (pictures.webp_chunk(b"ICCP", pictures.PROFILE), pictures.webp_chunk(b"ANIM", bytes(6)))
     dirty = webp(
         extended(0xFF),
         *kept,

@@ -12,6 +12,7 @@ import pytest
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 
+from fhir_server.crypto.blob import Blob
 from fhir_server.crypto.keys import KeyClass, KeyId, KeyRequest
 from fhir_server.engine.change import BlobMove
 from fhir_server.engine.stored import Stored
@@ -20,6 +21,7 @@ from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.store.attaching import MOST_ATTACHED, MOST_WITHIN, Attaching
 from fhir_server.store.base64_text import plain
+from fhir_server.store.chunks import Chunks, Place
 from fhir_server.store.clinic import ClinicStore
 from fhir_server.store.documents import Row
 from fhir_server.store.transaction import UnknownOutcomeError
@@ -231,11 +233,31 @@ async def test_where_chunks_cannot_be_written_nothing_stays(
     async def failing(*_: Any) -> None:
         raise UnavailableError("The database does not answer.")
 
-    monkeypatch.setattr("fhir_server.store.chunks.Chunks.write", failing)
+    monkeypatch.setattr("fhir_server.store.chunks.Chunks.pour", failing)
 
     with pytest.raises(UnavailableError):
         await put(store, report(DATA))
 
+    assert await counts(database) == (0, 0)
+
+
+async def test_where_one_stretch_cannot_be_written_those_on_their_way_are_gone_as_well(
+    store: ClinicStore, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert, sent = Chunks._insert, []
+
+    async def failing(self: Chunks, place: Place, blob: Blob, number: int, plain: memoryview) -> None:
+        if not number:
+            raise UnavailableError("The database does not answer.")
+        await insert(self, place, blob, number, plain)
+        sent.append(number)
+
+    monkeypatch.setattr(Chunks, "_insert", failing)
+
+    with pytest.raises(UnavailableError):
+        await put(store, report(bytes(8 << 20)))
+
+    assert sent
     assert await counts(database) == (0, 0)
 
 
