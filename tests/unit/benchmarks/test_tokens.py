@@ -38,7 +38,10 @@ def _claims(signed: str) -> dict[str, object]:
 
 
 def test_what_is_asked_for_is_a_rate_and_what_is_kept_the_time_of_one() -> None:
-    windows = [Window(2.0, done, (0.01, 0.02, 0.03), {"server": 0.375, "database": 0.125}, 0.0) for done in (300.0, 500.0, 600.0)]
+    windows = [
+        Window(2.0, done, (0.01, 0.02, 0.03), {"server": 0.375, "database": 0.125}, 0.0)
+        for done in (300.0, 500.0, 600.0)
+    ]
 
     each, spent, waited = tokens._figures("RS384", windows)
 
