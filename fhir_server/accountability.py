@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from fhir_server.crypto.jws import sign_jws
 from fhir_server.engine.call import Principal
 from fhir_server.engine.interactions import Engine
+from fhir_server.kernel.identity import random_id
 from fhir_server.privacy.accounts import Accounts
 from fhir_server.privacy.authorities import authority
 from fhir_server.privacy.breaches.desk import BreachDesk
@@ -20,6 +21,8 @@ from fhir_server.privacy.register.ledger import Ledger
 from fhir_server.privacy.register.regulator import Regulator, Sealing
 from fhir_server.privacy.register.surveying import Law, Surveying
 from fhir_server.privacy.retention import Pack
+from fhir_server.privacy.reversibility.exporting import House, Reversibility
+from fhir_server.privacy.reversibility.members import ARCHIVE_TYPE
 from fhir_server.search.tree import Query
 from fhir_server.settings import Settings
 from fhir_server.smart.clients.client import Client
@@ -60,6 +63,12 @@ def accountability(
         surveying,
         Regulator(engine, ledger, surveying, premises, rules, sealing),
         BreachDesk(engine, Reach(engine, premises, store.holdings), told, server),
+        Reversibility(
+            engine,
+            store.everything,
+            random_id,
+            House(clinic, f"{settings.base_url}/fhir", lambda told: sign_jws(told, *keys, "receipts", ARCHIVE_TYPE)),
+        ),
     )
 
 

@@ -29,6 +29,7 @@ from fhir_server.store.definition_rows import Definitions
 from fhir_server.store.documents import Documents, NewBytes
 from fhir_server.store.doorway import Doorway, open_doorway
 from fhir_server.store.events import Events
+from fhir_server.store.everything import Everything
 from fhir_server.store.export_rows import ExportRows
 from fhir_server.store.grant_rows import GrantRows
 from fhir_server.store.grant_states import GrantStates
@@ -67,6 +68,7 @@ class ClinicStore:
     resources: Resources
     heads: HeadRows
     photos: Photos
+    everything: Everything
     uploads: Uploads
     attachments: Attachments
     holdings: Holdings
@@ -157,6 +159,7 @@ async def open_store(
                         Resources(to, opening, indexing, attachments, committer, events),
                         heads,
                         photos,
+                        Everything(to, opening, photos, heads),
                         Uploads(to, photos, keyring, chunks, clock),
                         attachments,
                         holdings,
