@@ -1,20 +1,28 @@
 """Clinics between which everything is moved: the archive of one, taken in by another, and what is in an archive."""
 
 import asyncio
+import base64
 import io
 import tarfile
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from httpx2 import Response
 
+from fhir_server.audit.recorder import Recorder
+from fhir_server.chosen import THE_SERVER
 from fhir_server.cli import reversibility
 from fhir_server.crypto.recipient import Opener, new_pair
 from fhir_server.kernel import json
+from fhir_server.kernel.identity import random_id
 from fhir_server.kernel.json import Json
 from fhir_server.privacy.reversibility.exporting import PURPOSE
+from fhir_server.privacy.reversibility.pieces import Taken
+from fhir_server.privacy.reversibility.reading import Reading
+from fhir_server.privacy.reversibility.taking import Taking
 from tests.clinics import InProcess
 
 NEXT_HOST = "next-host"
@@ -43,10 +51,15 @@ class Opened:
     files: dict[str, bytes]
 
     def lines(self, folder: str) -> list[bytes]:
-        return [line for name, content in sorted(self.files.items()) if name.startswith(f"{folder}/") for line in content.splitlines()]
+        return [
+            line
+            for name, content in sorted(self.files.items())
+            if name.startswith(f"{folder}/")
+            for line in content.splitlines()
+        ]
 
     @property
-    def versions(self) -> list[Json]:
+    def versions(self) -> list[list[Any]]:
         """The sorted list: type, id, version, SHA-256."""
         return [json.decode(line) for line in self.lines("versions")]
 
@@ -81,12 +94,21 @@ def opened(archive: bytes, private: str = PRIVATE) -> Opened:
     return Opened(files)
 
 
-async def take_in(clinic: InProcess, archive: bytes, source: InProcess, folder: Path, private: str = PRIVATE) -> int:
-    """With the command, in a process of its own as far as the database can tell."""
+async def take_by_command(clinic: InProcess, archive: bytes, source: InProcess, folder: Path) -> int:
     (folder / "clinic.tar").write_bytes(archive)
-    (folder / "key.jwk").write_text(private)
+    (folder / "key.jwk").write_text(PRIVATE)
     (folder / "host.jwk").write_bytes(json.encode(dict(source.clinic.receipts)))
     given = Namespace(
         action="import", archive=folder / "clinic.tar", key=folder / "key.jwk", signed_by=folder / "host.jwk"
     )
     return await asyncio.to_thread(reversibility.run, clinic.clinic.settings, given)
+
+
+async def take_in(clinic: InProcess, archive: bytes, source: InProcess, folder: Path, private: str = PRIVATE) -> Taken:
+    (folder / "clinic.tar").write_bytes(archive)
+    inner = clinic.clinic
+    recorder = Recorder(inner.store.audit, clinic.base)
+    taking = Taking(inner.store.resources, inner.store.photos, recorder, inner.surface.clock, random_id, THE_SERVER)
+    signed_by = str(source.clinic.receipts["x"])
+    public = base64.urlsafe_b64decode(f"{signed_by}=")
+    return await taking.run(Reading(folder / "clinic.tar", Opener(private), public))

@@ -143,6 +143,8 @@ class Reversibility:
         writing.versions.add(lines)
         async for part in writing.whole(file_name(members.VERSIONS, number), lines):
             yield part
+        async for part in writing.listed(_MOST_LINES):
+            yield part
 
     async def _photos(self, over: HandingOver, writing: Writing) -> AsyncIterator[bytes]:
         """Each is two files: what it is, and its bytes. A list has the hashes of all."""
@@ -153,6 +155,8 @@ class Reversibility:
                 yield part
             lines.append(file_line(photo.id, writing.size, writing.sha256))
             writing.photos.add(lines[-1])
+            async for part in writing.listed(_MOST_LINES):
+                yield part
             if len(lines) >= _MOST_LINES:
                 lists += 1
                 async for part in writing.whole(file_name(members.PHOTO_LIST, lists), b"".join(lines)):

@@ -72,8 +72,8 @@ def manifest_of(payload: bytes) -> Manifest:
         said = json.decode(payload)
         if (said.pop("kind"), said.pop("format")) != (KIND, FORMAT):
             raise ArchiveError("The archive is of another kind or format.")
-        lists = {name: Listed(**said.pop(name)) for name in ("versions", "photos", "files")}
-        return Manifest(**said, **lists)
+        versions, photos, files = (Listed(**said.pop(name)) for name in ("versions", "photos", "files"))
+        return Manifest(**said, versions=versions, photos=photos, files=files)
     except (MalformedError, KeyError, TypeError, AttributeError):
         raise ArchiveError("The manifest is not one of a reversibility archive.") from None
 

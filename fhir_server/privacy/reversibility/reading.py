@@ -98,7 +98,7 @@ class Reading:
 def _members(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
     with tarfile.open(fileobj=file, mode="r|") as tar:
         while (entry := tar.next()) is not None:
-            tar.members = []  # It would remember every one.
+            tar.members = []  # type: ignore[attr-defined]  # It would remember every one: memory would not stay flat.
             if not entry.isreg() or entry.size > _MOST_MEMBER:
                 raise ArchiveError("The archive holds something that belongs into none.")
             content = tar.extractfile(entry)

@@ -12,8 +12,6 @@ from fhir_server.kernel import json
 from fhir_server.privacy.reversibility import members
 from fhir_server.privacy.reversibility.members import Digest, file_line, file_name, member
 
-_LISTED_TOGETHER = 5_000
-
 
 class Writing:
     """`versions`, `photos`, `files`: the lists so far. `sha256` is that of the file that was written last."""
@@ -30,22 +28,21 @@ class Writing:
         return member(members.OPENING, json.encode(opening))
 
     async def file(self, name: str, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The members of a file that comes in parts of any size; now and then, of a list of the files so far."""
+        """The members of a file that comes in parts of any size."""
         async for piece in self._pieces(name, parts):
             yield piece
         line = file_line(name, self.size, self.sha256)
         self.files.add(line)
         self._unlisted.append(line)
-        if len(self._unlisted) >= _LISTED_TOGETHER:
-            async for piece in self.listed():
-                yield piece
 
     async def whole(self, name: str, content: bytes) -> AsyncIterator[bytes]:
         async for piece in self.file(name, _once(content)):
             yield piece
 
-    async def listed(self) -> AsyncIterator[bytes]:
-        """The list of those files that are in none yet. It is in no list itself."""
+    async def listed(self, least: int = 0) -> AsyncIterator[bytes]:
+        """A list of those files that are in none yet, where they are so many. It is in no list itself."""
+        if len(self._unlisted) < least:
+            return
         content, self._unlisted, self._lists = b"".join(self._unlisted), [], self._lists + 1
         async for piece in self._pieces(file_name(members.FILES, self._lists), _once(content)):
             yield piece
