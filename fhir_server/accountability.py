@@ -5,11 +5,13 @@ GDPR Art. 5(2). Part of the composition root.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from fhir_server.crypto.jws import sign_jws
 from fhir_server.engine.call import Principal
 from fhir_server.engine.interactions import Engine
+from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.identity import random_id
 from fhir_server.privacy.accounts import Accounts
 from fhir_server.privacy.authorities import authority
@@ -50,10 +52,11 @@ def accountability(
     rules: Pack,
     server: Principal,
     keys: tuple[bytes, bytes],
+    clock: Clock,
 ) -> Accounts:
     """`rules` on how long things are kept; `keys`: secret and public, with which receipts are signed."""
     require_region(settings)
-    premises = Here(settings, store, engine, assurance)
+    premises = Here(settings, store, engine, assurance, clock)
     told = authority(settings.jurisdiction)
     ledger = Ledger(engine, premises, rules)
     clinic = settings.organization_name or settings.clinic_name
@@ -76,9 +79,15 @@ class Here:
     """What this server knows of itself, as privacy.premises.Premises asks."""
 
     def __init__(
-        self, settings: Settings, store: ClinicStore, engine: Engine, assurance: Callable[[], Awaitable[str]]
+        self,
+        settings: Settings,
+        store: ClinicStore,
+        engine: Engine,
+        assurance: Callable[[], Awaitable[str]],
+        clock: Clock,
     ) -> None:
         self._settings, self._store, self._engine, self._assurance = settings, store, engine, assurance
+        self._clock = clock
 
     async def recipients(self) -> list[Recipient]:
         clients = await asyncio.to_thread(self._store.clients.all)
@@ -92,7 +101,8 @@ class Here:
         return found
 
     async def measures(self) -> list[Measure]:
-        return await measures(self._settings, self._store)
+        ending = await unrecoverable(self._settings, self._store, self._clock.now())
+        return [*await measures(self._settings, self._store), ending]
 
     async def log(self) -> Log:
         note = await self._store.log.newest()
@@ -162,6 +172,17 @@ async def _treating_ties(settings: Settings, store: ClinicStore) -> Measure:
     users = [user for user in await store.doorway.users.all() if user.active and treating.intersection(user.roles)]
     says = f"Treating ties that one wrote oneself count ({PREFIX}SELF_MADE_TIES, meant for a clinic of one). "
     return Measure(TREATING_TIES, f"{says}People who can sign in to treat: {len(users)}.", holds=False)
+
+
+async def unrecoverable(settings: Settings, store: ClinicStore, now: datetime) -> Measure:
+    """Does what was erased become unrecoverable in the time that is set?"""
+    since, hindrance = await store.rotations.waiting(), await store.rotations.hindrance()
+    told = f" The root key was not rotated: {hindrance.says}." if hindrance else ""
+    if since is None:
+        return Measure("unrecoverable", "Nothing that was destroyed waits for a rotation of the root key.")
+    late = now - since > timedelta(hours=settings.unrecoverable_within)
+    day = since.isoformat(timespec="minutes")
+    return Measure("unrecoverable", f"What was destroyed since {day} waits for a rotation.{told}", not (late or told))
 
 
 def _types(client: Client) -> frozenset[str]:

@@ -124,7 +124,9 @@ async def offering(core: Core) -> Offering:
     receipt_key = await store.keyring.named("receipts", KeyClass.SIGNING)
     public = Signer(receipt_key).public
     signed_by = await scribe(store.keyring, settings.database, receipt_key, public)
-    shown = accountability(settings, store, engine, core.anchoring.assurance, rules, THE_SERVER, (receipt_key, public))
+    shown = accountability(
+        settings, store, engine, core.anchoring.assurance, rules, THE_SERVER, (receipt_key, public), clock
+    )
     told = notifying(store, engine, core.hooks, THE_SERVER, settings.base_url, clock)
     glass = glass_policy(settings)
     inquiry = Inquiry(engine, core.law, glass.roles, zone)

@@ -87,6 +87,7 @@ class Settings:
     worker_interval: Annotated[float, "Seconds between two looks for background work.", Within(0.05, 3600)] = 1.0
     backup_dir: Annotated[Path | None, "Where the worker keeps backups of the data; empty to keep none."] = None
     backup_keys_dir: Annotated[Path | None, "Where it keeps those of the keys, apart; set with BACKUP_DIR."] = None
+    root_key_copy: Annotated[Path | None, "Where the worker copies the root key file to when it rotates it."] = None
     drill_hours: Annotated[int, "Hours between two backups that the worker tries out; 0 for none.", Within(0, 8760)] = (
         24
     )

@@ -38,7 +38,25 @@ class Rotation:
     finals: tuple[Final, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Hindrance:
+    """Why the root was not rotated when it was time."""
+
+    on: datetime
+    says: str
+
+
 class Rotations(Protocol):
+    async def waiting(self) -> datetime | None:
+        """When the first key was destroyed that an older version of the root still opens in an older copy."""
+        ...
+
+    async def hindered(self, by: Hindrance | None) -> None:
+        """Kept until the next one is said; None where nothing does any more."""
+        ...
+
+    async def hindrance(self) -> Hindrance | None: ...
+
     async def length(self) -> int:
         """How many keys were destroyed so far."""
         ...
