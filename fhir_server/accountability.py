@@ -60,7 +60,9 @@ def accountability(
     told = authority(settings.jurisdiction)
     ledger = Ledger(engine, premises, rules)
     clinic = settings.organization_name or settings.clinic_name
-    surveying = Surveying(engine, ledger, premises, Law(clinic, settings.region, rules, told), server)
+    surveying = Surveying(
+        engine, ledger, premises, Law(clinic, settings.region, rules, told, settings.eu_provider_required), server
+    )
     sealing = Sealing(clinic, lambda told: _signed(told, keys))
     return Accounts(
         surveying,

@@ -60,6 +60,7 @@ from fhir_server.privacy.kept_by_law import KeptByLaw
 from fhir_server.privacy.merging.finishing import FINISH_MERGE
 from fhir_server.privacy.recipients import Disclosures
 from fhir_server.privacy.reconsider import Reconsider
+from fhir_server.privacy.register.reviewing import Reviewing
 from fhir_server.privacy.shredding import Shredding
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS
 from fhir_server.privacy.worker import Worker
@@ -184,6 +185,7 @@ async def offering(core: Core) -> Offering:
             Finality(engine, store.rotations, signed_by, clock, THE_SERVER),
             Expiry(engine, THE_SERVER, clock, zone),
             surface.rights.links.sweep,
+            Reviewing(engine, THE_SERVER, clock, zone),
         ),
         settings.worker_interval,
     )

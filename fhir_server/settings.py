@@ -96,6 +96,7 @@ class Settings:
     clinic_name: Annotated[str, "The clinic's name on the sign-in pages and in authenticator apps.", _TITLE] = "Clinic"
     jurisdiction: Annotated[str, "Whose rules on care, age and bans hold; `eu`: the GDPR alone.", _PACK] = "eu"
     region: Annotated[str, "Country where data lie, declared; one that JURISDICTION allows.", _COUNTRY] = ""
+    eu_provider_required: Annotated[bool, "Suppliers under control from outside the EEA are red in the report."] = False
     require_training: Annotated[bool, "Staff see photographs only while trained in handling them."] = False
     retention: Annotated[str, "Whose rules on how long records are kept; empty: JURISDICTION's.", _RULES] = ""
     implicit_policy: Annotated[str, "What holds for data of a patient without consents.", _POLICY] = "all-normal"
