@@ -1,7 +1,7 @@
 """A bill of materials of what the lock installs, as CycloneDX 1.6 JSON: `make sbom`. The same lock makes the same bill.
 
-https://cyclonedx.org/docs/1.6/json/; https://github.com/package-url/purl-spec; row S64. The hashes stay in the lock, which
-has several for each package, one for each file that may be installed.
+https://cyclonedx.org/docs/1.6/json/; https://github.com/package-url/purl-spec; row S64. The hashes stay in the lock,
+which has several for each package, one for each file that may be installed.
 """
 
 import re

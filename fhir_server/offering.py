@@ -58,6 +58,7 @@ from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.finality import Finality
 from fhir_server.privacy.kept_by_law import KeptByLaw
 from fhir_server.privacy.merging.finishing import FINISH_MERGE
+from fhir_server.privacy.originals import Bounds, Originals
 from fhir_server.privacy.recipients import Disclosures
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.register.reviewing import Reviewing
@@ -119,7 +120,10 @@ async def offering(core: Core) -> Offering:
         Batches(engine, reads, conditional, settings.most_entries),
     )
     stores = Stores(store.photos, store.uploads, store.resources, store.events.index)
-    delivery = Delivery(engine, store.photos, clock, reads_type, store.grant_states)
+    watch = Originals(
+        engine, store.openings, Bounds(settings.originals_told, settings.originals_stopped), clock, THE_SERVER
+    )
+    delivery = Delivery(engine, store.photos, clock, reads_type, store.grant_states, watch)
     shares = Shares(delivery, Contact(core.standing), await store.keyring.named("shares", KeyClass.CURSOR))
     photos = photographs(engine, core.taking, stores, shares, THE_SERVER, random_id)
     receipt_key = await store.keyring.named("receipts", KeyClass.SIGNING)

@@ -97,6 +97,12 @@ class Settings:
     jurisdiction: Annotated[str, "Whose rules on care, age and bans hold; `eu`: the GDPR alone.", _PACK] = "eu"
     region: Annotated[str, "Country where data lie, declared; one that JURISDICTION allows.", _COUNTRY] = ""
     eu_provider_required: Annotated[bool, "Suppliers under control from outside the EEA are red in the report."] = False
+    originals_told: Annotated[
+        int, "Patients of whom one opens originals in an hour until it is told; 0: never.", Within(0, 100_000)
+    ] = 60
+    originals_stopped: Annotated[
+        int, "Patients of whom one opens originals in an hour until it stops; 0: never.", Within(0, 100_000)
+    ] = 120
     require_training: Annotated[bool, "Staff see photographs only while trained in handling them."] = False
     retention: Annotated[str, "Whose rules on how long records are kept; empty: JURISDICTION's.", _RULES] = ""
     implicit_policy: Annotated[str, "What holds for data of a patient without consents.", _POLICY] = "all-normal"

@@ -38,6 +38,12 @@ class Rotation:
     finals: tuple[Final, ...]
 
 
+class Openings(Protocol):
+    async def count(self, run: str, patients: Sequence[str], until: int) -> int:
+        """Add these to whom a run has, which is forgotten after `until` (seconds since 1970). How many has it?"""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Hindrance:
     """Why the root was not rotated when it was time."""

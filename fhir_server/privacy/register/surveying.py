@@ -27,7 +27,9 @@ from fhir_server.smart.tie_sources import TASK_SYSTEM
 
 _SAME = "was restored without a difference"
 _OPEN = "draft,requested,received,accepted,ready,in-progress,on-hold"
-_NOT_RIGHTS = frozenset({BREACH, "legal-hold", "complaint-review", "break-glass-review", "review-due"})
+_NOT_RIGHTS = frozenset(
+    {BREACH, "legal-hold", "complaint-review", "break-glass-review", "review-due", "unusual-access"}
+)
 
 
 @dataclass(frozen=True, slots=True)

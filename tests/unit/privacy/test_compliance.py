@@ -162,7 +162,8 @@ def test_s_90_s_91_in_france_the_host_is_certified_and_elsewhere_as_its_law_says
 
 def test_s_99_s_100_a_supplier_under_foreign_law_is_told() -> None:
     def supplier(*, exposed: bool, **more: str) -> Entry:
-        return entry("supplier", **{"title": "Cloud", "country": "FR", "non_eea_control": exposed, **more})
+        said: dict[str, str | bool] = {"title": "Cloud", "country": "FR", "non_eea_control": exposed, **more}
+        return entry("supplier", **said)
 
     assert state("suppliers") == "amber"
     assert told("suppliers", entries=[supplier(exposed=True)])[0] == "red"
@@ -172,7 +173,8 @@ def test_s_99_s_100_a_supplier_under_foreign_law_is_told() -> None:
 
 def test_s_97_s_100_s_102_suppliers_elsewhere_are_red_and_by_policy_those_under_control_from_elsewhere() -> None:
     def supplier(*, exposed: bool, **more: str) -> Entry:
-        return entry("supplier", **{"title": "Cloud", "country": "FR", "non_eea_control": exposed, **more})
+        said: dict[str, str | bool] = {"title": "Cloud", "country": "FR", "non_eea_control": exposed, **more}
+        return entry("supplier", **said)
 
     guarded = [supplier(exposed=True, safeguard="Clauses")]
     assert state("suppliers", entries=guarded) == "amber"
