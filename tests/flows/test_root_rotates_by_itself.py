@@ -16,21 +16,24 @@ from fhir_server.clinic import Clinic, ended
 from fhir_server.crypto.errors import ArchiveError
 from fhir_server.crypto.keys import KeyClass, KeyRequest
 from fhir_server.crypto.providers.file import FileProvider
+from fhir_server.kernel.clock import SystemClock
 from fhir_server.settings import Settings
 from tests.clinics import InProcess, read, running
 from tests.people import staff
 
 pytestmark = pytest.mark.anyio
 
+BEGUN = SystemClock().now().replace(minute=30)
+
 
 class Later:
-    """A clock that is ahead."""
+    """A clock that stands, about so far ahead: in the middle of an hour, for in each of them there is one try."""
 
-    def __init__(self, inside: InProcess, ahead: timedelta) -> None:
-        self._clock, self._ahead = inside.clinic.surface.clock, ahead
+    def __init__(self, ahead: timedelta) -> None:
+        self._now = BEGUN + ahead
 
     def now(self) -> datetime:
-        return self._clock.now() + self._ahead
+        return self._now
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +60,7 @@ async def destroyed(source: InProcess) -> None:
 
 
 def in_hours(source: InProcess, hours: float, **settings: Path) -> Clinic:
-    clock = Later(source, timedelta(hours=hours))
+    clock = Later(timedelta(hours=hours))
     inner = source.clinic
     surface = replace(inner.surface, clock=clock)
     return replace(inner, surface=surface, settings=replace(inner.settings, **settings))  # type: ignore[arg-type]  # by name

@@ -23,8 +23,10 @@ TOLD, STOPPED = 2, 3
 async def clinic(mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[InProcess]:
     folder = tmp_path_factory.mktemp("originals")
     bounds = {"originals_told": TOLD, "originals_stopped": STOPPED}
-    async with running(mongo_uri, "originals", folder, worker_interval=3600, **bounds) as found:
-        yield found
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(originals, "_HOUR", 10**9)  # no test sees an hour end
+        async with running(mongo_uri, "originals", folder, worker_interval=3600, **bounds) as found:
+            yield found
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ async def test_s_23_others_a_service_and_who_looks_at_few_are_left_alone(clinic:
 
 
 async def test_s_23_renditions_are_made_to_be_looked_through_and_never_is_never(
-    clinic: InProcess, photos: list[str], monkeypatch: pytest.MonkeyPatch
+    clinic: InProcess, photos: list[str]
 ) -> None:
     inner = clinic.clinic
     shown = await inner.store.photos.find(photos[0].rpartition("/")[2])
@@ -82,7 +84,6 @@ async def test_s_23_renditions_are_made_to_be_looked_through_and_never_is_never(
     counted = Principal("counted", "tests", inner.settings.base_url, "", fhir_user="Practitioner/counted")
     call = Call(Interaction.READ, counted, inner.surface.clock.now(), "Media", shown.owner.id)
 
-    monkeypatch.setattr(originals, "_MOST_KNOWN", 0)
     for bounds, seen in ((Bounds(1, 1), drawn), (Bounds(0, 0), original)):
         watch = Originals(inner.engine, inner.store.openings, bounds, inner.surface.clock, call.principal)
         await watch.opened(call, seen)
