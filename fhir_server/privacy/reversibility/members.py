@@ -1,9 +1,9 @@
 """The layout of an archive: a tar file whose members are pieces of files, encrypted; and the manifest that ends it.
 
 HDS certification referential (2024), requirement 27. `opening.json` comes first, in clear: which archive it is. A file
-`resources/000001` is the members `resources/000001/000001`, …/000002 and so on, each a JWE (crypto.recipient). `manifest.jws`
-comes last: an archive without it was cut off. What it signs are digests over the list of versions, the list of photos
-and the list of files, each of them a file of lines; so it stays small however much there is.
+`resources/000001` is the members `resources/000001/000001`, …/000002 and so on, each a JWE (crypto.recipient); and
+`manifest.jws` comes last: an archive without it was cut off. What it signs are digests over the lists of versions, of
+photos and of files, each of them a file of lines; so it stays small however much there is.
 """
 
 import hashlib

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fhir_server.crypto.errors import ArchiveError
-from fhir_server.crypto.recipient import PIECE, Opener
 from fhir_server.crypto.jws import verify_jws
+from fhir_server.crypto.recipient import PIECE, Opener
 from fhir_server.kernel import json
 from fhir_server.kernel.errors import MalformedError
 from fhir_server.privacy.reversibility import members
