@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test clients check format fix lint types imports cover snapshots roles obligations searches bench bench-search bench-erasing bench-lots clean
+.PHONY: help run test clients check format fix lint types imports cover snapshots roles obligations sbom audit searches bench bench-search bench-erasing bench-lots clean
 PORT ?= 8000
 DATA_DIR ?= .data
 PYTHON ?= python3
@@ -68,6 +68,12 @@ searches: .venv/installed ## Hold 100,000 searches against a second opinion: mak
 
 obligations: .venv/installed ## Write conformance/reports/obligations.md anew from the tests
 	$(BIN)/python conformance/obligations.py
+
+sbom: .venv/installed ## A bill of materials of the lock, CycloneDX JSON: make -s sbom > sbom.cdx.json
+	@$(BIN)/python conformance/sbom.py
+
+audit: requirements.lock ## Look the lock up among known vulnerabilities: needs pip-audit and a way to the network
+	pip-audit --disable-pip --require-hashes --requirement requirements.lock
 
 roles: .venv/installed ## Write docs/roles.md anew from the roles
 	$(BIN)/python -m fhir_server.smart.role_table > docs/roles.md

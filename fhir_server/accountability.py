@@ -5,11 +5,14 @@ GDPR Art. 5(2). Part of the composition root.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from fhir_server.crypto.jws import sign_jws
 from fhir_server.engine.call import Principal
 from fhir_server.engine.interactions import Engine
+from fhir_server.kernel.clock import Clock
+from fhir_server.kernel.identity import random_id
 from fhir_server.privacy.accounts import Accounts
 from fhir_server.privacy.authorities import authority
 from fhir_server.privacy.breaches.desk import BreachDesk
@@ -20,6 +23,8 @@ from fhir_server.privacy.register.ledger import Ledger
 from fhir_server.privacy.register.regulator import Regulator, Sealing
 from fhir_server.privacy.register.surveying import Law, Surveying
 from fhir_server.privacy.retention import Pack
+from fhir_server.privacy.reversibility.exporting import House, Reversibility
+from fhir_server.privacy.reversibility.members import ARCHIVE_TYPE
 from fhir_server.search.tree import Query
 from fhir_server.settings import Settings
 from fhir_server.smart.clients.client import Client
@@ -47,19 +52,28 @@ def accountability(
     rules: Pack,
     server: Principal,
     keys: tuple[bytes, bytes],
+    clock: Clock,
 ) -> Accounts:
     """`rules` on how long things are kept; `keys`: secret and public, with which receipts are signed."""
     require_region(settings)
-    premises = Here(settings, store, engine, assurance)
+    premises = Here(settings, store, engine, assurance, clock)
     told = authority(settings.jurisdiction)
     ledger = Ledger(engine, premises, rules)
     clinic = settings.organization_name or settings.clinic_name
-    surveying = Surveying(engine, ledger, premises, Law(clinic, settings.region, rules, told), server)
+    surveying = Surveying(
+        engine, ledger, premises, Law(clinic, settings.region, rules, told, settings.eu_provider_required), server
+    )
     sealing = Sealing(clinic, lambda told: _signed(told, keys))
     return Accounts(
         surveying,
         Regulator(engine, ledger, surveying, premises, rules, sealing),
         BreachDesk(engine, Reach(engine, premises, store.holdings), told, server),
+        Reversibility(
+            engine,
+            store.everything,
+            random_id,
+            House(clinic, f"{settings.base_url}/fhir", lambda told: sign_jws(told, *keys, "receipts", ARCHIVE_TYPE)),
+        ),
     )
 
 
@@ -67,9 +81,15 @@ class Here:
     """What this server knows of itself, as privacy.premises.Premises asks."""
 
     def __init__(
-        self, settings: Settings, store: ClinicStore, engine: Engine, assurance: Callable[[], Awaitable[str]]
+        self,
+        settings: Settings,
+        store: ClinicStore,
+        engine: Engine,
+        assurance: Callable[[], Awaitable[str]],
+        clock: Clock,
     ) -> None:
         self._settings, self._store, self._engine, self._assurance = settings, store, engine, assurance
+        self._clock = clock
 
     async def recipients(self) -> list[Recipient]:
         clients = await asyncio.to_thread(self._store.clients.all)
@@ -83,7 +103,8 @@ class Here:
         return found
 
     async def measures(self) -> list[Measure]:
-        return await measures(self._settings, self._store)
+        ending = await unrecoverable(self._settings, self._store, self._clock.now())
+        return [*await measures(self._settings, self._store), ending]
 
     async def log(self) -> Log:
         note = await self._store.log.newest()
@@ -153,6 +174,17 @@ async def _treating_ties(settings: Settings, store: ClinicStore) -> Measure:
     users = [user for user in await store.doorway.users.all() if user.active and treating.intersection(user.roles)]
     says = f"Treating ties that one wrote oneself count ({PREFIX}SELF_MADE_TIES, meant for a clinic of one). "
     return Measure(TREATING_TIES, f"{says}People who can sign in to treat: {len(users)}.", holds=False)
+
+
+async def unrecoverable(settings: Settings, store: ClinicStore, now: datetime) -> Measure:
+    """Does what was erased become unrecoverable in the time that is set?"""
+    since, hindrance = await store.rotations.waiting(), await store.rotations.hindrance()
+    told = f" The root key was not rotated: {hindrance.says}." if hindrance else ""
+    if since is None:
+        return Measure("unrecoverable", "Nothing that was destroyed waits for a rotation of the root key.")
+    late = now - since > timedelta(hours=settings.unrecoverable_within)
+    day = since.isoformat(timespec="minutes")
+    return Measure("unrecoverable", f"What was destroyed since {day} waits for a rotation.{told}", not (late or told))
 
 
 def _types(client: Client) -> frozenset[str]:

@@ -58,8 +58,10 @@ from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.finality import Finality
 from fhir_server.privacy.kept_by_law import KeptByLaw
 from fhir_server.privacy.merging.finishing import FINISH_MERGE
+from fhir_server.privacy.originals import Bounds, Originals
 from fhir_server.privacy.recipients import Disclosures
 from fhir_server.privacy.reconsider import Reconsider
+from fhir_server.privacy.register.reviewing import Reviewing
 from fhir_server.privacy.shredding import Shredding
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS
 from fhir_server.privacy.worker import Worker
@@ -118,13 +120,18 @@ async def offering(core: Core) -> Offering:
         Batches(engine, reads, conditional, settings.most_entries),
     )
     stores = Stores(store.photos, store.uploads, store.resources, store.events.index)
-    delivery = Delivery(engine, store.photos, clock, reads_type, store.grant_states)
+    watch = Originals(
+        engine, store.openings, Bounds(settings.originals_told, settings.originals_stopped), clock, THE_SERVER
+    )
+    delivery = Delivery(engine, store.photos, clock, reads_type, store.grant_states, watch)
     shares = Shares(delivery, Contact(core.standing), await store.keyring.named("shares", KeyClass.CURSOR))
     photos = photographs(engine, core.taking, stores, shares, THE_SERVER, random_id)
     receipt_key = await store.keyring.named("receipts", KeyClass.SIGNING)
     public = Signer(receipt_key).public
     signed_by = await scribe(store.keyring, settings.database, receipt_key, public)
-    shown = accountability(settings, store, engine, core.anchoring.assurance, rules, THE_SERVER, (receipt_key, public))
+    shown = accountability(
+        settings, store, engine, core.anchoring.assurance, rules, THE_SERVER, (receipt_key, public), clock
+    )
     told = notifying(store, engine, core.hooks, THE_SERVER, settings.base_url, clock)
     glass = glass_policy(settings)
     inquiry = Inquiry(engine, core.law, glass.roles, zone)
@@ -182,6 +189,7 @@ async def offering(core: Core) -> Offering:
             Finality(engine, store.rotations, signed_by, clock, THE_SERVER),
             Expiry(engine, THE_SERVER, clock, zone),
             surface.rights.links.sweep,
+            Reviewing(engine, THE_SERVER, clock, zone),
         ),
         settings.worker_interval,
     )

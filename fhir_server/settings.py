@@ -87,6 +87,7 @@ class Settings:
     worker_interval: Annotated[float, "Seconds between two looks for background work.", Within(0.05, 3600)] = 1.0
     backup_dir: Annotated[Path | None, "Where the worker keeps backups of the data; empty to keep none."] = None
     backup_keys_dir: Annotated[Path | None, "Where it keeps those of the keys, apart; set with BACKUP_DIR."] = None
+    root_key_copy: Annotated[Path | None, "Where the worker copies the root key file to when it rotates it."] = None
     drill_hours: Annotated[int, "Hours between two backups that the worker tries out; 0 for none.", Within(0, 8760)] = (
         24
     )
@@ -95,6 +96,13 @@ class Settings:
     clinic_name: Annotated[str, "The clinic's name on the sign-in pages and in authenticator apps.", _TITLE] = "Clinic"
     jurisdiction: Annotated[str, "Whose rules on care, age and bans hold; `eu`: the GDPR alone.", _PACK] = "eu"
     region: Annotated[str, "Country where data lie, declared; one that JURISDICTION allows.", _COUNTRY] = ""
+    eu_provider_required: Annotated[bool, "Suppliers under control from outside the EEA are red in the report."] = False
+    originals_told: Annotated[
+        int, "Patients of whom one opens originals in an hour until it is told; 0: never.", Within(0, 100_000)
+    ] = 60
+    originals_stopped: Annotated[
+        int, "Patients of whom one opens originals in an hour until it stops; 0: never.", Within(0, 100_000)
+    ] = 120
     require_training: Annotated[bool, "Staff see photographs only while trained in handling them."] = False
     retention: Annotated[str, "Whose rules on how long records are kept; empty: JURISDICTION's.", _RULES] = ""
     implicit_policy: Annotated[str, "What holds for data of a patient without consents.", _POLICY] = "all-normal"

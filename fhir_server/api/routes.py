@@ -20,6 +20,7 @@ from fhir_server.api import (
     erasing,
     everything,
     exports,
+    handing_over,
     health_links,
     histories,
     imports,
@@ -71,6 +72,7 @@ TABLE: Mapping[str, Methods] = {
     "/fhir/$export-file/{job}/{file}": {"GET": (Interaction.OPERATION, exports.file)},
     "/fhir/$compliance-report": {"GET": (Interaction.OPERATION, accounting.compliance_report)},
     "/fhir/$regulator-export": {"GET": (Interaction.OPERATION, accounting.regulator_export)},
+    "/fhir/$reversibility-export": {"POST": (Interaction.OPERATION, handing_over.reversibility_export)},
     "/fhir/Task/{id}/$breach-scope": {"GET": (Interaction.OPERATION, accounting.breach_scope)},
     "/fhir/Task/{id}/$breach-notification": {"GET": (Interaction.OPERATION, accounting.breach_notification)},
     "/fhir/Task/{id}/$breach-letters": {"POST": (Interaction.OPERATION, accounting.breach_letters)},
@@ -179,7 +181,7 @@ OPEN = frozenset({Interaction.CAPABILITIES})
 NATIVE = frozenset(
     {
         *(binaries.read_binary, copies.export_my_data, exports.file),
-        *(injectables.evidence_pack, accounting.regulator_export),
+        *(injectables.evidence_pack, accounting.regulator_export, handing_over.reversibility_export),
     }
 )
 """What may answer in another format than FHIR's JSON."""

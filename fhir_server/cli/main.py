@@ -17,6 +17,7 @@ from fhir_server.cli import (
     keys,
     reindex,
     retention,
+    reversibility,
     serve,
     token,
     users,
@@ -42,6 +43,7 @@ SUBCOMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Cal
     "verify": ("Compare the database with its log; name the first break.", verify.arguments, verify.run),
     "export-log": ("Write the log with its proofs, to be verified elsewhere.", export_log.arguments, export_log.run),
     "retention": ("List whose files are due to end, and propose it.", retention.arguments, retention.run),
+    "reversibility": ("Take a clinic over from another host.", reversibility.arguments, reversibility.run),
     "keys": ("Look after the keys.", keys.arguments, keys.run),
 }
 

@@ -9,13 +9,17 @@ sealed-storage section 3; GDPR Art. 17. The steps; killed at any instant, the co
 5. The old versions are destroyed, unless they are to be kept until the root key file was copied.
 """
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from fhir_server.app import open_clinic
 from fhir_server.chosen import root_key
 from fhir_server.cli.drill import open_keys
+from fhir_server.cli.instants import written
 from fhir_server.cli.record import record
-from fhir_server.cli.scheduled import written
+from fhir_server.clinic import Clinic
+from fhir_server.crypto.providers.port import DestructionNote
 from fhir_server.crypto.randomness import RandomBytes
 from fhir_server.kernel.clock import SystemClock
 from fhir_server.privacy.finality import renew_root, retire_root
@@ -24,23 +28,47 @@ from fhir_server.store.backup.creating import open_backups
 
 
 async def rotate(settings: Settings, keys: Path, *, keep_old: bool) -> None:
-    """The backup goes into a folder of its own in `keys`: of what a killed command left there nothing is relied on."""
+    """By command."""
     async with open_clinic(settings) as clinic:
-        await record(clinic, "keys-rotate")
-        rekeying, rotations = clinic.keyring.rekeying, clinic.store.rotations
-        version = await renew_root(rekeying, rotations)
-        print(f"Everything stands under version {version} of the root key.", flush=True)
-        place = keys / written(clinic.surface.clock.now())
-        opened = await _backed_up(settings, place)
-        print(f"A backup of the keys was taken, restored elsewhere, and its {opened} keys opened: {place}", flush=True)
-        if keep_old:
+        note = await rotated(clinic, keys, keep_old=keep_old, said=_printed)
+        if note is None:
             print("Old versions live on. Copy what keeps the root; then give the command again, without --keep-old.")
             return
-        note = await retire_root(rekeying, rotations, version, clinic.surface.clock.now())
         print(f"Versions up to {note.destroyed_up_to} are destroyed. {note.note}")
         print("What was erased before is unrecoverable from then on; the worker files a receipt of each.")
         if not settings.root_key:
             print("Copies of the root key file from before open nothing that is written now: replace them by this one.")
+
+
+async def rotated(
+    clinic: Clinic,
+    keys: Path,
+    *,
+    keep_old: bool = False,
+    said: Callable[[str], None] = lambda _: None,
+    copied: Callable[[], None] = lambda: None,
+) -> DestructionNote | None:
+    """The backup goes into a folder of its own in `keys`: of what a killed command left there nothing is relied on.
+
+    `copied` copies what keeps the root: before the old versions end, and without them afterwards.
+    """
+    await record(clinic, "keys-rotate")
+    rekeying, rotations = clinic.keyring.rekeying, clinic.store.rotations
+    version = await renew_root(rekeying, rotations)
+    said(f"Everything stands under version {version} of the root key.")
+    place = keys / written(clinic.surface.clock.now())
+    opened = await _backed_up(clinic.settings, place)
+    said(f"A backup of the keys was taken, restored elsewhere, and its {opened} keys opened: {place}")
+    if keep_old:
+        return None
+    await asyncio.to_thread(copied)
+    note = await retire_root(rekeying, rotations, version, clinic.surface.clock.now())
+    await asyncio.to_thread(copied)
+    return note
+
+
+def _printed(line: str) -> None:
+    print(line, flush=True)
 
 
 async def _backed_up(settings: Settings, keys: Path) -> int:

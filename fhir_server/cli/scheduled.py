@@ -13,6 +13,8 @@ from pathlib import Path
 
 from fhir_server.chosen import root_key
 from fhir_server.cli.drill import Drill, drill, file
+from fhir_server.cli.instants import written
+from fhir_server.cli.rotating import rotations
 from fhir_server.clinic import Clinic
 from fhir_server.crypto.errors import CryptoError
 from fhir_server.crypto.randomness import RandomBytes
@@ -28,7 +30,7 @@ _BETWEEN_LOOKS = 600.0
 async def working(clinic: Clinic) -> None:
     """Until cancelled."""
     also = [drills(clinic)] if clinic.settings.drill_hours else []
-    await asyncio.gather(clinic.background(), *also)
+    await asyncio.gather(clinic.background(), rotations(clinic), *also)
 
 
 async def drills(clinic: Clinic, between: float = _BETWEEN_LOOKS) -> None:
@@ -78,11 +80,6 @@ def _places(settings: Settings, now: datetime) -> Iterator[tuple[Path, Path]]:
         return
     with tempfile.TemporaryDirectory(prefix="drill-", dir=settings.data_dir) as folder:
         yield Path(folder) / "data", Path(folder) / "keys"
-
-
-def written(now: datetime) -> str:
-    """As the name of a folder."""
-    return now.strftime("%Y-%m-%dT%H-%M-%SZ")
 
 
 def _outcome(found: Drill) -> str:

@@ -28,6 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--patient", help="id of the patient in context; patient/ scopes need it")
     parser.add_argument("--role", choices=list(roles()), help="in which role; none for a back end")
     parser.add_argument("--fhir-user", help="who acts, for example Practitioner/3")
+    parser.add_argument("--purpose", help="for what, a v3-ActReason code; else what the role is for")
     parser.add_argument("--lifetime", type=int, help="seconds; default FHIR_SERVER_TOKEN_LIFETIME")
 
 
@@ -63,6 +64,7 @@ def _claims(settings: Settings, arguments: argparse.Namespace) -> Claims:
         arguments.patient,
         arguments.fhir_user,
         role=arguments.role,
+        purposes=(arguments.purpose,) if arguments.purpose else (),
     )
 
 

@@ -121,13 +121,21 @@ class AuditEntry(Protocol):
         ...
 
 
+class Kept(NamedTuple):
+    """Which version it was elsewhere, and when: a migration keeps both. `seq` is its lastUpdated in microseconds."""
+
+    version: int
+    seq: int
+
+
 class Change(NamedTuple):
     """The next version of one resource and everything that belongs to it.
 
     `resource` is None for a deletion. `previous` is what was read; the commit fails unless it is still current.
     `subjects`: ids of the patients that the resource itself names. `method`: the HTTP verb by which its history tells
     of it. `along`: what this change makes of other resources, in the same commit. `author`: who writes it; sealed with
-    the version. `by_duty`: brought along by a duty of the server itself, whatever the caller may write.
+    the version. `by_duty`: brought along by a duty of the server itself, whatever the caller may write. `kept`: of a
+    migration; then `subjects` are all the patients whom it concerned where it came from.
     """
 
     key: ResourceKey
@@ -146,10 +154,13 @@ class Change(NamedTuple):
     erasures: tuple[Erasure, ...] = ()
     author: str = ""
     by_duty: bool = False
+    kept: Kept | None = None
 
     @property
     def version(self) -> int:
         """1 for the first; a deletion is a version as well."""
+        if self.kept:
+            return self.kept.version
         return self.previous.version + 1 if self.previous else 1
 
     @property
@@ -157,7 +168,7 @@ class Change(NamedTuple):
         """The new resource, or for a deletion what it was: that is what the change is about."""
         if self.resource is not None:
             return self.resource
-        return self.previous.resource if self.previous else {}
+        return self.previous.resource if self.previous else {"resourceType": self.key.type}
 
     def with_resource(self, resource: Json) -> "Change":
         return self._replace(resource=resource)

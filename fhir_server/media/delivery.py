@@ -14,7 +14,7 @@ from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import EndedTokenError, GoneError, NotFoundError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.photos_within import carries_photo, photo_id
-from fhir_server.media.ports import LIVE, Photo, PhotoVault
+from fhir_server.media.ports import LIVE, Photo, PhotoVault, Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,18 @@ class Opened:
 
 
 class Delivery:
-    """`reads(call, type)`: does a scope let the caller read that type at all?"""
+    """`reads(call, type)`: does a scope let the caller read that type at all? `watch` may stop what would leave."""
 
     def __init__(
-        self, engine: Engine, vault: PhotoVault, clock: Clock, reads: Callable[[Call, str], bool], grants: Grants
+        self,
+        engine: Engine,
+        vault: PhotoVault,
+        clock: Clock,
+        reads: Callable[[Call, str], bool],
+        grants: Grants,
+        watch: Watch,
     ) -> None:
+        self._watch = watch
         self._engine, self._vault, self._clock, self._reads, self._grants = engine, vault, clock, reads, grants
 
     async def open(self, call: Call) -> Opened | None:
@@ -50,6 +57,7 @@ class Delivery:
         media = await self._engine.read(replace(call, type=photo.owner.type, id=photo.owner.id))
         if photo.state != LIVE or not carries_photo(media.resource) or photo_id(media.resource) != photo.id:
             raise GoneError("The photo was destroyed.") if photo.state != LIVE else NotFoundError("No such Binary.")
+        await self._watch.opened(call, media)
         return Opened(photo, media)
 
     def stream(self, call: Call, opened: Opened, start: int, stop: int) -> AsyncIterator[bytes]:

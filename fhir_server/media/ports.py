@@ -7,6 +7,7 @@ from typing import Protocol
 
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import LegalBasis
+from fhir_server.engine.stored import Stored
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.source import Source
 
@@ -103,6 +104,12 @@ class UploadVault(Protocol):
 
     async def abandon(self, upload: Upload) -> None:
         """Destroy the key, then the bytes."""
+        ...
+
+
+class Watch(Protocol):
+    async def opened(self, call: Call, media: Stored) -> None:
+        """The bytes of this Media may leave. Raises TooManyRequestsError where that is one too many."""
         ...
 
 

@@ -38,7 +38,31 @@ class Rotation:
     finals: tuple[Final, ...]
 
 
+class Openings(Protocol):
+    async def count(self, run: str, patients: Sequence[str], until: int) -> int:
+        """Add these to whom a run has, which is forgotten after `until` (seconds since 1970). How many has it?"""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hindrance:
+    """Why the root was not rotated when it was time."""
+
+    on: datetime
+    says: str
+
+
 class Rotations(Protocol):
+    async def waiting(self) -> datetime | None:
+        """When the first key was destroyed that an older version of the root still opens in an older copy."""
+        ...
+
+    async def hindered(self, by: Hindrance | None) -> None:
+        """Kept until the next one is said; None where nothing does any more."""
+        ...
+
+    async def hindrance(self) -> Hindrance | None: ...
+
     async def length(self) -> int:
         """How many keys were destroyed so far."""
         ...

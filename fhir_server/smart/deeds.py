@@ -34,6 +34,7 @@ _LETTER_OF_OPERATION: Mapping[str, str] = {
     "$health-link": "r",
     "$hold": "c",
     "$regulator-export": "s",
+    "$reversibility-export": "s",
     "$insurance-check": "r",
     "$lot-patients": "s",
     "$lot-recall": "s",

@@ -27,8 +27,9 @@ from fhir_server.store.conditions import Conditions
 from fhir_server.store.connection import connect
 from fhir_server.store.definition_rows import Definitions
 from fhir_server.store.documents import Documents, NewBytes
-from fhir_server.store.doorway import Doorway, open_doorway
+from fhir_server.store.doorway import Doorway, door_tokenizer, open_doorway
 from fhir_server.store.events import Events
+from fhir_server.store.everything import Everything
 from fhir_server.store.export_rows import ExportRows
 from fhir_server.store.grant_rows import GrantRows
 from fhir_server.store.grant_states import GrantStates
@@ -40,6 +41,7 @@ from fhir_server.store.lanes import adopt
 from fhir_server.store.layouts import PATIENCE, Layouts
 from fhir_server.store.log_rows import LogRows, log_mark
 from fhir_server.store.opening import Opening
+from fhir_server.store.opening_rows import OpeningRows
 from fhir_server.store.photos import Photos
 from fhir_server.store.recorded_rows import RecordedRows
 from fhir_server.store.reindexing import Reindexing
@@ -67,6 +69,7 @@ class ClinicStore:
     resources: Resources
     heads: HeadRows
     photos: Photos
+    everything: Everything
     uploads: Uploads
     attachments: Attachments
     holdings: Holdings
@@ -78,6 +81,7 @@ class ClinicStore:
     rotations: RotationRows
     verification: Verification
     tasks: TaskRows
+    openings: OpeningRows
     events: Events
     doorway: Doorway
     clients: ClientRows
@@ -157,6 +161,7 @@ async def open_store(
                         Resources(to, opening, indexing, attachments, committer, events),
                         heads,
                         photos,
+                        Everything(to, opening, photos, heads),
                         Uploads(to, photos, keyring, chunks, clock),
                         attachments,
                         holdings,
@@ -168,6 +173,7 @@ async def open_store(
                         RotationRows(to, key_store),
                         Verification(to, documents, keyring, mark.key),
                         TaskRows(to, clock),
+                        OpeningRows(to, await door_tokenizer(keyring)),
                         events,
                         doorway,
                         ClientRows(rows["clients"], documents, key),

@@ -73,6 +73,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     "attempts": [IndexModel([("until", ASCENDING)], name="until")],
     "spent": [IndexModel([("until", ASCENDING)], name="until")],
+    "openings": [IndexModel([("until", ASCENDING)], name="until", expireAfterSeconds=0)],
     "clients": [],
     "grants": [
         IndexModel([("owners", ASCENDING)], name="owners"),
@@ -123,6 +124,7 @@ class Collections:
         self.devices = self.database["devices"]
         self.attempts = self.database["attempts"]
         self.spent = self.database["spent"]
+        self.openings = self.database["openings"]
         self.grants = self.database["grants"]
         self.signing_keys = self.database["signing_keys"]
 

@@ -46,7 +46,7 @@ class Indexing:
         owners, registry = change.subjects, self.layouts.writing
         if change.resource is None:
             return row(change, change.previous.access if change.previous else (), owners, [], registry.number)
-        if change.key.type in _THROUGH_TARGETS:
+        if change.key.type in _THROUGH_TARGETS and change.kept is None:
             owners = tuple(sorted({*owners, *await self._through_targets(change.resource, direct)}))
         access = memberships(change.resource, self._base)
         if change.key.type == LOG:

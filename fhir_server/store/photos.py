@@ -15,6 +15,7 @@ from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import GoneError, UnavailableError
 from fhir_server.kernel.identity import ResourceKey, parse_reference, random_id
 from fhir_server.media.ports import CONDEMNED, DESTROYED, INCOMING, LIVE, PENDING, Photo
+from fhir_server.privacy.reversibility.ports import Parts
 from fhir_server.store.chunks import Chunks, Place
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
@@ -57,7 +58,26 @@ class Photos:
         self, length: int, media_type: str, owner: ResourceKey, subjects: tuple[str, ...], state: str = PENDING
     ) -> tuple[Photo, DataKey]:
         """Its row and its key, before any of its bytes: nothing is ever left over that no sweep would find."""
-        photo_id = random_id()
+        return await self._begun(random_id(), length, media_type, owner, subjects, state)
+
+    async def arrive(
+        self, photo_id: str, owner: ResourceKey, subjects: tuple[str, ...], media_type: str, parts: Parts
+    ) -> None:
+        earlier = await self.find(photo_id)
+        if earlier is not None:
+            await self.discard(earlier)
+        photo, key = await self._begun(photo_id, parts.length, media_type, owner, subjects, PENDING)
+        try:
+            await self._chunks.pour(_place(photo), key, parts.bytes)
+        except BaseException:
+            await self.discard(photo)
+            raise
+        if not await self._move(photo, PENDING, LIVE):
+            raise UnavailableError("A photo was not kept until all of it was there; try again.")
+
+    async def _begun(
+        self, photo_id: str, length: int, media_type: str, owner: ResourceKey, subjects: tuple[str, ...], state: str
+    ) -> tuple[Photo, DataKey]:
         key = await self._keyring.rendition_key(subjects, photo_id)
         salt, now = self._new_bytes(SALT_BYTES), self._clock.now()
         photo = Photo(photo_id, owner, subjects, state, media_type, length, key.id, salt, now)

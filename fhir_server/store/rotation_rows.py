@@ -10,10 +10,13 @@ from datetime import datetime
 
 from pymongo import ASCENDING, DESCENDING
 
-from fhir_server.privacy.ports import Final, Rotation
+from fhir_server.privacy.ports import Final, Hindrance, Rotation
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import seam
 from fhir_server.store.keys import Keys
+
+_HINDRANCE = "hindrance"
+"""The id of the one row that is no version. Comparisons with numbers pass it by."""
 
 
 class RotationRows:
@@ -24,6 +27,26 @@ class RotationRows:
 
     async def length(self) -> int:
         return (await self._keys.tally()).count
+
+    async def waiting(self) -> datetime | None:
+        with seam():
+            ended = await self._rows.find_one({"final": {"$ne": None}}, sort=[("_id", DESCENDING)])
+        done = ended["destroyed"] if ended else 0
+        first = await self._keys.listed(done, done + 1)
+        return first[0].instant if first else None
+
+    async def hindered(self, by: Hindrance | None) -> None:
+        with seam():
+            if by is None:
+                await self._rows.delete_one({"_id": _HINDRANCE})
+            else:
+                row = {"on": by.on, "says": by.says}
+                await self._rows.replace_one({"_id": _HINDRANCE}, row, upsert=True)
+
+    async def hindrance(self) -> Hindrance | None:
+        with seam():
+            found = await self._rows.find_one({"_id": _HINDRANCE})
+        return Hindrance(found["on"], found["says"]) if found else None
 
     async def begin(self, version: int, length: int) -> None:
         with seam():

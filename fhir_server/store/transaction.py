@@ -136,6 +136,7 @@ class Transaction:
         documents: list[Document] = []
         for row in rows:
             seq = self._seq_after(row.change.previous.seq if row.change.previous else 0)
+            seq = row.change.kept.seq if row.change.kept else seq
             if row.id not in received:
                 document, stored[row.id] = self._documents.sealed(row, seq, keys[row.owners])
                 documents.append(document)

@@ -21,6 +21,7 @@ from fhir_server.privacy.contact import SYSTEM as CONTACT
 from fhir_server.privacy.reading import everything
 from fhir_server.privacy.register.entries import SYSTEM
 from fhir_server.privacy.register.files import PACK_TYPE
+from fhir_server.privacy.register.reviewing import DUE, Reviewing
 from fhir_server.smart.clients.client import Client, Kind
 from tests.clinics import Caller, InProcess, read, running
 from tests.flows.accounts import activity, breach, entry, without
@@ -325,3 +326,19 @@ async def test_s_101_anybody_sees_the_certificate_and_the_key_of_receipts(french
     assert told["exposure"] == [cloud]
     assert told["region"] == "FR"
     assert told["receipts"] == french.clinic.receipts
+
+
+async def test_t_107_a_task_comes_up_by_itself_when_a_review_is_due(french: InProcess, officer: Caller) -> None:
+    for id, done, next in (("old", "2020-01-01", "2021-01-01"), ("new", "2021-02-01", "2022-02-01")):
+        basic = entry(f"due-{id}", "review", topic="premises", done=done, next=next)
+        assert (await officer.put(f"/fhir/Basic/due-{id}", basic)).status_code == 201
+
+    clock = french.clinic.surface.clock
+    reviewing = [Reviewing(french.clinic.engine, THE_SERVER, clock) for _ in range(2)]
+    filed = [await one() for one in (reviewing[0], reviewing[0], reviewing[1])]
+    found = read(await officer.get(f"/fhir/Task?code={TASK}|{DUE}"))
+
+    tasks = [one["resource"] for one in found["entry"]]
+    assert filed == [1, 0, 0]
+    assert [(one["focus"]["reference"], one["status"]) for one in tasks] == [("Basic/due-new", "requested")]
+    assert (await report(officer))["requests"]["state"] == "green", "it is no request of a patient"

@@ -109,6 +109,7 @@ def test_an_operation_is_named_where_it_can_be_asked() -> None:
         "export",
         "import",
         "regulator-export",
+        "reversibility-export",
     ]
 
 

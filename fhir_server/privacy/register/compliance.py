@@ -53,6 +53,7 @@ class Facts:
     patients: int
     retention: Sequence[str]
     authority: Authority
+    eu_provider_required: bool = False
 
     def of(self, kind: str) -> list[Entry]:
         return [entry for entry in self.entries if entry.kind == kind]
@@ -108,7 +109,7 @@ def _dpia(facts: Facts) -> tuple[str, str]:
     found = facts.of(DPIA)
     if not found:
         return RED, "There is none."
-    old = [entry.id for entry in found if _day(entry, "reviewed") < facts.now.date() - _YEAR]
+    old = [entry.id for entry in found if day_of(entry, "reviewed") < facts.now.date() - _YEAR]
     return (AMBER, f"Reviewed more than a year ago: {', '.join(old)}.") if old else (GREEN, f"{len(found)}, reviewed.")
 
 
@@ -177,9 +178,9 @@ def _training(facts: Facts) -> tuple[str, str]:
     if not any(entry.one("topic") == "photo-handling" for entry in found):
         return AMBER, "Nobody is on record as trained in handling photographs."
     newest: dict[tuple[str, str], Entry] = {}
-    for entry in sorted(found, key=lambda one: _day(one, "done")):
+    for entry in sorted(found, key=lambda one: day_of(one, "done")):
         newest[entry.one("person"), entry.one("topic")] = entry
-    over = [entry.one("person") for entry in newest.values() if _day(entry, "expires") < facts.now.date()]
+    over = [entry.one("person") for entry in newest.values() if day_of(entry, "expires") < facts.now.date()]
     if over:
         return AMBER, f"Ran out: {', '.join(sorted(over))}."
     unsigned = sorted({entry.one("person") for entry in newest.values() if not entry.says("acknowledged")})
@@ -189,7 +190,7 @@ def _training(facts: Facts) -> tuple[str, str]:
 
 
 def _hosting(facts: Facts) -> tuple[str, str]:
-    valid = [entry for entry in facts.of(HOSTING) if _day(entry, "expires") >= facts.now.date()]
+    valid = [entry for entry in facts.of(HOSTING) if day_of(entry, "expires") >= facts.now.date()]
     if valid:
         return GREEN, f"{valid[0].one('certificate')} until {valid[0].one('expires')}."
     lacking = RED if facts.authority.hosting_certified else AMBER if facts.of(HOSTING) else GREEN
@@ -203,7 +204,13 @@ def _suppliers(facts: Facts) -> tuple[str, str]:
     bare = [one.one("title") for one in found if one.says("non-eea-control") and not one.one("safeguard")]
     if bare:
         return RED, f"Under control from outside the EEA, without a safeguard: {', '.join(bare)}."
+    allowed = facts.authority.regions
+    away = [one.one("title") for one in found if one.one("country") not in allowed and not one.one("safeguard")]
+    if away:
+        return RED, f"Outside of where the jurisdiction lets data be, without a safeguard: {', '.join(away)}."
     exposed = [one.one("title") for one in found if one.says("non-eea-control")]
+    if exposed and facts.eu_provider_required:
+        return RED, f"A European provider is required, and under control from elsewhere are: {', '.join(exposed)}."
     if exposed:
         return AMBER, f"Under control from outside the EEA, with a safeguard: {', '.join(exposed)}."
     return GREEN, f"{len(found)}, none under control from outside the EEA."
@@ -214,14 +221,14 @@ def _review(topic: str) -> Callable[[Facts], tuple[str, str]]:
         done = [entry for entry in facts.of(REVIEW) if entry.one("topic") == topic]
         if not done:
             return AMBER, "There was none."
-        newest = max(done, key=lambda entry: _day(entry, "done"))
-        overdue = _day(newest, "next") < facts.now.date()
+        newest = max(done, key=lambda entry: day_of(entry, "done"))
+        overdue = day_of(newest, "next") < facts.now.date()
         return (AMBER if overdue else GREEN), f"Last {newest.one('done')}, next {newest.one('next')}."
 
     return judge
 
 
-def _day(entry: Entry, name: str) -> date:
+def day_of(entry: Entry, name: str) -> date:
     """A FHIR date may lack its day, or month: the first one then."""
     year, _, rest = entry.one(name).partition("-")
     month, _, day = rest.partition("-")

@@ -27,7 +27,9 @@ from fhir_server.smart.tie_sources import TASK_SYSTEM
 
 _SAME = "was restored without a difference"
 _OPEN = "draft,requested,received,accepted,ready,in-progress,on-hold"
-_NOT_RIGHTS = frozenset({BREACH, "legal-hold", "complaint-review", "break-glass-review"})
+_NOT_RIGHTS = frozenset(
+    {BREACH, "legal-hold", "complaint-review", "break-glass-review", "review-due", "unusual-access"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Law:
     region: str
     pack: Pack
     authority: Authority
+    eu_provider_required: bool = False
 
 
 class Surveying:
@@ -93,6 +96,7 @@ class Surveying:
                 await self._patients(looking),
                 [f"{rule.id}: {rule.years} years" for rule in self._law.pack.rules if rule.years],
                 self._law.authority,
+                self._law.eu_provider_required,
             )
         )
 

@@ -27,7 +27,18 @@ REBUILT = frozenset({"audit_index", "locks"})
 """What is nothing but tokens."""
 
 LAPSING = frozenset(
-    {"sign_ins", "grants", "refresh_tokens", "handles", "attempts", "spent", "exports", "export_files", RESTORING}
+    {
+        "sign_ins",
+        "grants",
+        "refresh_tokens",
+        "handles",
+        "attempts",
+        "spent",
+        "openings",
+        "exports",
+        "export_files",
+        RESTORING,
+    }
 )
 
 WITHOUT: dict[str, Sequence[str]] = {"resources": ("tokens", "layout"), "users": ("token",)}

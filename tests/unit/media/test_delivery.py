@@ -7,7 +7,8 @@ import pytest
 
 from fhir_server.engine.call import Call, Interaction
 from fhir_server.engine.change import BlobMove
-from fhir_server.kernel.errors import EndedTokenError, GoneError, NotFoundError
+from fhir_server.engine.stored import Stored
+from fhir_server.kernel.errors import EndedTokenError, GoneError, NotFoundError, TooManyRequestsError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.ports import CONDEMNED, LIVE, PENDING, Photo
@@ -28,12 +29,25 @@ class Grants:
         return dict.fromkeys(ids, "signed out") if self.over else {}
 
 
+class Watch:
+    """Lets all pass until it `stops`."""
+
+    stops = False
+
+    async def opened(self, _call: Call, _media: Stored) -> None:
+        if self.stops:
+            raise TooManyRequestsError("enough")
+
+
 class Scene:
     def __init__(self) -> None:
         self.on: Running = running()
         self.grants = Grants()
         clinic = self.on.clinic
-        self.delivery = Delivery(self.on.engine, clinic.photos, clinic.clock, lambda _call, _type: True, self.grants)
+        self.watch = Watch()
+        self.delivery = Delivery(
+            self.on.engine, clinic.photos, clinic.clock, lambda _call, _type: True, self.grants, self.watch
+        )
 
     async def photo(self, **content: object) -> Photo:
         """Live, of a Media that says so."""
@@ -84,3 +98,12 @@ async def test_m1_a_running_stream_is_cut_when_the_token_ends() -> None:
         await anext(stream)
 
     assert len(first) == PART
+
+
+async def test_s_23_who_watches_what_leaves_can_stop_it() -> None:
+    scene = Scene()
+    photo = await scene.photo()
+    scene.watch.stops = True
+
+    with pytest.raises(TooManyRequestsError):
+        await scene.delivery.open(asking(photo))

@@ -162,12 +162,27 @@ def test_s_90_s_91_in_france_the_host_is_certified_and_elsewhere_as_its_law_says
 
 def test_s_99_s_100_a_supplier_under_foreign_law_is_told() -> None:
     def supplier(*, exposed: bool, **more: str) -> Entry:
-        return entry("supplier", title="Cloud", non_eea_control=exposed, **more)
+        said: dict[str, str | bool] = {"title": "Cloud", "country": "FR", "non_eea_control": exposed, **more}
+        return entry("supplier", **said)
 
     assert state("suppliers") == "amber"
     assert told("suppliers", entries=[supplier(exposed=True)])[0] == "red"
     assert state("suppliers", entries=[supplier(exposed=True, safeguard="Clauses")]) == "amber"
     assert state("suppliers", entries=[supplier(exposed=False)]) == "green"
+
+
+def test_s_97_s_100_s_102_suppliers_elsewhere_are_red_and_by_policy_those_under_control_from_elsewhere() -> None:
+    def supplier(*, exposed: bool, **more: str) -> Entry:
+        said: dict[str, str | bool] = {"title": "Cloud", "country": "FR", "non_eea_control": exposed, **more}
+        return entry("supplier", **said)
+
+    guarded = [supplier(exposed=True, safeguard="Clauses")]
+    assert state("suppliers", entries=guarded) == "amber"
+    assert state("suppliers", entries=guarded, eu_provider_required=True) == "red"
+    assert state("suppliers", entries=[supplier(exposed=False)], eu_provider_required=True) == "green"
+    away, safe = supplier(exposed=False, country="US"), supplier(exposed=False, country="US", safeguard="Clauses")
+    assert told("suppliers", entries=[away])[1].startswith("Outside of where")
+    assert (state("suppliers", entries=[away]), state("suppliers", entries=[safe])) == ("red", "green")
 
 
 def test_t_107_t_108_reviews_of_both_kinds_are_regular() -> None:
