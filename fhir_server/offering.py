@@ -62,6 +62,7 @@ from fhir_server.privacy.recipients import Disclosures
 from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.shredding import Shredding
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS
+from fhir_server.privacy.within import Within
 from fhir_server.privacy.worker import Worker
 from fhir_server.requested import requested
 from fhir_server.settings import Settings
@@ -161,9 +162,8 @@ async def offering(core: Core) -> Offering:
         capability=saying(base, clock, store.layouts, delete_several=several),
     )
     law_on_keeping = KeptByLaw(engine, store.resources, store.holdings, rules)
-    reconsider = Reconsider(
-        engine, store.resources, core.standing, store.photos, signed_by, clock, THE_SERVER, law_on_keeping
-    )
+    within = Within(engine, core.standing, store.holdings, store.photos, clock, THE_SERVER, law_on_keeping)
+    reconsider = Reconsider(engine, store.resources, core.standing, store.photos, signed_by, clock, THE_SERVER, within)
     worker = Worker(
         store.tasks,
         {

@@ -127,7 +127,8 @@ class Change(NamedTuple):
     `resource` is None for a deletion. `previous` is what was read; the commit fails unless it is still current.
     `subjects`: ids of the patients that the resource itself names. `method`: the HTTP verb by which its history tells
     of it. `along`: what this change makes of other resources, in the same commit. `author`: who writes it; sealed with
-    the version. `by_duty`: brought along by a duty of the server itself, whatever the caller may write.
+    the version. `by_duty`: brought along by a duty of the server itself, whatever the caller may write. `pictured`: a
+    picture stands in the resource, which is sealed under a key of its own.
     """
 
     key: ResourceKey
@@ -146,6 +147,7 @@ class Change(NamedTuple):
     erasures: tuple[Erasure, ...] = ()
     author: str = ""
     by_duty: bool = False
+    pictured: bool = False
 
     @property
     def version(self) -> int:
@@ -161,6 +163,9 @@ class Change(NamedTuple):
 
     def with_resource(self, resource: Json) -> "Change":
         return self._replace(resource=resource)
+
+    def with_picture(self) -> "Change":
+        return self._replace(pictured=True)
 
     def written_by(self, author: str) -> "Change":
         return self._replace(author=author)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from fhir_server.crypto.errors import OpeningError
-from fhir_server.crypto.keys import DataKey, KeyClass, KeyId, KeyRequest
+from fhir_server.crypto.keys import DataKey, DataRequest, KeyClass, KeyId, KeyRequest, PictureRequest
 from fhir_server.crypto.seal import Address, open_sealed, seal
 from fhir_server.engine.change import Change
 from fhir_server.engine.classification import clear, key_class
@@ -67,10 +67,12 @@ class Row(NamedTuple):
         return str(self.change.key)
 
     @property
-    def owners(self) -> KeyRequest:
-        """Whose key seals it. What names no patient is the clinic's."""
+    def owners(self) -> DataRequest:
+        """Whose key seals it. What names no patient is the clinic's; what has a picture in it goes alone."""
         if not self.subjects:
             return KeyRequest((), KeyClass.CLINIC)
+        if self.change.pictured:
+            return PictureRequest(self.subjects, self.id)
         return KeyRequest(self.subjects, key_class(self.change.content))
 
 
