@@ -128,7 +128,8 @@ class Change(NamedTuple):
     `subjects`: ids of the patients that the resource itself names. `method`: the HTTP verb by which its history tells
     of it. `along`: what this change makes of other resources, in the same commit. `author`: who writes it; sealed with
     the version. `by_duty`: brought along by a duty of the server itself, whatever the caller may write. `pictured`: a
-    picture stands in the resource, which is sealed under a key of its own.
+    picture stands in the resource, which is sealed under a key of its own. `filed`: of a photo that is filed anew, when
+    it was first.
     """
 
     key: ResourceKey
@@ -148,6 +149,7 @@ class Change(NamedTuple):
     author: str = ""
     by_duty: bool = False
     pictured: bool = False
+    filed: datetime | None = None
 
     @property
     def version(self) -> int:
