@@ -74,10 +74,10 @@ class Gate(Step):
             purpose=CARE_PHOTOGRAPHY,
             facts=facts_of(change.resource),
             rendition=rendition_of(change.resource),
-            taking=not _had_photo(change),
+            taking=not (_had_photo(change) or change.derived),
         )
-        if ask.taking and is_imported(change.resource):
-            if change.filed is None and not _is_back_end(call):
+        if not _had_photo(change) and is_imported(change.resource):
+            if change.filed is None and not change.derived and not _is_back_end(call):
                 raise ForbiddenError("A photo is imported under system scope only.", expression="Media.meta.tag")
             # It is kept for care: for whoever treats the patient, bound to secrecy, and for nobody else.
             ask = replace(ask, profession=min(self._standing.law.pack.professions, default=None))

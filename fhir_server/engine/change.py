@@ -129,7 +129,7 @@ class Change(NamedTuple):
     of it. `along`: what this change makes of other resources, in the same commit. `author`: who writes it; sealed with
     the version. `by_duty`: brought along by a duty of the server itself, whatever the caller may write. `pictured`: a
     picture stands in the resource, which is sealed under a key of its own. `filed`: of a photo that is filed anew, when
-    it was first.
+    it was first. `derived`: a photo that the server made of others, which is not to take one.
     """
 
     key: ResourceKey
@@ -150,6 +150,7 @@ class Change(NamedTuple):
     by_duty: bool = False
     pictured: bool = False
     filed: datetime | None = None
+    derived: bool = False
 
     @property
     def version(self) -> int:
