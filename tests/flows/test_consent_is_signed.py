@@ -47,7 +47,7 @@ async def test_t_91_a_form_in_a_language_in_which_the_patient_is_not_addressed_i
     clinic: InProcess, nurse: Caller, spoken: tuple[str, ...], warnings: int
 ) -> None:
     said = [{"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": one}], "text": one}} for one in spoken]
-    ann = (await nurse.store(patient(**({"communication": said} if said else {}))))["id"]
+    ann = (await nurse.store({**patient(), **({"communication": said} if said else {})}))["id"]
 
     answer = await nurse.post("/fhir/Consent/$sign", signing(ann, now(clinic), CARE))
 

@@ -74,9 +74,8 @@ async def test_a_database_is_sound_after_a_picture_was_taken_out_of_a_resource(m
         ann = str((await back_end.store(patient()))["id"])
         given = await back_end.store(consent(ann))
         stored = await back_end.store(letter(ann, jpeg(900)))
-        version = await clinic.mongo[clinic.database]["resources"].find_one(
-            {"_id": f"DocumentReference/{stored['id']}"}
-        )
+        rows = clinic.mongo[clinic.database]
+        version = await rows["resources"].find_one({"_id": f"DocumentReference/{stored['id']}"})
         assert version is not None
         await back_end.post(f"/fhir/Consent/{given['id']}/$withdraw")
         await until_done(clinic)
