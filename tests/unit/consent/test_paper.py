@@ -58,5 +58,9 @@ async def test_t_69_a_scan_that_does_not_say_it_is_warned_of() -> None:
 
 
 async def test_what_is_no_document_is_let_be() -> None:
-    for change in (Change(KEY, None), Change(ResourceKey("Patient", "p"), {"resourceType": "Patient"})):
+    for change in (
+        Change(KEY, None),
+        Change(KEY, scan(code="other")),
+        Change(ResourceKey("Patient", "p"), {"resourceType": "Patient"}),
+    ):
         assert await Paper().prepare(CALL, change) is change
