@@ -24,8 +24,14 @@ async def receipt(clinic: InProcess, back_end: Caller, ann: str) -> Json:
     return await statement(clinic, found[-1])
 
 
-@pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
-@pytest.mark.parametrize("kind", sorted(holders("x", SMALL)))
+KINDS = sorted(holders("x", SMALL))
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [*((kind, SMALL) for kind in KINDS), ("document", LARGE), ("patient", LARGE)],
+    ids=[*KINDS, "large-document", "large-patient"],
+)
 async def test_s_84_it_is_destroyed_in_every_version_and_the_rest_stays(
     clinic: InProcess, back_end: Caller, kind: str, data: bytes
 ) -> None:
