@@ -58,7 +58,7 @@ class Gate(Step):
         self._past = Past(store, standing.law, standing.zone)
 
     async def prepare(self, call: Call, change: Change) -> Change:
-        """A photo comes in on a basis that the commit holds to; a picture elsewhere in a resource sealed apart."""
+        """A photo comes in on a basis that the commit holds to."""
         if change.resource is None or change.erasures:
             # What the server takes away because it may not be there any more needs no basis to go.
             return change
@@ -127,10 +127,9 @@ class Gate(Step):
         )
         if before and old and change.key.type == "Patient" and await self._pictures(call, before) is not before:
             # Who does not see a picture in a patient's own entry leaves it there, whatever else is altered.
-            return change.with_resource({**resource, **old}).with_picture()
+            return change.with_resource({**resource, **old})
         if not await self._elsewhere.stands_in(resource):
             return change
-        change = change.with_picture()
         for patient in await self._elsewhere.patients(resource, change.subjects):
             ask = self._picture(call, patient, change.key, resource)
             basis = await self._photo_basis(call, replace(ask, purpose=CARE_PHOTOGRAPHY, taking=not old))

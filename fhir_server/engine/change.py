@@ -127,8 +127,7 @@ class Change(NamedTuple):
     `resource` is None for a deletion. `previous` is what was read; the commit fails unless it is still current.
     `subjects`: ids of the patients that the resource itself names. `method`: the HTTP verb by which its history tells
     of it. `along`: what this change makes of other resources, in the same commit. `author`: who writes it; sealed with
-    the version. `by_duty`: brought along by a duty of the server itself, whatever the caller may write. `pictured`: a
-    picture stands in the resource, which is sealed under a key of its own. `filed`: of a photo that is filed anew, when
+    the version. `by_duty`: brought along by a duty of the server itself, whatever the caller may write. `filed`: of a photo that is filed anew, when
     it was first. `derived`: a photo that the server made of others, which is not to take one.
     """
 
@@ -148,7 +147,6 @@ class Change(NamedTuple):
     erasures: tuple[Erasure, ...] = ()
     author: str = ""
     by_duty: bool = False
-    pictured: bool = False
     filed: datetime | None = None
     derived: bool = False
 
@@ -166,9 +164,6 @@ class Change(NamedTuple):
 
     def with_resource(self, resource: Json) -> "Change":
         return self._replace(resource=resource)
-
-    def with_picture(self) -> "Change":
-        return self._replace(pictured=True)
 
     def written_by(self, author: str) -> "Change":
         return self._replace(author=author)

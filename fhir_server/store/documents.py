@@ -43,6 +43,7 @@ class Row(NamedTuple):
     the same criteria wait for each other.
     `framed`: what is sealed instead of the truth where data lies beside it; `framed_under`: the key that sealed that
     data, which has to be the row's own; `brought`: the ids of what of it comes with this change.
+    `pictured`: a picture stands in it.
     """
 
     change: Change
@@ -56,6 +57,7 @@ class Row(NamedTuple):
     framed: bytes | None = None
     framed_under: KeyId | None = None
     brought: tuple[str, ...] = ()
+    pictured: bool = False
 
     @property
     def plain(self) -> bytes:
@@ -71,7 +73,7 @@ class Row(NamedTuple):
         """Whose key seals it. What names no patient is the clinic's; what has a picture in it goes alone."""
         if not self.subjects:
             return KeyRequest((), KeyClass.CLINIC)
-        if self.change.pictured:
+        if self.pictured:
             return PictureRequest(self.subjects, self.id)
         return KeyRequest(self.subjects, key_class(self.change.content))
 

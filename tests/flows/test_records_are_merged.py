@@ -10,8 +10,10 @@ from httpx2 import Response
 from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read, running
 from tests.flows.erasures import Record, asking, task
+from tests.flows.test_pictures_elsewhere import letter
 from tests.flows.withdrawals import until_done
 from tests.people import of_patient, staff
+from tests.samples import jpeg
 
 pytestmark = pytest.mark.anyio
 
@@ -83,6 +85,23 @@ async def test_the_record_is_found_with_the_other_and_its_photo_opens(
 
 
 @pytest.mark.usefixtures("two")
+async def test_a_picture_in_a_document_moves_and_can_still_go_alone(
+    french: InProcess, two: tuple[Record, Record]
+) -> None:
+    source, target = two
+    back_end, holdings = french.caller("system/*.cruds", client="archive"), french.clinic.store.holdings
+    stored = await back_end.store(letter(source.patient, jpeg(900)))
+
+    answer = await merged(source, target)
+
+    assert answer.status_code == 200, answer.text
+    [picture] = await holdings.pictures(target.patient)
+    assert (str(picture.resource), picture.current) == (f"DocumentReference/{stored['id']}", True)
+    assert picture.key in {one.key for one in await holdings.of(target.patient)}, "an erasure finds it"
+    [before] = await holdings.pictures(source.patient)
+    assert (before.resource, before.current) == (picture.resource, False)
+
+
 async def test_only_whoever_keeps_the_register_merges(french: InProcess, two: tuple[Record, Record]) -> None:
     for role in ("practitioner", "receptionist", "administrator", "auditor"):
         assert (await merged(*two, who=staff(french, role))).status_code == 403
