@@ -127,8 +127,8 @@ class Change(NamedTuple):
     `resource` is None for a deletion. `previous` is what was read; the commit fails unless it is still current.
     `subjects`: ids of the patients that the resource itself names. `method`: the HTTP verb by which its history tells
     of it. `along`: what this change makes of other resources, in the same commit. `author`: who writes it; sealed with
-    the version. `by_duty`: brought along by a duty of the server itself, whatever the caller may write. `filed`: of a photo that is filed anew, when
-    it was first. `derived`: a photo that the server made of others, which is not to take one.
+    the version. `by_duty`: brought along by a duty of the server itself, whatever the caller may write. `filed`: of a
+    photo that is filed anew, when it was first. `derived`: a photo that the server made of others: none is taken.
     """
 
     key: ResourceKey

@@ -4,7 +4,7 @@ GDPR Art. 17(1)(b); architecture section 9: any element whose bytes are a pictur
 stays. What had the picture in it is sealed under a key of its own, which goes with all of these versions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from fhir_server.consent.facts import facts_of
@@ -18,9 +18,11 @@ from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import ConflictError, StaleBasisError, UnavailableError, VersionConflictError
+from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.photos_within import without_pictures
 from fhir_server.media.ports import LIVE, WITHIN, Photo, PhotoVault
 from fhir_server.privacy.kept_by_law import KeptByLaw
+from fhir_server.privacy.merging.record import Merges
 from fhir_server.privacy.ports import Holdings, Picture
 from fhir_server.privacy.receipt import Kept
 from fhir_server.privacy.remedies import is_restriction
@@ -43,10 +45,15 @@ class Within:
     ) -> None:
         self._engine, self._standing, self._holdings, self._vault = engine, standing, holdings, vault
         self._clock, self._server, self.law = clock, server, law
+        self._merges = Merges(engine)
 
     async def decided(self, patient: str) -> list[Kept]:
         """What stays, with the reason. The rest is condemned: nothing but its key is left of it."""
-        decided = [await self._decide_again(one) for one in await self._holdings.pictures(patient)]
+        stored = await self._engine.store.read(ResourceKey("Patient", patient))
+        # Of a record that became this one, earlier versions lie under keys of their own.
+        before = await self._merges.gathered(stored) if stored and not stored.deleted else ()
+        found = {one.key: one for id in (patient, *before) for one in await self._holdings.pictures(id)}
+        decided = [await self._decide_again(one, patient, before) for one in found.values()]
         return [one for one in decided if one is not None]
 
     async def destroy(self, condemned: list[Photo], cause: str) -> None:
@@ -54,11 +61,16 @@ class Within:
         if keys := [one.key for one in condemned if one.id.startswith(WITHIN)]:
             await self._holdings.destroy(keys, cause)
 
-    async def _decide_again(self, picture: Picture | None) -> Kept | None:
-        """Taken out in one commit, which fails if a consent comes in between or the resource is changed."""
+    async def _decide_again(self, found: Picture | None, patient: str, before: Sequence[str]) -> Kept | None:
+        """Taken out in one commit, which fails if a consent comes in between or the resource is changed.
+
+        `before`: whoever became this patient is this patient.
+        """
         for _ in range(_MOST_TRIES):
-            if picture is None:
+            if found is None:
                 return None
+            owners = tuple(sorted({patient if one in before else one for one in found.owners}))
+            picture = replace(found, owners=owners)
             why, epochs = await self._why(picture)
             if why:
                 return self._kept(picture, why) if picture.newest else None
@@ -66,8 +78,8 @@ class Within:
                 if picture.current and picture.newest is not None:
                     await self._take_out(picture.newest, picture.key, epochs)
             except (StaleBasisError, VersionConflictError, ConflictError):
-                found = await self._holdings.pictures(picture.owners[0])
-                picture = next((one for one in found if one.key == picture.key), None)
+                again = await self._holdings.pictures(found.owners[0])
+                found = next((one for one in again if one.key == picture.key), None)
                 continue
             await self._vault.condemn_within(picture.resource, picture.owners, picture.key)
             return None
