@@ -39,6 +39,7 @@ from fhir_server.consent.elsewhere import Elsewhere
 from fhir_server.consent.gate import Gate
 from fhir_server.consent.law import law_of
 from fhir_server.consent.lifecycle import Lifecycle
+from fhir_server.consent.paper import Paper
 from fhir_server.consent.standing import Standing
 from fhir_server.crypto.jws import public_jwk
 from fhir_server.crypto.randomness import RandomBytes
@@ -56,6 +57,7 @@ from fhir_server.kernel.errors import FhirError
 from fhir_server.kernel.identity import random_id
 from fhir_server.media.capturing import Captured
 from fhir_server.media.intake import Intake
+from fhir_server.media.ordering import Ordering
 from fhir_server.media.photos_within import may_carry_photo, shows_photo
 from fhir_server.media.security_context import SecurityContext
 from fhir_server.media.taking import Taking
@@ -66,6 +68,7 @@ from fhir_server.privacy.clocks import rules_of
 from fhir_server.privacy.deadlines import Deadlines
 from fhir_server.privacy.desk import Desk
 from fhir_server.privacy.filing import Filing
+from fhir_server.privacy.flagging import Answers
 from fhir_server.privacy.imports import Imports
 from fhir_server.privacy.keeping import Keeping
 from fhir_server.privacy.publications import Publications
@@ -133,13 +136,16 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 Captured(store.resources),  # a device brings photographs on what its session was decided on
                 Intake(taking),  # photos leave the JSON, sealed
                 Defining(),  # a composite search parameter can be searched by
+                Ordering(store.resources),  # before a treatment is before it
                 Deadlines(rules_of(settings.jurisdiction), zone_of(settings) or UTC),  # a request has its last day
+                Paper(),  # a scan says where the original lies
                 Filing(THE_SERVER),  # receipts are the server's own, and stay
                 Registering(retention(settings)),  # the register says what the law asks of it
                 Documenting(),  # a breach has the law's clock, and stays on record
                 Keeping(THE_SERVER),  # nor do photos and consents go by a deletion
                 Imports(random_id),  # what came without evidence of a consent says so
                 Publications(standing, store.resources, THE_SERVER),  # nothing is published without a basis
+                Answers(),  # what answers mean for the clinic is flagged
                 Withdrawal(random_id),  # a withdrawn consent queues a new decision on the photos
                 Records(),  # a patient's records are labelled, and can be read
                 Recorder(store.audit, base, clinic_of(settings)),  # nothing happens unrecorded

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta
 
 from fhir_server.accountability import accountability
+from fhir_server.api.doubts import doubts
 from fhir_server.api.paging import Paging
 from fhir_server.api.surface import Surface
 from fhir_server.audit.access_log import AccessLog
@@ -56,6 +57,7 @@ from fhir_server.outbound.hooks import Hooks
 from fhir_server.privacy.erasure import SHRED
 from fhir_server.privacy.expiry import Expiry
 from fhir_server.privacy.finality import Finality
+from fhir_server.privacy.flagging import FLAG_ANSWERS, Flagging
 from fhir_server.privacy.kept_by_law import KeptByLaw
 from fhir_server.privacy.merging.finishing import FINISH_MERGE
 from fhir_server.privacy.originals import Bounds, Originals
@@ -64,6 +66,7 @@ from fhir_server.privacy.reconsider import Reconsider
 from fhir_server.privacy.register.reviewing import Reviewing
 from fhir_server.privacy.shredding import Shredding
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS
+from fhir_server.privacy.within import Within
 from fhir_server.privacy.worker import Worker
 from fhir_server.requested import requested
 from fhir_server.settings import Settings
@@ -143,7 +146,7 @@ async def offering(core: Core) -> Offering:
         booking=Booking(engine, random_id),
         conditional=conditional,
         histories=histories,
-        validation=Validation(engine),
+        validation=Validation(engine, doubts),
         signing=Signing(engine, THE_SERVER, random_id, RandomBytes(), office_of(settings, core.law)),
         inquiry=inquiry,
         glass=Glass(engine, random_id, glass),
@@ -168,13 +171,13 @@ async def offering(core: Core) -> Offering:
         capability=saying(base, clock, store.layouts, delete_several=several),
     )
     law_on_keeping = KeptByLaw(engine, store.resources, store.holdings, rules)
-    reconsider = Reconsider(
-        engine, store.resources, core.standing, store.photos, signed_by, clock, THE_SERVER, law_on_keeping
-    )
+    within = Within(engine, core.standing, store.holdings, store.photos, clock, THE_SERVER, law_on_keeping)
+    reconsider = Reconsider(engine, store.resources, core.standing, store.photos, signed_by, clock, THE_SERVER, within)
     worker = Worker(
         store.tasks,
         {
             RECONSIDER_PHOTOS: reconsider,
+            FLAG_ANSWERS: Flagging(engine, core.standing, signed_by, clock, THE_SERVER),
             SHRED: Shredding(engine, store.holdings, store.photos, Disclosures(engine), signed_by, clock, THE_SERVER),
             RUN_EXPORT: Running(engine, store.exports, clock, random_id),
             FINISH_REASSIGNMENT: photos.reassigning.finish,

@@ -26,8 +26,9 @@ from fhir_server.consent.terms import CHANNELS
 from fhir_server.consent.timeline import Interval
 from fhir_server.engine.call import Call
 from fhir_server.engine.stored import Stored
+from fhir_server.fhir.outcome import operation_outcome
 from fhir_server.kernel.clock import instant
-from fhir_server.kernel.errors import InvalidRequestError, UnprocessableError
+from fhir_server.kernel.errors import InvalidRequestError, Issue, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey, parse_reference
 from fhir_server.kernel.json import Json
 from fhir_server.privacy.withdrawal import BY, withdraw
@@ -70,7 +71,7 @@ async def sign(surface: Surface, request: Request, call: Call) -> Do:
 
     async def do() -> Response:
         made = await surface.signing.sign(call, sitting)
-        return outgoing.json_answer(_copy(surface, made), status=201)
+        return outgoing.json_answer(_copy(surface, made, await surface.signing.doubts(sitting)), status=201)
 
     return do
 
@@ -150,9 +151,10 @@ def _collector(call: Call, signer: ResourceKey) -> ResourceKey | None:
     return user if user != signer else None
 
 
-def _copy(surface: Surface, made: tuple[Stored, ...]) -> Json:
-    """All that was made: the signer's copy."""
+def _copy(surface: Surface, made: tuple[Stored, ...], doubts: tuple[Issue, ...]) -> Json:
+    """All that was made: the signer's copy; and an OperationOutcome where there is something to be said of it."""
     entries = [{"fullUrl": f"{surface.base}/{one.key}", "resource": one.resource} for one in made]
+    entries += [{"resource": operation_outcome(doubts)}] if doubts else []
     return {"resourceType": "Bundle", "type": "collection", "entry": entries}
 
 

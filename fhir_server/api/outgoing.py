@@ -10,6 +10,7 @@ from itertools import chain
 from starlette.responses import Response
 
 from fhir_server.api.assembled import Pieces, assembled
+from fhir_server.api.doubts import doubts
 from fhir_server.api.preferences import Preferences, Return
 from fhir_server.engine.answers import Answer
 from fhir_server.engine.page import Page
@@ -56,7 +57,7 @@ def existing(stored: Stored, base: str, asked: Preferences, *, readable: bool) -
 def _told(status: int, stored: Stored, base: str, asked: Preferences, *, readable: bool) -> Response:
     headers = {**_headers(stored), "Location": location(stored, base)}
     if asked.returns == "OperationOutcome":
-        return Response(json.encode(_done(_STORED)), status, headers, FHIR_JSON)
+        return Response(json.encode(_stored(stored if readable else None)), status, headers, FHIR_JSON)
     if not readable or asked.returns == "minimal":
         return Response(status_code=status, headers=headers)
     return assembled(stored.seen_through(asked.view).pieces, status, headers, FHIR_JSON)
@@ -68,6 +69,12 @@ def deleted(stored: Stored | None, returns: Return | None) -> Response:
     if returns == "OperationOutcome":
         return Response(json.encode(_done(_DELETED)), _OK, headers, FHIR_JSON)
     return Response(status_code=_NO_CONTENT, headers=headers)
+
+
+def _stored(seen: Stored | None) -> Json:
+    """What was written, and what is to be said of it to who may read it."""
+    told = Issue("informational", _STORED, severity="information")
+    return operation_outcome([told, *(doubts(seen.resource) if seen else ())])
 
 
 def _done(says: str) -> Json:
@@ -186,7 +193,7 @@ def _entry(
             "location": location(stored, base),
             "etag": stored.etag,
             "lastModified": instant(stored.last_updated),
-            **({"outcome": _done(_STORED)} if is_told else {}),
+            **({"outcome": _stored(stored if readable else None)} if is_told else {}),
         }
     )
     is_shown = not answer.is_known if answer.method == "GET" else returns == "representation"

@@ -14,8 +14,8 @@ _SIZE = (480, 640)
 _SKIN, _SHADE, _LINE, _WALL = (224, 187, 164), (206, 166, 144), (150, 104, 90), (104, 120, 138)
 _VIEWS = {"front": "Front", "left": "Left side"}
 _TIMES = (
-    ("before", "2026-01-20T09:50:00+01:00", 5),
-    ("during", "2026-01-20T10:30:00+01:00", 5),
+    ("before", "2026-01-20T08:50:00+01:00", 5),
+    ("during", "2026-01-20T09:20:00+01:00", 5),
     ("after", "2026-02-03T09:00:00+01:00", 1),
 )
 """Timepoint, when, and how many lines the forehead shows."""

@@ -7,16 +7,14 @@ resource names, or whom that names which stands in for a Binary.
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 
-from fhir_server.consent.matter import is_photo, is_proof
+from fhir_server.consent.matter import PROOF_TYPES, is_evidence, is_photo
 from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.stored import Stored
 from fhir_server.fhir.subset import masked
 from fhir_server.kernel.identity import parse_reference
 from fhir_server.kernel.json import Json
 
-_EVIDENCE = frozenset({"AuditEvent", "Consent", "Provenance"})
-"""A signature, or the scan of a signed form, is no photograph: it proves the consent."""
-
+_EVIDENCE = PROOF_TYPES - {"Task"}
 _MOST_STEPS = 4
 
 
@@ -38,8 +36,7 @@ class Elsewhere:
         return await self.stands_in(stored.resource)
 
     async def stands_in(self, resource: Json) -> bool:
-        type = resource["resourceType"]
-        if type in _EVIDENCE or (type != "Task" and is_proof(resource)):
+        if is_evidence(resource):
             return False
         own = "content" if is_photo(resource) else None
         return await self._shows({name: value for name, value in resource.items() if name != own})

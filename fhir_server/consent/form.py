@@ -1,7 +1,7 @@
 """The forms that ship with the server: their questions, each for one purpose, and their exact text with its hash.
 
 Requirements S103, T88, T93, T105; https://hl7.org/fhir/R4/questionnaire.html. Each is data:
-forms/<name>.<language>.json.
+forms/<name>.<language>.json, and with the version in its name for one that was in use before.
 """
 
 import hashlib
@@ -70,11 +70,23 @@ class Form:
 @cache
 def forms() -> Mapping[tuple[str, str], Form]:
     """By name and language."""
-    found: dict[tuple[str, str], Form] = {}
+    return {(code, language): form for (code, language, version), form in _texts().items() if not version}
+
+
+def text_of(code: str, language: str, version: str) -> Form | None:
+    """A form in the version that a Consent names: those in use before can be read for as long as Consents name them."""
+    found = forms().get((code, language))
+    return found if found is None or version in {"", found.version} else _texts().get((code, language, version))
+
+
+@cache
+def _texts() -> Mapping[tuple[str, str, str], Form]:
+    """By name, language and version; the one in use has no version in its file's name."""
+    found: dict[tuple[str, str, str], Form] = {}
     for file in files("fhir_server.consent.forms").iterdir():
         if file.name.endswith(".json"):
-            code, language, _ = file.name.split(".")
-            found[code, language] = Form(code, language, json.decode(file.read_bytes()))
+            code, language, version = (*file.name.removesuffix(".json").split("."), "")[:3]
+            found[code, language, version] = Form(code, language, json.decode(file.read_bytes()))
     return dict(sorted(found.items()))
 
 

@@ -5,6 +5,7 @@ GDPR Art. 6, 7 and 9; architecture section 9; IHE PCF 1.1.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Protocol
 
 from fhir_server.consent.clinics_own import require_clinics_own
@@ -12,6 +13,7 @@ from fhir_server.consent.decision import under_broken_glass
 from fhir_server.consent.elsewhere import Elsewhere
 from fhir_server.consent.facts import Facts, facts_of
 from fhir_server.consent.matter import PROOF_TYPES, is_photo, is_proof, rendition_of
+from fhir_server.consent.past import Past
 from fhir_server.consent.purposes import CARE, CARE_PHOTOGRAPHY, TREATMENT, of_call, of_photos
 from fhir_server.consent.question import Ask, Deny, Matter, Permit, Reason
 from fhir_server.consent.standing import Standing
@@ -53,10 +55,12 @@ class Gate(Step):
     ) -> None:
         self._standing, self._store, self._base = standing, store, base
         self._elsewhere, self._glasses = elsewhere, glasses
+        self._past = Past(store, standing.law, standing.zone)
 
     async def prepare(self, call: Call, change: Change) -> Change:
         """A photo comes in on a basis that the commit holds to."""
-        if change.resource is None:
+        if change.resource is None or change.erasures:
+            # What the server takes away because it may not be there any more needs no basis to go.
             return change
         change = await self._with_pictures(call, change, change.resource)
         if not is_photo(change.content):
@@ -70,14 +74,26 @@ class Gate(Step):
             purpose=CARE_PHOTOGRAPHY,
             facts=facts_of(change.resource),
             rendition=rendition_of(change.resource),
-            taking=not _had_photo(change),
+            taking=not (_had_photo(change) or change.derived),
         )
-        if ask.taking and is_imported(change.resource):
-            if not _is_back_end(call):
+        if not _had_photo(change) and is_imported(change.resource):
+            if change.filed is None and not change.derived and not _is_back_end(call):
                 raise ForbiddenError("A photo is imported under system scope only.", expression="Media.meta.tag")
             # It is kept for care: for whoever treats the patient, bound to secrecy, and for nobody else.
             ask = replace(ask, profession=min(self._standing.law.pack.professions, default=None))
+        if change.filed is not None:
+            await self._require_taken_rightly(call, ask, change.filed)
+            ask = replace(ask, taking=False)
         return change.relying_on(await self._photo_basis(call, ask))
+
+    async def _require_taken_rightly(self, call: Call, ask: Ask, filed: datetime) -> None:
+        """There was a basis when it was taken. What came without evidence comes without it here as well."""
+        if ask.facts is not None and ask.facts.imported:
+            return
+        then = await self._past.decide(ask, filed)
+        if isinstance(then, Deny):
+            await self._photo_basis(call, ask)  # refuses in the words that a new photo would be refused in, or
+            raise NoLegalBasisError(f"There was no legal basis when this photo was taken. {then.text}")
 
     async def foresee(self, call: Call, found: Sequence[Stored]) -> None:
         decided = [stored for stored in found if not stored.deleted and stored.key.type not in PROOF_TYPES]

@@ -26,6 +26,11 @@ def is_proof(resource: Json) -> bool:
     return resource["resourceType"] in PROOF_TYPES or key_class(resource) is KeyClass.PROOF
 
 
+def is_evidence(resource: Json) -> bool:
+    """A picture in it, such as a signature or the scan of a signed form, is no photograph: it proves the consent."""
+    return resource["resourceType"] != "Task" and is_proof(resource)
+
+
 def rendition_of(media: Json) -> int:
     """How little of the person it shows; whatever is not known shows all."""
     return level(media) or 0

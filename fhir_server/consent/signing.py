@@ -21,7 +21,7 @@ from fhir_server.engine.call import Beside, Call, Interaction, Principal
 from fhir_server.engine.change import Change, spread
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import UnprocessableError
+from fhir_server.kernel.errors import Issue, UnprocessableError
 from fhir_server.kernel.identity import NewId, ResourceKey
 from fhir_server.kernel.json import Json
 
@@ -58,6 +58,15 @@ class Signing:
             return stored[: len(changes)]
 
         return await writing(self._engine.steps, self._engine.courtesy, call, once)
+
+    async def doubts(self, sitting: Sitting) -> tuple[Issue, ...]:
+        """A warning where the form is in no language in which the patient said to be addressed (T91)."""
+        patient = await self._read(ResourceKey("Patient", sitting.patient)) or {}
+        spoken = {language for one in patient.get("communication", []) for language in _languages(one)}
+        if not spoken or sitting.form.language in spoken:
+            return ()
+        says = "The form is in another language than those in which the patient is to be addressed."
+        return (Issue("business-rule", says, "Patient.communication", "warning"),)
 
     async def _drawn_up(self, call: Call, sitting: Sitting) -> Sequence[Change]:
         await self._engine.steps.admit(call)
@@ -120,3 +129,9 @@ class Signing:
 
     def _key(self, type: str) -> ResourceKey:
         return ResourceKey(type, self._new_id())
+
+
+def _languages(communication: Json) -> set[str]:
+    """Of BCP 47 what tells the language: `fr` of `fr-CH`."""
+    codings = communication.get("language", {}).get("coding", [])
+    return {str(one.get("code", "")).partition("-")[0].casefold() for one in codings}

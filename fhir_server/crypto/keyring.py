@@ -4,16 +4,17 @@ Architecture section 5, GDPR Art. 17. What is remembered only saves work: `forge
 process destroyed. A rendition's key is never remembered, so that each opening of a photo asks the store.
 """
 
-from collections.abc import Callable, Collection, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from fhir_server.crypto import rows
 from fhir_server.crypto.cache import Recent
 from fhir_server.crypto.chain import Chain
 from fhir_server.crypto.destroyed import DestroyedKey
 from fhir_server.crypto.errors import DestroyedKeyError, OpeningError, UnknownKeyError
-from fhir_server.crypto.keys import DataKey, KeyClass, KeyId, KeyRequest
+from fhir_server.crypto.keys import DataKey, DataRequest, KeyClass, KeyId, KeyRequest, PictureRequest
 from fhir_server.crypto.making import Maker
 from fhir_server.crypto.opening import Opener
 from fhir_server.crypto.ports import KeyStore
@@ -22,6 +23,8 @@ from fhir_server.crypto.rekeying import Rekeying
 from fhir_server.crypto.rows import KeyRow, Wanted, WrapperKind
 from fhir_server.crypto.status import KeyStatus, key_status
 from fhir_server.kernel.clock import Clock
+
+_Request: TypeAlias = tuple[tuple[str, ...], KeyClass] | PictureRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +58,22 @@ class Keyring:
         self.rekeying = Rekeying(store, provider, self._chain)
 
     async def data_keys(
-        self, requests: Collection[tuple[tuple[str, ...], KeyClass]], new: Container[str] = ()
-    ) -> Mapping[KeyRequest, DataKey]:
-        """The key of each (owners, class), made and durable where there was none. No owners: the clinic's own key.
+        self, requests: Collection[_Request], new: Container[str] = ()
+    ) -> Mapping[DataRequest, DataKey]:
+        """The key of each (owners, class), or of a resource with a picture, made and durable where there was none.
 
+        No owners: the clinic's own key.
         `new`: patients who probably have no keys yet. It saves a round trip where that is so.
         """
-        asked = {KeyRequest(*request): rows.data(*request) for request in requests}
+        asked = {_named(request): rows.requested(request) for request in requests}
         keys = await self._take(list(asked.values()), new)
         return {request: keys[place.name] for request, place in asked.items()}
 
     async def standing_keys(
-        self, requests: Collection[tuple[tuple[str, ...], KeyClass]], new: Container[str] = ()
-    ) -> Mapping[KeyRequest, DataKey]:
+        self, requests: Collection[_Request], new: Container[str] = ()
+    ) -> Mapping[DataRequest, DataKey]:
         """As `data_keys`, for what is to last: none that another process destroyed since it was remembered here."""
-        remembered = {self._ids.get(rows.data(*request).name) for request in requests}
+        remembered = {self._ids.get(rows.requested(request).name) for request in requests}
         keys = await self.data_keys(requests, new)
         # What was made or read just now stood in the store a moment ago: step 3 of `making`.
         old = [key.id for key in keys.values() if key.id in remembered]
@@ -83,6 +87,10 @@ class Keyring:
         """The ids of those that there are. Makes none, and remembers none."""
         asked = {rows.data(*request).name: request for request in requests}
         return {asked[row.name]: row.newest for row in await self._store.fetch(names=asked)}
+
+    async def picture_keys(self, patient: str) -> Sequence[KeyRow]:
+        """Those of this patient's resources in which a picture stands, or stood in some version."""
+        return await self._store.owned(patient, KeyClass.PICTURE)
 
     async def rendition_key(self, owners: tuple[str, ...], photo_id: str) -> DataKey:
         """The key of one photo's bytes, made at the first call. Raises DestroyedKeyError once it was destroyed.
@@ -186,3 +194,7 @@ class Keyring:
     async def _refuse_unknown(self, missing: AbstractSet[KeyId]) -> None:
         if missing and len(await self._store.destroyed(missing)) < len(missing):
             raise UnknownKeyError("A key id is neither stored nor on the list of destroyed keys.")
+
+
+def _named(request: _Request) -> DataRequest:
+    return request if isinstance(request, PictureRequest) else KeyRequest(*request)

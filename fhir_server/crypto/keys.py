@@ -5,7 +5,7 @@ Architecture section 5: a key per patient and erasure class, because erasure is 
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, NewType
+from typing import NamedTuple, NewType, TypeAlias
 
 KeyId = NewType("KeyId", bytes)
 
@@ -14,7 +14,10 @@ KEY_BYTES = 32
 
 
 class KeyClass(StrEnum):
-    """What a key is for. The first six are a patient's, the rest the clinic's."""
+    """What a key is for. The first seven are a patient's, the rest the clinic's.
+
+    A `picture` key is that of one resource in which a picture stands: it goes alone, with all versions that have it.
+    """
 
     RECORD = "record"
     CONTACT = "contact"
@@ -22,6 +25,7 @@ class KeyClass(StrEnum):
     PROOF = "proof"
     ACCESS = "access"
     RENDITION = "rendition"
+    PICTURE = "picture"
     CLINIC = "clinic"
     AUDIT = "audit"
     TOKEN = "token"  # noqa: S105  the name of a class, not a password
@@ -35,6 +39,16 @@ class KeyRequest(NamedTuple):
 
     owners: tuple[str, ...]
     key_class: KeyClass
+
+
+class PictureRequest(NamedTuple):
+    """The key of one resource of these patients in which a picture stands. `resource`: its reference."""
+
+    owners: tuple[str, ...]
+    resource: str
+
+
+DataRequest: TypeAlias = KeyRequest | PictureRequest
 
 
 @dataclass(frozen=True, slots=True)

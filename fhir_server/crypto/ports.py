@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fhir_server.crypto.destroyed import DestroyedKey, Tally
-from fhir_server.crypto.keys import KeyId
+from fhir_server.crypto.keys import KeyClass, KeyId
 from fhir_server.crypto.rows import KeyRow, WrapperKind
 
 
@@ -19,6 +19,10 @@ class KeyStore(Protocol):
 
         The rows need not be of one instant; each single row is.
         """
+        ...
+
+    async def owned(self, owner: str, kind: KeyClass) -> Sequence[KeyRow]:
+        """All rows of this kind of which this patient is an owner, alone or with others, in any order."""
         ...
 
     async def revisions(self, names: Collection[str]) -> Mapping[str, int]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fhir_server.crypto.framing import frame
-from fhir_server.crypto.keys import ID_BYTES, KeyClass, KeyId
+from fhir_server.crypto.keys import ID_BYTES, KeyClass, KeyId, PictureRequest
 from fhir_server.kernel.identity import is_id
 
 _STEM = 12
@@ -108,10 +108,27 @@ def patient(patient_id: str) -> Wanted:
 
 def data(owners: tuple[str, ...], key_class: KeyClass) -> Wanted:
     """The order in which two patients are named makes no other key."""
-    if key_class is KeyClass.RENDITION:
-        raise ValueError("A rendition's key belongs to one photo: ask for it by the photo's id.")
+    if key_class in {KeyClass.RENDITION, KeyClass.PICTURE}:
+        raise ValueError("The key of a picture belongs to it alone: ask for it by what carries it.")
     sorted_owners = _checked(owners)
     return Wanted(f"{key_class}/{','.join(sorted_owners)}", key_class, sorted_owners)
+
+
+def picture(owners: tuple[str, ...], resource: str) -> Wanted:
+    """That of one resource as long as it is of these patients."""
+    if not all(is_id(part) for part in resource.split("/")):
+        raise ValueError("A resource is named by its type and its id.")
+    sorted_owners = _checked(owners)
+    return Wanted(f"{KeyClass.PICTURE}/{','.join(sorted_owners)}/{resource}", KeyClass.PICTURE, sorted_owners)
+
+
+def pictured(row: KeyRow) -> str:
+    """The reference of the resource that a picture's key is of."""
+    return row.name.split("/", 2)[2]
+
+
+def requested(request: tuple[tuple[str, ...], KeyClass] | PictureRequest) -> Wanted:
+    return picture(*request) if isinstance(request, PictureRequest) else data(*request)
 
 
 def rendition(owners: tuple[str, ...], photo_id: str) -> Wanted:

@@ -135,7 +135,8 @@ class Change(NamedTuple):
     `subjects`: ids of the patients that the resource itself names. `method`: the HTTP verb by which its history tells
     of it. `along`: what this change makes of other resources, in the same commit. `author`: who writes it; sealed with
     the version. `by_duty`: brought along by a duty of the server itself, whatever the caller may write. `kept`: of a
-    migration; then `subjects` are all the patients whom it concerned where it came from.
+    migration; then `subjects` are all the patients whom it concerned where it came from. `filed`: of a photo that is
+    filed anew, when it was first. `derived`: a photo that the server made of others: none is taken.
     """
 
     key: ResourceKey
@@ -155,6 +156,8 @@ class Change(NamedTuple):
     author: str = ""
     by_duty: bool = False
     kept: Kept | None = None
+    filed: datetime | None = None
+    derived: bool = False
 
     @property
     def version(self) -> int:

@@ -51,7 +51,7 @@ _CONSENT_FORM = "urn:aesthetic-fhir-server:form:"
 
 def key_class(resource: Mapping[str, Any]) -> KeyClass:
     """The class whose key seals this resource of a patient, so that erasure can be partial."""
-    if is_receipt(resource) or _is_signed_form(resource) or _answers_consent(resource):
+    if is_receipt(resource) or is_signed_form(resource) or _answers_consent(resource):
         return KeyClass.PROOF
     if is_health_link(resource):
         return KeyClass.CONTACT
@@ -79,7 +79,8 @@ def _is_document(resource: Mapping[str, Any], code: str) -> bool:
     return any((coding.get("system"), coding.get("code")) == (RECEIPT_SYSTEM, code) for coding in codings)
 
 
-def _is_signed_form(resource: Mapping[str, Any]) -> bool:
+def is_signed_form(resource: Mapping[str, Any]) -> bool:
+    """The document that was signed, or a scan of it."""
     if resource["resourceType"] != "DocumentReference":
         return False
     codings = resource.get("type", {}).get("coding", [])

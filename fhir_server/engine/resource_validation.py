@@ -11,7 +11,6 @@ from typing import Any, cast
 
 from fhir_server.engine.integrity import refuse_log_change, refuse_telling_id
 from fhir_server.fhir.faults import MOST_ISSUES
-from fhir_server.fhir.outcome import operation_outcome
 from fhir_server.fhir.reference_places import expression_of, reference_places
 from fhir_server.fhir.subset import refuse_subsetted
 from fhir_server.fhir.validation import validate
@@ -88,17 +87,17 @@ def _value(found: Mapping[str, Json], name: str, *properties: str) -> Any:  # no
     return next((found[name][each] for each in properties if name in found and each in found[name]), None)
 
 
-async def validation_outcome(asked: Question, type: str, id: str | None, missing: Missing) -> Json:
-    """An OperationOutcome with an issue for each fault and each doubt. `id` is that of the instance in the URL."""
+async def validation_issues(asked: Question, type: str, id: str | None, missing: Missing) -> list[Issue]:
+    """One for each fault and each doubt. `id` is that of the instance in the URL."""
     resource = asked.resource
     found = list(_log_change(asked, type))
     if resource is None or asked.mode == "delete":
-        return operation_outcome(found)
+        return found
     found += [*_wrong_target(asked, resource, type, id), *_unchecked_profiles(asked, resource, type)]
     # The models of a type are loaded when first asked, and a large Bundle takes its time: others go on meanwhile.
     found += await asyncio.to_thread(_faults, resource)
     found += await _missing(resource, missing)
-    return operation_outcome(found)
+    return found
 
 
 def _log_change(asked: Question, type: str) -> Iterator[Issue]:

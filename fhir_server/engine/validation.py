@@ -3,22 +3,25 @@
 https://hl7.org/fhir/R4/resource-operation-validate.html
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from fhir_server.engine.attempts import Attempt, disclosing
 from fhir_server.engine.call import Call, Interaction, Trace
 from fhir_server.engine.interactions import Engine
-from fhir_server.engine.resource_validation import Question, validation_outcome
+from fhir_server.engine.resource_validation import Question, validation_issues
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import NoLegalBasisError
+from fhir_server.fhir.outcome import operation_outcome
+from fhir_server.kernel.errors import Issue, NoLegalBasisError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 
 
 class Validation:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    """`doubts`: what else is to be said of a resource without faults."""
+
+    def __init__(self, engine: Engine, doubts: Callable[[Json], Iterable[Issue]] = lambda _: ()) -> None:
+        self._engine, self._doubts = engine, doubts
 
     async def outcome(self, call: Call, asked: Question) -> Json:
         """The OperationOutcome. Without a resource in the question, it is about the stored one that the URL names."""
@@ -31,7 +34,10 @@ class Validation:
                 stored = await self._engine.look(reading)
                 attempt.disclosed.append(stored)
                 question = replace(asked, resource=(await stored.whole()).resource)
-            return await validation_outcome(question, str(call.type), call.id, lambda keys: self._missing(call, keys))
+            found = await validation_issues(question, str(call.type), call.id, lambda keys: self._missing(call, keys))
+            if question.resource is not None and not any(one.severity in {"error", "fatal"} for one in found):
+                found += self._doubts(question.resource)
+            return operation_outcome(found)
 
         return await disclosing(self._engine.steps, call, once)
 

@@ -16,6 +16,7 @@ from fhir_server.engine.visible import shown, visible_among
 from fhir_server.kernel.errors import TooCostlyError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.search.parse import Pairs, parse
+from fhir_server.smart.access import is_granted
 
 MOST = 20_000
 _BATCH = 200
@@ -35,7 +36,9 @@ async def gathered(
 
     Raises ForbiddenError where the caller may not search that type, TooCostlyError for more than MOST.
     """
-    asking = _as(call, Interaction.SEARCH_TYPE, type)
+    # Who may not search a type may yet be granted what this one operation looks at of it.
+    granted = call.interaction is Interaction.OPERATION and is_granted(call, type)
+    asking = replace(call, type=type, id=None) if granted else _as(call, Interaction.SEARCH_TYPE, type)
     query = await engine.searching.narrowed(asking, parse(type, pairs, engine.language))
     found: list[Stored] = []
     withheld: set[ResourceKey] = set()

@@ -21,7 +21,7 @@ from fhir_server.injectables.products import TYPES, Product, contained, product_
 from fhir_server.kernel.errors import InvalidRequestError, TooCostlyError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.search.types.escapes import escape
-from fhir_server.smart.access import sees_all
+from fhir_server.smart.access import reaches_all
 
 SECONDS = 60.0
 _TOGETHER = 20
@@ -122,7 +122,7 @@ class Lots:
             found += [await gathered(self._engine, call, type, pairs) for pairs in _naming(kind, meant)]
         uses = {use.stored.key: use for each in found for one in each.found if (use := _use(one, products, wanted))}
         withheld = _withheld(found)
-        whole = all(sees_all(call, type) for type in {*TYPES, *_kinds()})
+        whole = all(reaches_all(call, type) for type in {*TYPES, *_kinds()})
         ordered = sorted(uses.values(), key=lambda use: (use.when, str(use.stored.key)))
         return Traced(tuple(ordered), withheld, complete=whole and not withheld)
 

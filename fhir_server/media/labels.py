@@ -3,7 +3,7 @@
 Requirements S2, S5, S81. https://hl7.org/fhir/R4/security-labels.html#hcs: V is stricter than R, the others are not.
 """
 
-from fhir_server.engine.pictured import TAGS, UNEVIDENCED, has_tag, is_imported
+from fhir_server.engine.pictured import IMPORTED, TAGS, UNEVIDENCED, has_tag, is_imported
 from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.json import Json
 from fhir_server.media.vocabulary import CONFIDENTIALITY, RENDITION, SIMULATED, TIMEPOINT
@@ -11,6 +11,7 @@ from fhir_server.media.vocabulary import CONFIDENTIALITY, RENDITION, SIMULATED, 
 _STRICT = frozenset({"R", "V"})
 _RESTRICTED: Json = {"system": CONFIDENTIALITY, "code": "R", "display": "restricted"}
 _UNEVIDENCED: Json = {"system": TAGS, "code": UNEVIDENCED, "display": "Evidence missing"}
+_IMPORTED: Json = {"system": TAGS, "code": IMPORTED, "display": "Imported"}
 _SIMULATED: Json = {"system": TAGS, "code": SIMULATED, "display": "Simulated"}
 
 
@@ -43,7 +44,8 @@ def is_rendition(media: Json) -> bool:
 
 def tagged_like(originals: list[Json]) -> list[Json]:
     """The tags that what is made of these must bear."""
-    return [_SIMULATED] if any(is_simulated(one) for one in originals) else []
+    simulated = [_SIMULATED] if any(is_simulated(one) for one in originals) else []
+    return [*simulated, *([_IMPORTED, _UNEVIDENCED] if any(is_imported(one) for one in originals) else [])]
 
 
 def _labels(media: Json) -> bool:

@@ -88,6 +88,25 @@ def _written(name: str) -> bytes:
     return f'{_KIND}":"'.encode() if name.endswith(_KIND) else f'"{name}":"'.encode()
 
 
+def without_pictures(value: Any) -> Any:  # noqa: ANN401  JSON is any value
+    """The same with no bytes where a picture stood: what it was, and where, stays known.
+
+    All of its text must be there. https://hl7.org/fhir/R4/extension-data-absent-reason.html
+    """
+    if isinstance(value, list):
+        return [without_pictures(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    found = {name: without_pictures(child) for name, child in value.items()}
+    for name, child in value.items():
+        if isinstance(child, str) and name in _CARRIERS and len(child) >= _SHORTEST_PHOTO and _is_photo(child):
+            del found[name]
+            beside = found.get(f"_{name}", {})
+            found[f"_{name}"] = {**beside, "extension": [*beside.get("extension", []), _ABSENT]}
+    return found
+
+
+_ABSENT = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"}
 _KIND = "Base64Binary"
 _CARRIERS = base64_properties() | {"content"}
 _CARRIERS_WRITTEN = tuple(sorted({_written(name) for name in _CARRIERS}))

@@ -35,6 +35,10 @@ class Photo:
     reason: str = ""
 
 
+WITHIN = "within-"
+"""So begins the id of what has no bytes of its own: pictures that stood in a resource."""
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """Bytes on their way. `photo.length` is what was announced, `photo.media_type` what they are said to be."""
@@ -70,6 +74,10 @@ class PhotoVault(Protocol):
 
     async def condemn(self, photo: Photo) -> None:
         """For one that no commit can condemn: its Media is gone already."""
+        ...
+
+    async def condemn_within(self, owner: ResourceKey, subjects: tuple[str, ...], key: bytes) -> None:
+        """What stood in a resource itself, under this key, and is to be destroyed with it. Safe to repeat."""
         ...
 
     async def discard(self, photo: Photo) -> None:

@@ -15,6 +15,7 @@ from fhir_server.media.vocabulary import (
     DISTANCE,
     EXPRESSION,
     LIGHTING,
+    PHOTO_POLICY,
     SERIES,
     TIMEPOINT,
     TIMEPOINTS,
@@ -28,6 +29,7 @@ PROTOCOL: Mapping[str, str] = {
     TIMEPOINT: "valueCodeableConcept",
     DISTANCE: "valueQuantity",
     SERIES: "valueIdentifier",
+    PHOTO_POLICY: "valueCanonical",
 }
 """The extensions, and what each holds."""
 

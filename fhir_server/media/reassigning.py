@@ -62,7 +62,7 @@ class Reassigning:
             old = await self._vault.find(photo_id(wrong.resource))
             if old is None or old.state != LIVE:
                 raise NotFoundError("The Media has no photo here.")
-            promised = self._moved(wrong, patient, "promised")
+            promised = await self._moved(wrong, patient, "promised")
             try:
                 await self._engine.drafts.prepared(self._creating(call), promised)
             except (NoLegalBasisError, ConflictError):  # none at all, or none yet when it was taken
@@ -132,7 +132,7 @@ class Reassigning:
         made = Beside(made=frozenset({new.owner, trail, task}))
         drafts = self._engine.drafts
         moved = replace(self._creating(call), beside=made)
-        changes = [await drafts.prepared(moved, self._moved(media, patient, new.id, new.owner))]
+        changes = [await drafts.prepared(moved, await self._moved(media, patient, new.id, new.owner))]
         gone = [media, *await self._made_of(media)]
         for one in gone:
             change = drafts.of(one.key, None, one)
@@ -148,8 +148,9 @@ class Reassigning:
             changes.append(await drafts.create(asking, resource, key.id))
         return changes
 
-    def _moved(self, media: Stored, patient: str, photo: str, key: ResourceKey | None = None) -> Change:
+    async def _moved(self, media: Stored, patient: str, photo: str, key: ResourceKey | None = None) -> Change:
         """The Media as the right patient's file has it: what points into the wrong one is left out."""
+        first = await self._engine.store.read_version(media.key, 1) or media
         target = key or ResourceKey("Media", self._new_id())
         kept = {name: value for name, value in media.resource.items() if name not in _OF_THE_WRONG_ONE}
         meta = {name: media.resource["meta"][name] for name in ("tag", "security") if name in media.resource["meta"]}
@@ -161,7 +162,7 @@ class Reassigning:
             "subject": {"reference": f"Patient/{patient}"},
             "content": {**kept["content"], "url": f"Binary/{photo}"},
         }
-        change = self._engine.drafts.of(target, resource, None, "POST")
+        change = self._engine.drafts.of(target, resource, None, "POST")._replace(filed=first.last_updated)
         return change.moving_blob(BlobMove(photo, PENDING, LIVE))
 
     async def _made_of(self, media: Stored) -> list[Stored]:

@@ -13,7 +13,6 @@ import pybase64
 from fhir_server.engine.call import Beside, Call, Interaction, Principal, Trace
 from fhir_server.engine.change import Change
 from fhir_server.engine.interactions import Engine
-from fhir_server.engine.pictured import is_imported
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.errors import (
@@ -92,8 +91,6 @@ class Renditions:
         photo = await self._vault.find(photo_id(media.resource)) if carries_photo(media.resource) else None
         if photo is None:
             raise NotFoundError("The Media has no photo here.")
-        if is_imported(media.resource):
-            raise UnprocessableError("Nothing is made of a photo that was imported without evidence of a consent.")
         apart = OPENED.get(photo.media_type)
         if apart is None and photo.media_type not in drawing.DRAWABLE:
             raise NotSupportedError(f"No rendition is drawn of {photo.media_type}.")
@@ -136,7 +133,8 @@ class Renditions:
 
         async def once() -> tuple[Stored, ...]:
             drafts = self._engine.drafts
-            changes: list[Change] = [await drafts.create(asking(key, call.principal), media, key.id)]
+            made_of_them = drafts.of(key, {**media, "id": key.id}, None, "POST")._replace(derived=True)
+            changes: list[Change] = [await drafts.prepared(asking(key, call.principal), made_of_them)]
             for target, resource in ((trail, provenance), *others):
                 changes.append(await drafts.create(asking(target, self._server), resource, target.id))
             stored = await self._engine.store.commit(changes)

@@ -21,6 +21,8 @@ SIMULATED = "simulated"
 EXPRESSION, LIGHTING, BACKGROUND = (f"{_OWN}:{name}" for name in ("expression", "lighting", "background"))
 DISTANCE, TIMEPOINT, SERIES = (f"{_OWN}:{name}" for name in ("distance", "timepoint", "series"))
 """Of a Media, how it was taken: four CodeableConcepts, a Quantity (distance), an Identifier (series)."""
+PHOTO_POLICY = f"{_OWN}:photo-policy"
+"""Of a Media: the version of the photo policy by which it was taken, a canonical URL."""
 TIMEPOINTS = ("before", "during", "after")
 COMPARABILITY = f"{_OWN}:comparability"
 """The code of an Observation about two photos, and the system of its components' codes."""

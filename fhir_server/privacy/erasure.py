@@ -164,7 +164,7 @@ class Erasures:
         class_of = {holding.stored.key: holding.record for holding in held}
         photos = [class_of.get(photo.owner) for photo in await self._vault.of_patient(patient.id, {LIVE})]
         return tuple(
-            Part(one, sum(holding.record is one.record for holding in there), photos.count(one.record))
+            Part(one, len({held.stored.key for held in there if held.record is one.record}), photos.count(one.record))
             for one in decided
         )
 

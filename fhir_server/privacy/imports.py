@@ -24,7 +24,7 @@ class Imports(Step):
     async def prepare(self, call: Call, change: Change) -> Change:
         if change.resource is None or not is_photo(change.resource) or not is_imported(change.resource):
             return change
-        if change.previous is not None and is_photo(change.previous.resource):
+        if change.derived or (change.previous is not None and is_photo(change.previous.resource)):
             return change
         key, now = ResourceKey("Provenance", self._new_id()), instant(call.instant)
         trail: Json = {

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from fhir_server.crypto.keys import KeyClass
 from fhir_server.engine.stored import Stored
+from fhir_server.kernel.identity import ResourceKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,20 @@ class Holding:
     stored: Stored
     record: KeyClass
     key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What one key seals: the versions of a resource in which a picture stands.
+
+    `newest`: the last of them; None where none is left. `current`: is that the resource as it stands?
+    """
+
+    resource: ResourceKey
+    owners: tuple[str, ...]
+    key: bytes
+    newest: Stored | None
+    current: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +101,18 @@ class Holdings(Protocol):
     async def of(self, patient: str) -> Sequence[Holding]:
         """All that is sealed under keys of this patient alone, deletions included.
 
+        Of what had a picture in it and has none any more, the last version that had.
+
         What names another patient as well has a key of both, and is not among it.
         """
         ...
 
     async def keys(self, patient: str) -> Mapping[KeyClass, bytes]:
         """The keys of this patient alone, also those under which nothing but earlier versions lie."""
+        ...
+
+    async def pictures(self, patient: str) -> Sequence[Picture]:
+        """Those that stand in resources of this patient, alone or with others."""
         ...
 
     async def destroy(self, keys: Collection[bytes], reason: str) -> None:

@@ -14,12 +14,23 @@ from fhir_server.kernel import json
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
-from fhir_server.media.ports import Photo
+from fhir_server.media.ports import WITHIN, Photo
 from fhir_server.privacy.ports import Final
 
 RECEIPT_TYPE = "receipt+jws"
 _TITLES = {RECEIPT: "Receipt of destruction", ANSWER: "Receipt of an answered request"}
 _LATER = "After the next rotation of the root key; a second receipt says when."
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A photo that stays, and the consent or rule that covers it, or the law by which it is restricted, not destroyed.
+
+    A restricted one is shown to nobody: there is no basis on which it could be (GDPR Art. 18).
+    """
+
+    photo: Photo
+    because: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +202,7 @@ class Scribe:
             **self._head(receipt.patient, receipt.cause, now),
             "destroyed": [
                 {
-                    "photo": f"Binary/{photo.id}",
+                    "photo": _named(photo),
                     "carriedBy": str(photo.owner),
                     "key": photo.key.hex(),
                     "inaccessibleSince": instant(photo.since),
@@ -200,11 +211,15 @@ class Scribe:
                 for photo in receipt.gone
             ],
             "kept": [
-                {"photo": f"Binary/{photo.id}", "carriedBy": str(photo.owner), "because": why}
-                for photo, why in receipt.kept
+                {"photo": _named(photo), "carriedBy": str(photo.owner), "because": why} for photo, why in receipt.kept
             ],
             "unrecoverable": f"{_LATER} {self._keeper}",
         }
+
+
+def _named(photo: Photo) -> str:
+    """What stood in a resource itself was all of the pictures in it."""
+    return "within" if photo.id.startswith(WITHIN) else f"Binary/{photo.id}"
 
 
 def _summary(receipt: Receipt) -> str:

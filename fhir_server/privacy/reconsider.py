@@ -4,7 +4,7 @@ GDPR Art. 17(1)(b), 5(2); architecture section 9: a photo is not bound to one Co
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from fhir_server.consent.facts import facts_of
 from fhir_server.consent.matter import rendition_of
@@ -12,7 +12,7 @@ from fhir_server.consent.purposes import CARE_PHOTOGRAPHY
 from fhir_server.consent.question import Ask, Permit
 from fhir_server.consent.standing import Standing
 from fhir_server.engine.call import Call, Interaction, Principal
-from fhir_server.engine.change import BlobMove, Unmoved
+from fhir_server.engine.change import BlobMove, Erasure, Unmoved
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.stored import Stored
@@ -21,24 +21,13 @@ from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import ConflictError, StaleBasisError, UnavailableError, VersionConflictError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.labels import is_rendition
-from fhir_server.media.ports import CONDEMNED, DESTROYED, LIVE, Photo, PhotoVault
-from fhir_server.privacy.kept_by_law import KeptByLaw
-from fhir_server.privacy.receipt import Receipt, Scribe
+from fhir_server.media.ports import CONDEMNED, DESTROYED, LIVE, WITHIN, Photo, PhotoVault
+from fhir_server.privacy.receipt import Kept, Receipt, Scribe
 from fhir_server.privacy.remedies import is_restriction
 from fhir_server.privacy.takedown import Takedowns
+from fhir_server.privacy.within import Within
 
 _MOST_TRIES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A photo that stays, and the consent or rule that covers it, or the law by which it is restricted, not destroyed.
-
-    A restricted one is shown to nobody: there is no basis on which it could be (GDPR Art. 18).
-    """
-
-    photo: Photo
-    because: str
 
 
 class Reconsider:
@@ -53,11 +42,11 @@ class Reconsider:
         scribe: Scribe,
         clock: Clock,
         server: Principal,
-        law: KeptByLaw,
+        within: Within,
     ) -> None:
         self._engine, self._store, self._standing = engine, store, standing
         self._vault, self._scribe, self._clock, self._server = vault, scribe, clock, server
-        self._law = law
+        self._within = within
         self._takedowns = Takedowns(engine, store, standing, scribe, clock, server)
 
     async def __call__(self, task: Task) -> None:
@@ -67,7 +56,10 @@ class Reconsider:
             for photo in await self._vault.of_patient(task.patient, {LIVE})
             if (decided := await self._decide_again(photo, task.patient, unpublished))
         ]
-        await self._vault.destroy(await self._vault.of_patient(task.patient, {CONDEMNED}), task.cause)
+        kept += await self._within.decided(task.patient)
+        condemned = await self._vault.of_patient(task.patient, {CONDEMNED})
+        await self._within.destroy(condemned, task.cause)
+        await self._vault.destroy(condemned, task.cause)
         gone = [one for one in await self._vault.of_patient(task.patient, {DESTROYED}) if one.reason == task.cause]
         await self._file(Receipt(task.patient, task.cause, tuple(gone), tuple((k.photo, k.because) for k in kept)))
 
@@ -86,7 +78,7 @@ class Reconsider:
             made = media is not None and not media.deleted and is_rendition(media.resource)
             if isinstance(decision, Permit) and not (made and photo.owner in unpublished):
                 return Kept(photo, str(decision.basis))
-            if not made and (law := await self._law.why(patient, self._clock.now())):
+            if not made and (law := await self._within.law.why(patient, self._clock.now())):
                 return Kept(photo, f"restricted: {law}")
             if media is None or media.deleted:
                 await self._vault.condemn(photo)
@@ -114,7 +106,11 @@ class Reconsider:
         if await self._store.read(key) is not None:
             return
         resource = self._scribe.written(key, receipt, self._clock.now())
-        await self._engine.commit(self._call(Interaction.UPDATE, key), self._engine.drafts.of(key, resource))
+        change = self._engine.drafts.of(key, resource)
+        if keys := tuple(photo.key for photo in receipt.gone if photo.id.startswith(WITHIN)):
+            # Earlier versions of what is no more go with this commit; so does what was written in that moment.
+            change = change.erasing(Erasure(keys))
+        await self._engine.commit(self._call(Interaction.UPDATE, key), change)
 
     def _call(self, interaction: Interaction, key: ResourceKey) -> Call:
         return Call(interaction, self._server, self._clock.now(), key.type, key.id)

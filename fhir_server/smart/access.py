@@ -125,6 +125,21 @@ def reads_type(call: Call, type: str) -> bool:
     return rights_of(call.principal).on("r", type) is not None
 
 
+def is_granted(call: Call, type: str) -> bool:
+    """Do scopes and role let the caller do this, whatever it is, on this type as well?"""
+    return rights_of(call.principal).on(deed_of(call), type) is not None
+
+
+def reaches_all(call: Call, type: str) -> bool:
+    """Does what the operation looks at of this type, or else a search of it, reach all of them, whosever they are?"""
+    rights = rights_of(call.principal)
+    right = rights.on(deed_of(call), type) or rights.on("s", type)
+    if right is None or right.meets is not None:
+        return False
+    rule = right.rules[0].rule
+    return rule.reach is Reach.ALL and not rule.where
+
+
 def sees_all(call: Call, type: str) -> bool:
     """Does a search of this type reach whatever is stored of it, whosever it is?"""
     right = rights_of(call.principal).on("s", type)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from fhir_server.crypto.errors import OpeningError
-from fhir_server.crypto.keys import DataKey, KeyClass, KeyId, KeyRequest
+from fhir_server.crypto.keys import DataKey, DataRequest, KeyClass, KeyId, KeyRequest, PictureRequest
 from fhir_server.crypto.seal import Address, open_sealed, seal
 from fhir_server.engine.change import Change
 from fhir_server.engine.classification import clear, key_class
@@ -43,6 +43,7 @@ class Row(NamedTuple):
     the same criteria wait for each other.
     `framed`: what is sealed instead of the truth where data lies beside it; `framed_under`: the key that sealed that
     data, which has to be the row's own; `brought`: the ids of what of it comes with this change.
+    `pictured`: a picture stands in it.
     """
 
     change: Change
@@ -56,6 +57,7 @@ class Row(NamedTuple):
     framed: bytes | None = None
     framed_under: KeyId | None = None
     brought: tuple[str, ...] = ()
+    pictured: bool = False
 
     @property
     def plain(self) -> bytes:
@@ -67,10 +69,12 @@ class Row(NamedTuple):
         return str(self.change.key)
 
     @property
-    def owners(self) -> KeyRequest:
-        """Whose key seals it. What names no patient is the clinic's."""
+    def owners(self) -> DataRequest:
+        """Whose key seals it. What names no patient is the clinic's; what has a picture in it goes alone."""
         if not self.subjects:
             return KeyRequest((), KeyClass.CLINIC)
+        if self.pictured:
+            return PictureRequest(self.subjects, self.id)
         return KeyRequest(self.subjects, key_class(self.change.content))
 
 

@@ -5,11 +5,16 @@ Architecture section 5, sealed-storage section 3.
 
 from collections.abc import Collection, Mapping, Sequence
 
+from pymongo import DESCENDING
+
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import KeyClass, KeyId, KeyRequest
+from fhir_server.crypto.rows import KeyRow, pictured
+from fhir_server.engine.classification import key_class
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import UnavailableError
-from fhir_server.privacy.ports import Holding
+from fhir_server.kernel.identity import parse_reference
+from fhir_server.privacy.ports import Holding, Picture
 from fhir_server.privacy.retention import CLASSES
 from fhir_server.store.attachments import Attachments
 from fhir_server.store.collections import Collections
@@ -32,7 +37,21 @@ class Holdings:
             with seam():
                 found = await self._to.resources.find({"key": key}, UNSEARCHED, hint="key").to_list(None)
             held += [Holding(stored, request.key_class, key) for stored in await self._opening.rows(found)]
-        return held
+        alone = [one for one in await self.pictures(patient) if one.owners == (patient,)]
+        return [*held, *(Holding(one.newest, key_class(one.newest.resource), one.key) for one in alone if one.newest)]
+
+    async def pictures(self, patient: str) -> Sequence[Picture]:
+        return [await self._picture(row) for row in await self._keyring.picture_keys(patient)]
+
+    async def _picture(self, row: KeyRow) -> Picture:
+        sealed, newest = {"key": row.newest}, [("version", DESCENDING)]
+        with seam():
+            current = await self._to.resources.find(sealed, UNSEARCHED, hint="key").to_list(None)
+            found = current or await self._to.history.find(sealed, hint="key").sort(newest).limit(1).to_list(None)
+        opened = await self._opening.rows(found)
+        key = parse_reference(pictured(row))
+        assert key is not None, "only keys are written into the name of a picture's key"
+        return Picture(key, row.owners, row.newest, opened[0] if opened else None, bool(current))
 
     async def keys(self, patient: str) -> Mapping[KeyClass, bytes]:
         known = await self._keyring.known([KeyRequest((patient,), record) for record in CLASSES])
@@ -54,7 +73,8 @@ class Mentions:
         self._rows, self._opening, self._holdings = collections.resources, opening, holdings
 
     async def of(self, patient: str) -> Sequence[Stored]:
-        keys = sorted((await self._holdings.keys(patient)).values())
+        pictures = {one.key for one in await self._holdings.pictures(patient) if one.current and len(one.owners) == 1}
+        keys = sorted({*(await self._holdings.keys(patient)).values(), *pictures})
         with seam():
             own: Document = {"key": {"$in": keys}, "deleted": False}
             found = await self._rows.find(own, UNSEARCHED, hint="key").to_list(None)

@@ -18,6 +18,7 @@ from fhir_server.store.collections import Collections
 from fhir_server.store.connection import seam
 from fhir_server.store.documents import Row, row
 from fhir_server.store.layouts import Layouts
+from fhir_server.store.pictured import shows_picture
 from fhir_server.store.query_compiler import lock_tokens
 
 _THROUGH_TARGETS = frozenset({"Provenance", "Task", "Binary", "Device"})
@@ -54,7 +55,8 @@ class Indexing:
             index_keywords(change.resource, registry)
             return row(change, access, owners, [], registry.number)
         tokens = self.tokens(change.resource, access, registry)
-        return row(change, access, owners, tokens, registry.number)
+        made = row(change, access, owners, tokens, registry.number)
+        return made._replace(pictured=True) if shows_picture(change.resource, made.truth) else made
 
     def tokens(self, resource: Json, access: Sequence[str], registry: Registry) -> list[int]:
         """By which a resource is found: its own values, and the patients in whose compartments it lies."""

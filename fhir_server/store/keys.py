@@ -21,6 +21,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     "keys": [
         IndexModel([("wraps.key", ASCENDING)], name="key"),
         IndexModel([("wraps.by", ASCENDING)], name="by"),
+        IndexModel([("owners", ASCENDING)], name="pictures", partialFilterExpression={"kind": str(KeyClass.PICTURE)}),
         IndexModel([("kind", ASCENDING)], name="overdue", partialFilterExpression={"due": True}),
     ],
     "destroyed": [IndexModel([("key", ASCENDING)], name="key", unique=True)],
@@ -44,6 +45,11 @@ class Keys:
             return []
         with seam():
             found = await self._rows.find({"$or": either} if len(either) > 1 else either[0]).to_list(None)
+        return [_row(document) for document in found]
+
+    async def owned(self, owner: str, kind: KeyClass) -> Sequence[KeyRow]:
+        with seam():
+            found = await self._rows.find({"owners": owner, "kind": str(kind)}).to_list(None)
         return [_row(document) for document in found]
 
     async def revisions(self, names: Collection[str]) -> Mapping[str, int]:

@@ -14,7 +14,7 @@ from fhir_server.kernel import json
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import GoneError, UnavailableError
 from fhir_server.kernel.identity import ResourceKey, parse_reference, random_id
-from fhir_server.media.ports import CONDEMNED, DESTROYED, INCOMING, LIVE, PENDING, Photo
+from fhir_server.media.ports import CONDEMNED, DESTROYED, INCOMING, LIVE, PENDING, WITHIN, Photo
 from fhir_server.privacy.reversibility.ports import Parts
 from fhir_server.store.chunks import Chunks, Place
 from fhir_server.store.collections import Collections
@@ -106,6 +106,16 @@ class Photos:
 
     async def condemn(self, photo: Photo) -> None:
         await self._move(photo, LIVE, CONDEMNED)
+
+    async def condemn_within(self, owner: ResourceKey, subjects: tuple[str, ...], key: bytes) -> None:
+        keys = await self._keyring.open_keys([KeyId(key)])
+        if KeyId(key) not in keys:
+            return
+        id = f"{WITHIN}{key.hex()}"
+        photo = Photo(id, owner, subjects, CONDEMNED, "", 0, key, self._new_bytes(SALT_BYTES), self._clock.now())
+        with seam():
+            row = self._row(photo, keys[KeyId(key)])
+            await self._rows.update_one({"_id": id}, {"$setOnInsert": row}, upsert=True)
 
     async def discard(self, photo: Photo) -> None:
         """Of one that no commit will make live, whether it is whole or still on its way."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pymongo import ReplaceOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from fhir_server.crypto.keys import DataKey, KeyClass, KeyRequest
+from fhir_server.crypto.keys import DataKey, DataRequest, KeyClass, KeyRequest
 from fhir_server.engine.change import Change
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import Clock
@@ -32,7 +32,7 @@ class Tombstones:
     async def lay(
         self,
         keys: Sequence[bytes],
-        open_keys: Mapping[KeyRequest, DataKey],
+        open_keys: Mapping[DataRequest, DataKey],
         seq_after: Callable[[int], int],
         session: AsyncClientSession,
     ) -> list[RowSeal]:

@@ -16,7 +16,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from fhir_server.crypto.keyring import Keyring
-from fhir_server.crypto.keys import DataKey, KeyRequest
+from fhir_server.crypto.keys import DataKey, DataRequest
 from fhir_server.engine.integrity import LOG
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import Clock, microseconds
@@ -50,7 +50,7 @@ class UnknownOutcomeError(UnavailableError):
     """The connection was lost while committing, for longer than we wait: it may have been written or not."""
 
 
-Keys: TypeAlias = Mapping[KeyRequest, DataKey]
+Keys: TypeAlias = Mapping[DataRequest, DataKey]
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ class Transaction:
     async def _prepared(self, rows: Sequence[Row]) -> Keys:
         """The keys of rows that are laid out as they are to be. Raises OutageError where the database is away."""
         created = {row.change.key.id for row in rows if row.change.previous is None}
-        wanted = {row.owners for row in rows if row.change.key.type != LOG}
+        wanted: set[DataRequest] = {row.owners for row in rows if row.change.key.type != LOG}
         if any(row.change.erasures for row in rows):
             wanted.add(CLINIC)
         try:

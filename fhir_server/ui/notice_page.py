@@ -3,14 +3,14 @@
 Requirement T105: the policy that a consent names can be read.
 """
 
-from fhir_server.consent.form import forms
+from fhir_server.consent.form import text_of
 from fhir_server.ui.answers import NOT_FOUND, Answer, Show
 from fhir_server.ui.surface import Surface
 from fhir_server.ui.visit import Visit
 
 
 async def get(surface: Surface, visit: Visit) -> Answer:
-    form = forms().get((visit.wanted_form, visit.words.language))
-    if form is None or visit.wanted_version not in {"", form.version}:
+    form = text_of(visit.wanted_form, visit.words.language, visit.wanted_version)
+    if form is None:
         return Show("fault", {"fault_key": "form-gone"}, NOT_FOUND)
     return Show("notice", {"form": form, "items": list(form.items.values())})

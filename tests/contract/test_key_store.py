@@ -10,7 +10,7 @@ import pytest
 from fhir_server.crypto.destroyed import Tally, tally_of
 from fhir_server.crypto.keys import KeyClass, KeyId
 from fhir_server.crypto.ports import KeyStore
-from fhir_server.crypto.rows import KeyRow, Wrap, WrapperKind, bucket, data, named, patient
+from fhir_server.crypto.rows import KeyRow, Wrap, WrapperKind, bucket, data, named, patient, picture, pictured
 from fhir_server.store.collections import prepare
 from fhir_server.store.connection import connect
 from fhir_server.store.keys import INDEXES, Keys
@@ -151,6 +151,17 @@ async def test_rows_are_found_by_what_is_around_any_of_their_wraps(store: KeySto
     assert len(await store.wrapped_by([key(10), key(11), key(12)], 2)) == 2
     assert list(await store.wrapped_by([key(99)], 10)) == []
     assert list(await store.wrapped_by([], 10)) == []
+
+
+async def test_keys_of_pictures_are_found_by_each_whose_they_are(store: KeyStore) -> None:
+    places = [picture(("a", "b"), "Task/1"), picture(("b",), "Task/2"), picture(("c",), "Task/3")]
+    rows = [KeyRow(one.name, one.kind, one.owners, (wrap(n, key(9)),)) for n, one in enumerate(places)]
+    await store.insert([*rows, data_row(7, "b")])
+
+    found = await store.owned("b", KeyClass.PICTURE)
+
+    assert {pictured(row) for row in found} == {"Task/1", "Task/2"}
+    assert list(await store.owned("d", KeyClass.PICTURE)) == []
 
 
 async def test_rows_are_due_when_stale_or_with_two_generations(store: KeyStore) -> None:

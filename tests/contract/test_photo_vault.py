@@ -187,3 +187,17 @@ async def test_condemning_is_part_of_the_commit_that_deletes_the_media(clinic: O
         await clinic.resources.commit(
             [writing(observation("o10", "ann")).moving_blob(BlobMove(photo.id, LIVE, CONDEMNED))]
         )
+
+
+async def test_what_stood_in_a_resource_is_destroyed_like_a_photo_and_named_once(clinic: Opened) -> None:
+    photo, owner = await taken_in(clinic, LONG), ResourceKey("Observation", "o1")
+
+    for _ in range(2):
+        await clinic.photos.condemn_within(owner, ("ann",), photo.key)
+    condemned = await clinic.photos.of_patient("ann", {CONDEMNED})
+    await clinic.photos.destroy(condemned, "why")
+    await clinic.photos.condemn_within(owner, ("ann",), photo.key)
+
+    assert [one.owner for one in condemned] == [owner]
+    assert [one.reason for one in await clinic.photos.of_patient("ann", {DESTROYED})] == ["why"]
+    assert await clinic.photos.of_patient("ann", {CONDEMNED}) == []

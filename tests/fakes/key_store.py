@@ -7,7 +7,7 @@ from datetime import datetime
 
 from fhir_server.crypto.destroyed import DestroyedKey, Tally, appended
 from fhir_server.crypto.errors import ProviderError
-from fhir_server.crypto.keys import KeyId
+from fhir_server.crypto.keys import KeyClass, KeyId
 from fhir_server.crypto.providers.port import DestructionNote, RootStatus, Wrapped
 from fhir_server.crypto.rows import KeyRow, WrapperKind
 
@@ -34,6 +34,9 @@ class FakeKeyStore:
     async def fetch(self, *, names: Collection[str] = (), ids: Collection[KeyId] = ()) -> Sequence[KeyRow]:
         wanted = [*names, *(row.name for row in self.rows.values() if _keys(row) & set(ids))]
         return await self._read(dict.fromkeys(wanted), lambda row: row.name in names or bool(_keys(row) & set(ids)))
+
+    async def owned(self, owner: str, kind: KeyClass) -> Sequence[KeyRow]:
+        return await self._read(list(self.rows), lambda row: row.kind is kind and owner in row.owners)
 
     async def revisions(self, names: Collection[str]) -> Mapping[str, int]:
         return {row.name: row.revision for row in await self._read(list(names), lambda row: row.name in names)}

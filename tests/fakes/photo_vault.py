@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from fhir_server.kernel.errors import GoneError, UnavailableError
 from fhir_server.kernel.identity import ResourceKey
-from fhir_server.media.ports import CONDEMNED, DESTROYED, LIVE, PENDING, Photo
+from fhir_server.media.ports import CONDEMNED, DESTROYED, LIVE, PENDING, WITHIN, Photo
 from tests.fakes.memory import Memory
 
 PART = 64 * 1024
@@ -51,6 +51,11 @@ class FakePhotos:
 
     async def condemn(self, photo: Photo) -> None:
         self._move(photo, LIVE, CONDEMNED)
+
+    async def condemn_within(self, owner: ResourceKey, subjects: tuple[str, ...], key: bytes) -> None:
+        id = f"{WITHIN}{key.hex()}"
+        photo = Photo(id, owner, subjects, CONDEMNED, "", 0, key, b"", self._memory.clock.now())
+        self._memory.photos.setdefault(id, photo)
 
     async def discard(self, photo: Photo) -> None:
         if self._memory.photos[photo.id].state == PENDING:

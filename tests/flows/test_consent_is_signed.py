@@ -40,6 +40,22 @@ def by_type(copy: Json) -> dict[str, list[Json]]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("spoken", "warnings"), [((), 0), (("en-GB",), 0), (("fr", "en"), 0), (("fr-CH",), 1), (("de", "it"), 1)]
+)
+async def test_t_91_a_form_in_a_language_in_which_the_patient_is_not_addressed_is_warned_of(
+    clinic: InProcess, nurse: Caller, spoken: tuple[str, ...], warnings: int
+) -> None:
+    said = [{"language": {"coding": [{"system": "urn:ietf:bcp:47", "code": one}], "text": one}} for one in spoken]
+    ann = (await nurse.store({**patient(), **({"communication": said} if said else {})}))["id"]
+
+    answer = await nurse.post("/fhir/Consent/$sign", signing(ann, now(clinic), CARE))
+
+    assert answer.status_code == 201, answer.text
+    told = by_type(read(answer)).get("OperationOutcome", [])
+    assert [one["issue"][0]["severity"] for one in told] == ["warning"] * warnings
+
+
 async def test_s37_s103_s105_t80_t88_t89_t92_a_signed_form_becomes_the_whole_evidence(
     clinic: InProcess, nurse: Caller
 ) -> None:

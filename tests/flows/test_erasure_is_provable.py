@@ -8,7 +8,9 @@ import pytest
 from fhir_server.store.tree_walk import BreakError
 from tests.clinics import InProcess, read, running
 from tests.flows.erasures import Record
+from tests.flows.test_pictures_elsewhere import letter
 from tests.flows.withdrawals import until_done
+from tests.samples import consent, jpeg, patient
 
 pytestmark = pytest.mark.anyio
 
@@ -64,3 +66,24 @@ async def test_a_row_that_went_without_an_erasure_is_still_missed(clinic: InProc
 
     with pytest.raises(BreakError, match="is gone"):
         await clinic.clinic.store.verification.verify([])
+
+
+async def test_a_database_is_sound_after_a_picture_was_taken_out_of_a_resource(mongo_uri: str, tmp_path: Path) -> None:
+    async with running(mongo_uri, "provable_pictures", tmp_path, worker_interval=3600) as clinic:
+        back_end = clinic.caller("system/*.cruds", client="archive")
+        ann = str((await back_end.store(patient()))["id"])
+        given = await back_end.store(consent(ann))
+        stored = await back_end.store(letter(ann, jpeg(900)))
+        rows = clinic.mongo[clinic.database]
+        version = await rows["resources"].find_one({"_id": f"DocumentReference/{stored['id']}"})
+        assert version is not None
+        await back_end.post(f"/fhir/Consent/{given['id']}/$withdraw")
+        await until_done(clinic)
+        await clinic.clinic.store.sequencer.once()
+
+        sound = await clinic.clinic.store.verification.verify([])
+
+        assert sound.rows >= 4
+        await rows["history"].insert_one({**version, "_id": f"{version['_id']}/_history/1"})
+        with pytest.raises(BreakError, match="it was erased, and was put back"):
+            await clinic.clinic.store.verification.verify([])

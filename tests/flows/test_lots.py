@@ -282,3 +282,35 @@ async def test_a_recall_that_may_not_write_says_so(clinic: InProcess, office: Ca
     )
 
     assert answer.status_code == 403
+
+
+async def test_m10_a_clinical_lead_recalls_a_lot_from_all_patients_and_sees_what_a_notice_needs(
+    clinic: InProcess, office: Caller
+) -> None:
+    number, lead = lot(), staff(clinic, "clinical-lead")
+    product = await office.store(filler(number))
+    everybody = [await somebody(office) for _ in range(2)]
+    for one in everybody:
+        told_nobody = {"note": [{"text": "anxious"}], "reasonCode": [{"text": "asymmetry"}]}
+        await office.store(treated(one, usedReference=[to(product)], **told_nobody))
+
+    asked = {"resourceType": "Parameters", "parameter": [{"name": "lot", "valueString": number}]}
+    answer = await lead.post("/fhir/Medication/$lot-recall", asked)
+
+    assert answer.status_code == 200, answer.text
+    said = told(read(answer))
+    assert (said["complete"], said["patients"]) == ([True], [2])
+    assert people(said) == set(everybody)
+    assert "anxious" not in answer.text
+    assert "asymmetry" not in answer.text
+    for notice in said["notice"]:
+        found = await lead.get(f"/fhir/{notice['reference']}")
+        assert read(found)["status"] == "preparation"
+    for search in (f"Procedure?used={to(product)['reference']}", f"Device?lot-number={number}", "Patient?name=Sample"):
+        listed = await lead.get(f"/fhir/{search}")
+        assert listed.status_code == 403 or "entry" not in read(listed) or "subject" not in listed.text
+    assert (await lead.get(f"/fhir/Medication/$lot-patients?lot={number}")).status_code == 403
+    other = await office.store(
+        {"resourceType": "Communication", "status": "completed", "subject": {"reference": f"Patient/{everybody[0]}"}}
+    )
+    assert (await lead.get(f"/fhir/Communication/{other['id']}")).status_code == 404

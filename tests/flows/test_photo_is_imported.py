@@ -7,6 +7,7 @@ from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read
 from tests.people import care_team
 from tests.samples import consent, jpeg, media, patient, published
+from tests.unit.media.drawn import face
 
 pytestmark = pytest.mark.anyio
 
@@ -100,5 +101,38 @@ async def test_d11_the_tag_is_no_way_round_a_consent(mapper: Caller, nurse: Call
 
     assert (await mapper.put(f"/fhir/Media/{taken['id']}", tagged)).status_code == 422
     assert (await nurse.put(path, bare)).status_code == 422
-    made: Json = {"resourceType": "Parameters", "parameter": [{"name": "kind", "valueCode": "screen"}]}
-    assert (await nurse.post(f"{path}/$rendition", made)).status_code == 422
+
+
+async def test_d11_what_is_made_of_it_is_for_care_as_well_and_for_nobody_else(
+    clinic: InProcess, mapper: Caller, nurse: Caller
+) -> None:
+    ann = await somebody(mapper)
+    brought = await mapper.post("/fhir/Media", media(ann, face(), meta=TAGGED, createdDateTime="2019-03-01"))
+    path = f"/fhir/Media/{read(brought)['id']}"
+    asked: Json = {"resourceType": "Parameters", "parameter": [{"name": "kind", "valueCode": "thumbnail"}]}
+
+    small = read(await nurse.post(f"{path}/$rendition", asked))
+
+    assert {tag["code"] for tag in small["meta"]["tag"]} == {IMPORTED, UNEVIDENCED}
+    address = f"/fhir/{small['content']['url']}"
+    assert (await nurse.get(address)).status_code == 200
+    assert (await mapper.get(address)).status_code == 403
+    assert (await mapper.post(f"{path}/$rendition", asked)).status_code == 403
+    trail = read(await mapper.get(f"/fhir/Provenance?target=Media/{small['id']}"))["entry"]
+    assert [one["resource"]["activity"]["coding"][0]["code"] for one in trail] == ["thumbnail"]
+    said = f"/fhir/Consent/$decide?resource=Media/{small['id']}&purpose=photo-marketing&channel=website&patient={ann}"
+    await mapper.store(consent(ann, "photo-marketing", **published()))
+    assert await decisions(mapper, said) == {"deny"}
+
+
+async def test_d11_a_rendition_takes_no_photo(mapper: Caller, nurse: Caller) -> None:
+    """Nor is it older than the consent that was renewed, nor does an end of treatment take the file away."""
+    ann = await somebody(mapper)
+    await mapper.store(consent(ann, dateTime="2025-01-02"))
+    treated = await mapper.store(consent(ann, "treatment", dateTime="2025-01-02"))
+    photo = await nurse.store(media(ann, face(), createdDateTime="2025-06-01"))
+    await mapper.store(consent(ann, dateTime="2025-09-01"))
+    assert (await mapper.post(f"/fhir/Consent/{treated['id']}/$withdraw")).status_code == 200
+    asked: Json = {"resourceType": "Parameters", "parameter": [{"name": "kind", "valueCode": "thumbnail"}]}
+
+    assert (await nurse.post(f"/fhir/Media/{photo['id']}/$rendition", asked)).status_code == 201

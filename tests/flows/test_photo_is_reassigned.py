@@ -185,6 +185,34 @@ async def test_t99_one_taken_before_the_right_patient_agreed_is_refused_and_stay
     assert (await nurse.get(f"/fhir/{photo['content']['url']}")).status_code == 403
 
 
+async def test_s_16_what_counts_is_whether_there_was_a_consent_when_it_was_taken(nurse: Caller, office: Caller) -> None:
+    """Renewed since, or at an end: neither makes of it a photo that was taken without a consent."""
+    wrong, right = await somebody(office, agrees=False), await somebody(office, agrees=False)
+    await office.store(consent(wrong, dateTime="2025-01-02"))
+    await office.store(consent(right, dateTime="2025-01-03"))
+    treated = await office.store(consent(right, "treatment", dateTime="2025-01-03"))
+    photo = await nurse.store(media(wrong, face(), createdDateTime="2025-06-01"))
+    await office.store(consent(right, dateTime="2025-09-01"))
+    assert (await office.post(f"/fhir/Consent/{treated['id']}/$withdraw")).status_code == 200
+
+    answer = await moved(nurse, photo, right)
+
+    assert answer.status_code == 201, answer.text
+    assert (await nurse.get(f"/fhir/{read(answer)['content']['url']}")).status_code == 200
+
+
+async def test_one_that_was_imported_is_moved_by_whoever_may(clinic: InProcess, nurse: Caller, office: Caller) -> None:
+    wrong, right = await somebody(office, agrees=False), await somebody(office)
+    await office.store(consent(wrong))
+    tag = {"system": "urn:aesthetic-fhir-server:tag", "code": "imported"}
+    photo = await office.store(media(wrong, face(), meta={"tag": [tag]}, createdDateTime="2020-06-01"))
+
+    answer = await moved(nurse, photo, right)
+
+    assert answer.status_code == 201, answer.text
+    assert "imported" in [one["code"] for one in read(answer)["meta"]["tag"]]
+
+
 async def test_one_whose_consent_was_withdrawn_can_still_be_moved(
     clinic: InProcess, nurse: Caller, office: Caller
 ) -> None:

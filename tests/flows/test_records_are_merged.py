@@ -8,10 +8,13 @@ import pytest
 from httpx2 import Response
 
 from fhir_server.kernel.json import Json
+from fhir_server.media.photos_within import shows_photo
 from tests.clinics import Caller, InProcess, read, running
 from tests.flows.erasures import Record, asking, task
+from tests.flows.test_pictures_elsewhere import letter
 from tests.flows.withdrawals import until_done
 from tests.people import of_patient, staff
+from tests.samples import jpeg
 
 pytestmark = pytest.mark.anyio
 
@@ -83,6 +86,42 @@ async def test_the_record_is_found_with_the_other_and_its_photo_opens(
 
 
 @pytest.mark.usefixtures("two")
+async def test_a_picture_in_a_document_moves_and_can_still_go_alone(
+    french: InProcess, two: tuple[Record, Record]
+) -> None:
+    source, target = two
+    back_end, holdings = french.caller("system/*.cruds", client="archive"), french.clinic.store.holdings
+    stored = await back_end.store(letter(source.patient, jpeg(900)))
+
+    answer = await merged(source, target)
+
+    assert answer.status_code == 200, answer.text
+    [picture] = await holdings.pictures(target.patient)
+    assert (str(picture.resource), picture.current) == (f"DocumentReference/{stored['id']}", True)
+    assert picture.key in {one.key for one in await holdings.of(target.patient)}, "an erasure finds it"
+    [before] = await holdings.pictures(source.patient)
+    assert (before.resource, before.current) == (picture.resource, False)
+
+
+async def test_with_the_consent_it_goes_under_both_records_keys(mongo_uri: str, tmp_path: Path) -> None:
+    async with running(mongo_uri, "merged_pictures", tmp_path, worker_interval=3600) as clinic:
+        source, target = await Record(clinic).begin(photos=0), await Record(clinic).begin(photos=0)
+        back_end, holdings = clinic.caller("system/*.cruds", client="archive"), clinic.clinic.store.holdings
+        stored = await back_end.store(letter(source.patient, jpeg(900)))
+        assert (await merged(source, target)).status_code == 200
+        await until_done(clinic)
+        given = read(await back_end.get(f"/fhir/Consent?patient={target.patient}&status=active"))["entry"]
+
+        for one in given:
+            await back_end.post(f"/fhir/Consent/{one['resource']['id']}/$withdraw")
+        await until_done(clinic)
+
+        shown = await back_end.get(f"/fhir/DocumentReference/{stored['id']}")
+        assert not await shows_photo(read(shown))
+        for record in (source, target):
+            assert await holdings.pictures(record.patient) == []
+
+
 async def test_only_whoever_keeps_the_register_merges(french: InProcess, two: tuple[Record, Record]) -> None:
     for role in ("practitioner", "receptionist", "administrator", "auditor"):
         assert (await merged(*two, who=staff(french, role))).status_code == 403

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from fhir_server.consent.decision import decide
+from fhir_server.consent.facts import Facts
+from fhir_server.consent.labels import CONFIDENTIALITY
 from fhir_server.consent.purposes import ACT_REASON, PURPOSES
 from fhir_server.consent.question import Deny, Permit, Reason
 from fhir_server.consent.terms import CHANNEL, WITHDRAWN_AT, in_force
@@ -388,3 +390,17 @@ def test_s_76_a_consent_that_ended_speaks_of_its_own_channels_alone() -> None:
 
     assert verdict(withdrawn, purpose="photo-marketing", channel="website") == Deny(Reason.WITHDRAWN)
     assert verdict(withdrawn, purpose="photo-marketing", channel="print") == Deny(Reason.OTHER_CHANNEL)
+
+
+def test_an_exception_of_a_level_widens_a_permission_that_is_surely_of_this_patient() -> None:
+    """IHE PCF 1.1: what is permitted of normal data, and of restricted data besides."""
+    normal, restricted = ([{"system": CONFIDENTIALITY, "code": code}] for code in ("N", "R"))
+    wider = rule("permit", "care-photography", securityLabel=restricted)
+    permission = rule("permit", "care-photography", securityLabel=normal, provision=[wider])
+    asked = {"facts": Facts(confidentiality="R")}
+
+    assert isinstance(verdict(consent(permission), **asked), Permit)
+    narrow = rule("permit", "care-photography", securityLabel=normal)
+    assert verdict(consent(narrow), **asked) == Deny(Reason.NOT_COVERED)
+    unsure = consent(permission, modifierExtension=[{"url": "urn:x", "valueBoolean": True}])
+    assert isinstance(verdict(unsure, **asked), Deny)

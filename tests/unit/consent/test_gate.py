@@ -1,6 +1,8 @@
 """The gate on an engine in memory: what it remembers, what it asks again, what it lets be known."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -18,7 +20,7 @@ from fhir_server.kernel.errors import NoLegalBasisError, UnavailableError, Unpro
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from tests.fakes.clinic import BASE, FakeClinic
-from tests.fakes.clock import NOW
+from tests.fakes.clock import NOW, FakeClock
 from tests.samples import consent, published
 from tests.unit.engine.calls import call
 
@@ -291,3 +293,28 @@ async def test_security_contexts_in_a_circle_name_whom_they_name() -> None:
     stored = clinic.memory.current[ResourceKey("Binary", "a")]
 
     assert await clinic.elsewhere.patients(stored.resource, ()) == ["ann"]
+
+
+async def test_t_99_a_photo_that_is_filed_anew_was_taken_on_a_basis_then() -> None:
+    clock = FakeClock()
+    clinic = FakeClinic(clock)
+    standing = Standing(clinic.resources, clinic.heads, law_of("gb"))
+    gate = Gate(standing, clinic.resources, BASE, clinic.elsewhere)
+    photo: Json = {
+        "resourceType": "Media",
+        "status": "completed",
+        "subject": {"reference": "Patient/ann"},
+        "content": {"contentType": "image/jpeg", "url": "Binary/x"},
+    }
+    change = Change(MEDIA, photo, None, ("ann",), filed=NOW)
+    asking = call(Interaction.CREATE, "Media")
+    nurse = replace(asking, principal=replace(asking.principal, role="practitioner"))
+    await give(clinic, kind="deny")
+    clock.advance(timedelta(days=1))
+    move = HeadMove("ann", CONSENT, 2, in_force=False)
+    await commit(clinic, CONSENT, consent("ann", kind="deny", status="entered-in-error"), move)
+
+    with pytest.raises(NoLegalBasisError, match="when this photo was taken"):
+        await gate.prepare(nurse, change)
+
+    assert (await gate.prepare(nurse, change._replace(filed=clock.now()))).basis

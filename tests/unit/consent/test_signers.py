@@ -7,7 +7,7 @@ import pytest
 
 from fhir_server.consent.answers import Decision
 from fhir_server.consent.evidence import Facts, consent
-from fhir_server.consent.form import Question, form_of, forms
+from fhir_server.consent.form import Question, form_of, forms, text_of
 from fhir_server.consent.law import packs
 from fhir_server.consent.signature import Sitting
 from fhir_server.consent.signers import Who, birthday, is_minor, require_signer
@@ -100,6 +100,30 @@ def test_a_month_without_that_day_ends_on_its_last(day: str, months: int, end: s
     made = consent(ResourceKey("Consent", "c"), at, decision, ResourceKey("DocumentReference", "d"), facts)
 
     assert made["provision"]["period"]["end"] == end
+
+
+@pytest.mark.parametrize(
+    ("language", "taking", "keeping"), [("en", "Taking", "Keeping"), ("fr", "Prise", "Conservation")]
+)
+def test_t_81_the_notice_states_the_taking_and_the_keeping_of_photographs_each_by_itself(
+    language: str, taking: str, keeping: str
+) -> None:
+    items = forms()["care", language].items
+
+    assert items["care-photography.taking"]["text"].startswith(taking)
+    assert items["care-photography.keeping"]["text"].startswith(keeping)
+
+
+def test_t105_a_text_that_was_in_use_can_still_be_had_and_no_other() -> None:
+    now, before = text_of("care", "en", ""), text_of("care", "en", "2026-01")
+
+    assert now is forms()["care", "en"]
+    assert before is not None
+    assert (before.version, before.sha256 == now.sha256) == ("2026-01", False)
+    assert text_of("care", "en", "2020-01") is None
+    assert text_of("nothing", "en", "") is None
+    with pytest.raises(UnprocessableError, match="version"):
+        form_of(before.canonical, "en")
 
 
 def test_s103_every_form_is_valid_in_both_languages_and_nothing_is_ticked() -> None:

@@ -4,10 +4,10 @@ from fhir_server.crypto.errors import (
     DestroyedKeyError,
     OpeningError,
 )
-from fhir_server.crypto.keys import KeyClass
+from fhir_server.crypto.keys import KeyClass, PictureRequest
 from fhir_server.crypto.rows import root_id
 from tests.fakes.key_store import FakeKeyStore, FakeRootKeys
-from tests.unit.crypto.keys_at_hand import done, keyring, take
+from tests.unit.crypto.keys_at_hand import RECORD, done, keyring, take
 
 
 def test_a_photos_key_is_its_own_and_never_remembered(store: FakeKeyStore, root: FakeRootKeys) -> None:
@@ -47,8 +47,21 @@ def test_a_photo_of_nobodys_has_a_key_of_the_clinics(store: FakeKeyStore, root: 
     assert store.rows["rendition/portrait-1"].wraps[0].by == root_id(1)
 
 
+def test_the_key_of_a_picture_is_of_one_resource_and_its_patients(store: FakeKeyStore, root: FakeRootKeys) -> None:
+    ring = keyring(store, root)
+    one, other = PictureRequest(("p1",), "Task/1"), PictureRequest(("p2", "p1"), "Task/1")
+
+    keys = done(ring.data_keys([one, other, RECORD]))
+
+    assert len({key.secret for key in keys.values()}) == 3
+    assert done(ring.standing_keys([one])) == {one: keys[one]}
+    assert [row.name for row in done(ring.picture_keys("p2"))] == ["picture/p1,p2/Task/1"]
+    with pytest.raises(ValueError, match="type and its id"):
+        done(ring.data_keys([PictureRequest(("p1",), "Task/1 2")]))
+
+
 def test_a_renditions_key_is_not_asked_for_by_class(store: FakeKeyStore, root: FakeRootKeys) -> None:
-    with pytest.raises(ValueError, match="photo"):
+    with pytest.raises(ValueError, match="alone"):
         take(store, root, (("p1",), KeyClass.RENDITION))
     with pytest.raises(ValueError, match="photo id"):
         done(keyring(store, root).rendition_key(("p1",), "no/photo"))

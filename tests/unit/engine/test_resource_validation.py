@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from fhir_server.engine import resource_validation
-from fhir_server.engine.resource_validation import Question, question, validation_outcome
+from fhir_server.engine.resource_validation import Question, question, validation_issues
+from fhir_server.fhir.outcome import operation_outcome
 from fhir_server.fhir.validation import validate
 from fhir_server.kernel.errors import InvalidRequestError
 from fhir_server.kernel.identity import ResourceKey
@@ -23,7 +24,7 @@ def outcome(resource: Any, type: str = "Patient", id: str | None = None, **more:
     async def missing(keys: Collection[ResourceKey]) -> set[ResourceKey]:
         return set(keys) - {ResourceKey("Organization", "1")}
 
-    found = asyncio.run(validation_outcome(Question(resource, **more), type, id, missing))
+    found = operation_outcome(asyncio.run(validation_issues(Question(resource, **more), type, id, missing)))
     validate(found, with_models=True)
     return [(each["severity"], each["code"], each.get("expression", [None])[0]) for each in found["issue"]]
 

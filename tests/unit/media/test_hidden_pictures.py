@@ -1,5 +1,7 @@
 """Where bytes may stand that are a picture, and what is no base64 there."""
 
+import base64
+
 import pytest
 
 from fhir_server.kernel import json
@@ -7,7 +9,8 @@ from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.json import Json
 from fhir_server.media.consumer_clouds import refuse_consumer_clouds
 from fhir_server.media.data_urls import refuse_pictures_in_urls
-from fhir_server.media.photos_within import decoded, hidden_photos
+from fhir_server.media.photos_within import decoded, hidden_photos, without_pictures
+from tests.samples import jpeg
 
 
 def refuse(url: str) -> None:
@@ -37,3 +40,21 @@ def test_an_address_that_cannot_be_taken_apart_leads_into_no_cloud() -> None:
     resource: Json = {"resourceType": "Media", "content": {"url": "https://[drive.google.com/a"}}
 
     refuse_consumer_clouds(resource, json.encode(resource))
+
+
+def test_bytes_of_a_picture_are_taken_out_and_nothing_else() -> None:
+    picture, words = base64.b64encode(jpeg(200)).decode(), base64.b64encode(b"words " * 30).decode()
+    noted = {"id": "d", "extension": [{"url": "urn:note", "valueCode": "x"}]}
+    drawn = {"contentType": "image/jpeg", "data": picture, "_data": noted}
+    resource: Json = {
+        "resourceType": "Observation",
+        "extension": [{"url": "urn:a", "valueAttachment": drawn}],
+        "note": [{"text": "kept"}],
+        "contained": [{"resourceType": "Binary", "contentType": "text/plain", "data": words}],
+    }
+
+    less = without_pictures(resource)
+
+    absent = {"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "masked"}
+    left = {"contentType": "image/jpeg", "_data": {"id": "d", "extension": [*noted["extension"], absent]}}
+    assert less == {**resource, "extension": [{"url": "urn:a", "valueAttachment": left}]}

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -22,19 +22,22 @@ from fhir_server.engine.tasks import Task
 from fhir_server.fhir.compartments import subjects
 from fhir_server.kernel import json
 from fhir_server.kernel.clock import instant
-from fhir_server.kernel.errors import NoLegalBasisError, UnavailableError, UnprocessableError
+from fhir_server.kernel.errors import NoLegalBasisError, StaleBasisError, UnavailableError, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.media.ports import DESTROYED, LIVE, PENDING
 from fhir_server.media.vocabulary import RENDITION
 from fhir_server.privacy.kept_by_law import KeptByLaw
-from fhir_server.privacy.ports import Holding
+from fhir_server.privacy.ports import Holding, Picture
 from fhir_server.privacy.receipt import Scribe
 from fhir_server.privacy.reconsider import Reconsider
+from fhir_server.privacy.remedies import restriction
 from fhir_server.privacy.retention import pack
 from fhir_server.privacy.withdrawal import RECONSIDER_PHOTOS, Withdrawal, withdraw
+from fhir_server.privacy.within import Within
 from tests.fakes.clinic import BASE, FakeClinic
 from tests.fakes.clock import NOW
+from tests.samples import jpeg
 from tests.unit.engine import calls
 from tests.unit.engine.calls import Running, call, running
 
@@ -50,6 +53,7 @@ class Holdings:
     """All that lies in memory; the class of each by its type."""
 
     clinic: FakeClinic
+    found: Sequence[Picture] = ()
 
     async def of(self, patient: str) -> Sequence[Holding]:
         rows = [one for one in self.clinic.memory.current.values() if one.subjects == (patient,)]
@@ -58,6 +62,9 @@ class Holdings:
     async def keys(self, patient: str) -> Mapping[KeyClass, bytes]:
         """Nothing here is sealed."""
         return {}
+
+    async def pictures(self, patient: str) -> Sequence[Picture]:
+        return [one for one in self.found if patient in one.owners]
 
     async def destroy(self, keys: Collection[bytes], reason: str) -> None:
         """Nothing here is sealed."""
@@ -140,7 +147,9 @@ async def photographed(at: Running, id: str = "m1", made: str = "") -> str:
     return photo.id
 
 
-def handler(at: Running, jurisdiction: str = "eu") -> Callable[[Task], Awaitable[None]]:
+def handler(
+    at: Running, jurisdiction: str = "eu", pictures: Sequence[Picture] = ()
+) -> Callable[[Task], Awaitable[None]]:
     scribe = Scribe(
         lambda payload: base64.b64encode(payload).decode(),
         lambda text: hashlib.sha256(text.encode()).hexdigest(),
@@ -148,6 +157,8 @@ def handler(at: Running, jurisdiction: str = "eu") -> Callable[[Task], Awaitable
         "After the next rotation.",
     )
     clinic = at.clinic
+    holdings = Holdings(clinic, pictures)
+    law = KeptByLaw(at.engine, clinic.resources, holdings, pack(jurisdiction))
     return Reconsider(
         at.engine,
         clinic.resources,
@@ -156,7 +167,7 @@ def handler(at: Running, jurisdiction: str = "eu") -> Callable[[Task], Awaitable
         scribe,
         clinic.clock,
         SERVER,
-        KeptByLaw(at.engine, clinic.resources, Holdings(clinic), pack(jurisdiction)),
+        Within(at.engine, standing(clinic), holdings, clinic.photos, clinic.clock, SERVER, law),
     )
 
 
@@ -382,3 +393,134 @@ async def test_a_receipt_outlives_the_record_that_it_speaks_of() -> None:
     assert key_class(written.resource) is KeyClass.PROOF
     assert written.subjects == ("ann",)
     assert written.resource["description"] == "0 photo(s) destroyed, 0 kept on another basis."
+
+
+PIXELS = base64.b64encode(jpeg(200)).decode()
+
+
+async def pictured(at: Running, *owners: str) -> Picture:
+    """An Observation of ann with a picture in it, as the store has it under a key of its own."""
+    key = ResourceKey("Observation", "o1")
+    about = {"status": "final", "code": {"text": "Skin"}, "subject": ANN}
+    drawn = {"url": "urn:drawn", "valueAttachment": {"contentType": "image/jpeg", "data": PIXELS}}
+    change = Change(key, {"resourceType": "Observation", "id": "o1", **about, "extension": [drawn]}, None, ("ann",))
+    [stored] = await at.clinic.resources.commit([change])
+    return Picture(key, owners or ("ann",), b"k" * 16, stored, current=True)
+
+
+async def data_of(at: Running, picture: Picture) -> str | None:
+    current = await at.clinic.resources.read(picture.resource)
+    assert current is not None
+    found: Json = current.resource["extension"][0]["valueAttachment"]
+    return found.get("data")
+
+
+async def test_s_84_a_picture_in_a_resource_is_taken_out_and_named_in_the_receipt() -> None:
+    at = opened()
+    await give(at, consent())
+    picture = await pictured(at)
+    task = await withdrawn(at)
+    assert task is not None
+
+    await handler(at, pictures=[picture])(task)
+
+    assert await data_of(at, picture) is None
+    [said] = receipts(at)
+    assert [one["carriedBy"] for one in said["destroyed"]] == ["Observation/o1"]
+
+
+@pytest.mark.parametrize(
+    ("jurisdiction", "given", "because"), [("fr", None, "restricted: "), ("eu", "c2", "Consent/c2")]
+)
+async def test_a_picture_in_a_resource_stays_where_law_or_a_consent_has_it_stay(
+    jurisdiction: str, given: str | None, because: str
+) -> None:
+    at = opened()
+    await give(at, consent())
+    picture = await pictured(at)
+    task = await withdrawn(at)
+    assert task is not None
+    if given:
+        await give(at, {**consent(given), "dateTime": instant(NOW)})
+
+    await handler(at, jurisdiction, [picture])(task)
+
+    assert await data_of(at, picture) == PIXELS
+    [said] = receipts(at)
+    assert [one["because"][: len(because)] for one in said["kept"]] == [because]
+
+
+async def test_a_picture_whose_resource_is_restricted_stays() -> None:
+    at = opened()
+    await give(at, consent())
+    picture = await pictured(at)
+    task = await withdrawn(at)
+    assert task is not None
+    request = ResourceKey("Task", "t1")
+    await give(at, {**restriction(ResourceKey("Patient", "ann"), request, NOW, ()), "id": "r1"})
+
+    await handler(at, pictures=[picture])(task)
+
+    assert await data_of(at, picture) == PIXELS
+
+
+async def test_what_was_taken_out_before_a_crash_is_destroyed_after_it() -> None:
+    at = opened()
+    await give(at, consent())
+    picture = replace(await pictured(at), newest=None, current=False)
+    task = await withdrawn(at)
+    assert task is not None
+
+    await handler(at, pictures=[picture])(task)
+
+    assert [one["carriedBy"] for one in receipts(at)[0]["destroyed"]] == ["Observation/o1"]
+
+
+async def test_a_key_that_seals_nothing_yet_is_left_where_there_is_a_basis() -> None:
+    at = opened()
+    await give(at, consent())
+    picture = replace(await pictured(at), newest=None, current=False)
+    task = await withdrawn(at)
+    assert task is not None
+    await give(at, {**consent("c2"), "dateTime": instant(NOW)})
+
+    await handler(at, pictures=[picture])(task)
+
+    assert (receipts(at)[0]["destroyed"], receipts(at)[0]["kept"]) == ([], [])
+
+
+async def test_a_resource_that_is_changed_meanwhile_is_looked_at_again() -> None:
+    at = opened()
+    await give(at, consent())
+    picture = await pictured(at)
+    task = await withdrawn(at)
+    assert task is not None
+    at.clinic.resources.failures.append(StaleBasisError("A consent came in between."))
+
+    await handler(at, pictures=[picture])(task)
+
+    assert await data_of(at, picture) is None
+
+
+class Vanishing(list[Picture]):
+    """They are there for one look."""
+
+    def __iter__(self) -> Iterator[Picture]:
+        seen = list(super().__iter__())
+        self.clear()
+        return iter(seen)
+
+
+async def test_what_went_meanwhile_is_left_and_what_never_rests_is_tried_again() -> None:
+    at = opened()
+    await give(at, consent())
+    picture = await pictured(at)
+    task = await withdrawn(at)
+    assert task is not None
+    at.clinic.resources.failures.append(StaleBasisError("It went."))
+    await handler(at, pictures=Vanishing([picture]))(task)
+    assert receipts(at)[0]["destroyed"] == []
+    at.clinic.resources.failures.extend(StaleBasisError("Again.") for _ in range(5))
+
+    with pytest.raises(UnavailableError, match="runs again"):
+        await handler(at, pictures=[picture])(task)

@@ -164,10 +164,13 @@ async def test_a_form_that_is_not_there_is_told_so(browser: Browser) -> None:
 
 
 async def test_t105_the_text_that_a_consent_names_can_be_read_by_everybody(browser: Browser) -> None:
-    page = await browser.get("/auth/notice?form=care&version=2026-01&lang=fr")
+    now = await browser.get("/auth/notice?form=care&version=2026-11&lang=fr")
+    before = await browser.get("/auth/notice?form=care&version=2026-01&lang=fr")
 
-    assert page.status == 200
-    assert "dossier médical" in page.text
+    assert (now.status, before.status) == (200, 200)
+    assert "dossier médical" in now.text
+    assert "Conservation des photographies" in now.text
+    assert "Conservation des photographies" not in before.text, "what was signed then is what is shown"
 
 
 async def test_where_nothing_is_shared_no_link_opens_anything(browser: Browser) -> None:
