@@ -8,7 +8,7 @@ from fhir_server.consent.paper import ORIGINAL
 from fhir_server.engine.classification import RECEIPT_SYSTEM, SIGNED_FORM
 from fhir_server.kernel.clock import instant
 from fhir_server.kernel.json import Json
-from fhir_server.media.vocabulary import TIMEPOINT
+from fhir_server.media.vocabulary import PHOTO_POLICY, TIMEPOINT
 from tests.clinics import Caller, InProcess, read
 from tests.flows.withdrawals import until_done
 from tests.samples import consent, jpeg, media, patient, published
@@ -47,6 +47,17 @@ async def test_s_87_t_2_what_lacks_of_the_policy_is_told_with_the_write_in_a_bun
     assert read(bundle)["entry"][0]["response"]["outcome"] == read(written)
     told = [one["diagnostics"] for one in read(written)["issue"][1:]]
     assert [one["diagnostics"] for one in read(later)["issue"]][-len(told) :] == told
+
+
+async def test_t_2_t_100_photos_are_found_by_the_version_of_the_policy_that_they_name(back_end: Caller) -> None:
+    ann = await somebody(back_end)
+    named = {"url": PHOTO_POLICY, "valueCanonical": "urn:aesthetic-fhir-server:photo-policy|1"}
+    stored = await back_end.store(media(ann, jpeg(), extension=[named]))
+    await back_end.store(media(ann, jpeg()))
+
+    found = read(await back_end.get(f"/fhir/Media?subject=Patient/{ann}&photo-policy={named['valueCanonical']}"))
+
+    assert [one["resource"]["id"] for one in found["entry"]] == [stored["id"]]
 
 
 async def test_t_13_a_photo_of_before_that_was_taken_after_is_refused(back_end: Caller) -> None:
