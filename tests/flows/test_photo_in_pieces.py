@@ -3,12 +3,14 @@
 import base64
 import hashlib
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from httpx2 import Response
 
-from fhir_server.kernel.errors import UnavailableError
+from fhir_server.engine.change import Change
+from fhir_server.engine.stored import Stored
+from fhir_server.kernel.errors import ContendedError, UnavailableError
 from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read
 from tests.samples import consent, jpeg, patient
@@ -377,6 +379,30 @@ async def test_a_commit_that_fails_leaves_no_photo_and_can_be_tried_again(
     again = await more(doctor, media, len(sent), b"", complete=True)
 
     assert (refused.status_code, again.status_code) == (503, 200)
+    assert await staged(clinic, media) == 0
+
+
+async def test_a_commit_that_others_were_faster_than_is_decided_again(
+    clinic: InProcess, doctor: Caller, person: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media, sent = await waiting(doctor, person), jpeg(2 * STEP)
+    await begun(doctor, media, len(sent), sent)
+    store, tried = clinic.clinic.engine.store, 0
+    commit = store.commit
+
+    async def slower_once(changes: Sequence[Change]) -> Sequence[Stored]:
+        nonlocal tried
+        tried += 1
+        if tried == 1:
+            raise ContendedError
+        return await commit(changes)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "commit", slower_once)
+        kept = await more(doctor, media, len(sent), b"", complete=True)
+
+    assert (kept.status_code, tried) == (200, 2)
+    assert (await doctor.get(f"/fhir/{read(kept)['content']['url']}")).status_code == 200
     assert await staged(clinic, media) == 0
 
 

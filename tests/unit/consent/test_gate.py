@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -98,6 +98,20 @@ async def test_what_is_remembered_permits_and_never_refuses() -> None:
     assert counted.looks == looked
     assert isinstance(await stands.decide(ask, Trace()), Permit)
     assert counted.looks == looked + 1
+
+
+@pytest.mark.parametrize(("hours", "answer"), [(0, Permit), (2, Deny)])
+async def test_a_consent_ends_with_its_last_day_at_the_clinic(hours: int, answer: type) -> None:
+    clinic = FakeClinic()
+    await commit(clinic, OBSERVATION, observation())
+    lasting = consent("ann", code="research", provision={"period": {"end": "2026-03-31"}})
+    await commit(clinic, CONSENT, lasting, HeadMove("ann", CONSENT, 1, in_force=True))
+    zone = timezone(timedelta(hours=hours))
+    stands = Standing(clinic.resources, clinic.heads, law_of("eu"), zone)
+
+    late = datetime(2026, 3, 31, 22, 30, tzinfo=UTC)
+
+    assert isinstance(await stands.decide(Ask("ann", "research", late)), answer)
 
 
 async def test_within_one_call_a_patient_is_looked_up_once() -> None:
