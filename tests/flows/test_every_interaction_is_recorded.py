@@ -217,7 +217,7 @@ async def test_a_photo_that_met_a_withdrawal_is_recorded(clinic: InProcess, doct
 
 
 async def test_an_issued_token_is_recorded(clinic: InProcess) -> None:
-    asked = Namespace(role=None, scope="system/*.rs", patient=None, fhir_user=None, lifetime=None)
+    asked = Namespace(role=None, scope="system/*.rs", patient=None, fhir_user=None, lifetime=None, purpose=None)
     arguments = token._claims(clinic.clinic.settings, asked)
 
     async with clinic.trail.recording() as recorded:

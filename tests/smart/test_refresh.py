@@ -114,6 +114,19 @@ async def test_r_smart_041_of_two_at_once_one_wins_and_then_none(native: App) ->
         assert (await native.refresh(read(answer)["refresh_token"])).status_code == 400
 
 
+async def test_r_smart_041_who_finds_it_used_in_the_same_instant_ends_the_family(
+    native: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await native.tokens(OFFLINE, patient="p1")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(native.clinic.clinic.store.grants), "use_refresh", lambda *_: False)
+        late = await native.refresh(first["refresh_token"])
+    then = await native.refresh(first["refresh_token"])
+
+    assert [read(answer)["error"] for answer in (late, then)] == ["invalid_grant", "invalid_grant"]
+
+
 async def test_r_smart_038_a_refresh_token_is_its_clients_own(native: App, web: App, signing: App) -> None:
     first = await native.tokens(OFFLINE, patient="p1")
 

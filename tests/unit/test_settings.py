@@ -105,6 +105,7 @@ def test_s_10_what_can_be_switched_is_known_and_no_safeguard() -> None:
     assert switches == {
         "behind_tls_proxy",  # where it is not, a listener for others has a certificate
         "conditional_delete_several",
+        "eu_provider_required",  # what the report calls red; it opens nothing
         "notify_loopback",
         "patients_by_password",  # patients: staff never
         "refuse_missing_references",

@@ -13,7 +13,7 @@ from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.search.parse import parse
 from fhir_server.search.tree import InCompartment
-from fhir_server.smart.access import Access, may_name, may_read
+from fhir_server.smart.access import Access, may_name, may_read, reaches_all
 from tests.fakes.clinic import BASE
 from tests.fakes.clock import NOW
 from tests.unit.engine.calls import call, holder
@@ -222,3 +222,13 @@ async def test_a_reference_tells_a_patients_app_of_nothing_that_it_may_not_see(
 ) -> None:
     assert may_name(asking(Interaction.CREATE, of_ann("patient/*.cruds")), key, access) is named
     assert may_name(asking(Interaction.CREATE, holder("system/Observation.c")), key, access)
+
+
+@pytest.mark.parametrize(
+    ("scope", "whole"),
+    [("system/Medication.rs", True), ("system/Medication.rs?code=x", False), ("system/Patient.rs", False)],
+)
+def test_a_search_reaches_all_of_a_type_where_no_scope_narrows_it(scope: str, *, whole: bool) -> None:
+    asking = call(Interaction.SEARCH_TYPE, "Medication", principal=holder(scope))
+
+    assert reaches_all(asking, "Medication") is whole
