@@ -448,8 +448,7 @@ async def test_r_bulk_034_035_the_statement_tells_of_exports_by_both_names(clini
         return {
             (each["name"], each["definition"])
             for each in operations
-            if each["name"].split("-")[-1] == "export"
-            and each["name"] not in {"regulator-export", "reversibility-export"}
+            if each["name"].split("-")[-1] == "export" and each["name"] not in others
         }
 
     assert statement["instantiates"] == [f"{bulk}/CapabilityStatement/bulk-data"]
