@@ -19,7 +19,7 @@ from fhir_server.engine.call import Call
 from fhir_server.kernel import json
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
-from fhir_server.privacy.merging.merging import Asked, Outcome
+from fhir_server.privacy.merging.attempting import Asked, Outcome
 from fhir_server.privacy.merging.record import Pair
 
 Do: TypeAlias = Callable[[], Awaitable[Response]]

@@ -19,9 +19,10 @@ from fhir_server.engine.stored import Stored
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.media.ports import LIVE, PENDING
+from fhir_server.privacy.merging.attempting import Asked, Outcome
 from fhir_server.privacy.merging.both import Both
 from fhir_server.privacy.merging.finishing import FINISH_MERGE, Finishing
-from fhir_server.privacy.merging.merging import Asked, Merging, Outcome
+from fhir_server.privacy.merging.merging import Merging
 from fhir_server.privacy.merging.moving import Moving
 from fhir_server.privacy.merging.record import Pair
 from fhir_server.privacy.merging.unmerging import Unmerging

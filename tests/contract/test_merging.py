@@ -11,7 +11,7 @@ from fhir_server.engine.tasks import Task
 from fhir_server.kernel.errors import UnavailableError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.ports import CONDEMNED, DESTROYED, LIVE, PENDING
-from fhir_server.privacy.merging.finishing import finish
+from fhir_server.privacy.merging.finishing import Finishing, finish
 from tests.contract.clinics import Opened, observation
 from tests.contract.merging import NEW, OLD, PAIR, Desk, desk_on, finished, number, person
 from tests.fakes.clinic import BASE
@@ -179,11 +179,12 @@ async def test_what_came_goes_back_and_what_was_written_since_stays_and_is_told(
 async def test_an_interrupted_merge_is_finished_by_the_worker(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     photo = await desk.photo("m", OLD)
 
-    async def killed(task: Task) -> None:
+    async def killed(finishing: Finishing, task: Task) -> None:
         raise UnavailableError("The process ends here.")
 
-    monkeypatch.setattr(desk.merging, "_finishing", killed)
-    outcome = await desk.merge()
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Finishing, "__call__", killed)
+        outcome = await desk.merge()
     await desk.put(observation("late", OLD))
     assert [one.id for one in await desk.at.photos.of_patient(OLD, {CONDEMNED})] == [photo]
 

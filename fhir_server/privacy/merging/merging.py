@@ -5,21 +5,19 @@ section 9: only `$reassign`, `$merge` and `$unmerge` move a photo.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from fhir_server.crypto.errors import CryptoError
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change
-from fhir_server.engine.courtesy import OVERTAKEN
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import instant
-from fhir_server.kernel.errors import FhirError, UnprocessableError
+from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.identity import NewId, ResourceKey
 from fhir_server.kernel.json import Json
+from fhir_server.privacy.merging.attempting import Asked, Attempting, Outcome
 from fhir_server.privacy.merging.both import Both
-from fhir_server.privacy.merging.conflicts import require_free, require_mergeable, require_two
+from fhir_server.privacy.merging.conflicts import require_free, require_mergeable
 from fhir_server.privacy.merging.finishing import Finishing, finish
 from fhir_server.privacy.merging.moving import Move, Moving, as_seen
 from fhir_server.privacy.merging.patients import given_up, taking_over
@@ -27,56 +25,15 @@ from fhir_server.privacy.merging.record import MERGED, Merges, Pair, provenance
 from fhir_server.privacy.merging.stricter import ended, ending
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """`result`: what the record that stays is to say of the person; without it, what it says."""
-
-    pair: Pair
-    result: Json | None = None
-    preview: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """`result`: the Patient that stays, as the caller sees it. `moved`: what moves, `ended`: permissions that end.
-
-    `stayed`: what was written since and is not given back. `record` is the Provenance; None for a dry run.
-    """
-
-    result: Stored
-    moved: tuple[ResourceKey, ...]
-    ended: tuple[ResourceKey, ...] = ()
-    stayed: tuple[ResourceKey, ...] = ()
-    record: ResourceKey | None = None
-
-
 class Merging:
     def __init__(self, engine: Engine, both: Both, moving: Moving, finishing: Finishing, new_id: NewId) -> None:
-        self._engine, self._both, self._moving = engine, both, moving
-        self._finishing, self._new_id = finishing, new_id
+        self._engine, self._both, self._moving, self._new_id = engine, both, moving, new_id
+        self._attempting = Attempting(engine, both, finishing)
         self._merges = Merges(engine)
 
     async def merge(self, call: Call, asked: Asked) -> Outcome:
         """Raises ConflictError where the two may not become one."""
-        require_two(asked.pair.source, asked.pair.target)
-
-        async with self._engine.attempt(call) as attempt:
-            await self._engine.steps.admit(call)
-
-            async def once() -> Outcome:
-                call.trace.forget()
-                return await self._once(call, asked)
-
-            names = [str(key) for key in asked.pair.keys]
-            outcome = await self._engine.courtesy.insist(names, once, again_on=OVERTAKEN)
-            attempt.committed = not asked.preview
-            if asked.preview:
-                attempt.disclosed.extend(await self._both.seen(call, asked.pair))
-        if outcome.record is None:
-            return outcome
-        with suppress(FhirError, CryptoError):  # where it fails, the worker does it
-            await self._finishing(finish(asked.pair, outcome.record))
-        return replace(outcome, result=await self._engine.look(replace(call, id=asked.pair.target)))
+        return await self._attempting.outcome(call, asked, self._once)
 
     async def _once(self, call: Call, asked: Asked) -> Outcome:
         pair = asked.pair

@@ -5,24 +5,21 @@ whom it is about, a person has to say.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 from fhir_server.consent.terms import in_force
-from fhir_server.crypto.errors import CryptoError
 from fhir_server.engine.call import Call
 from fhir_server.engine.change import Change
-from fhir_server.engine.courtesy import OVERTAKEN
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import instant
-from fhir_server.kernel.errors import ConflictError, FhirError, TooCostlyError
+from fhir_server.kernel.errors import ConflictError, TooCostlyError
 from fhir_server.kernel.identity import NewId, ResourceKey
 from fhir_server.kernel.json import Json
+from fhir_server.privacy.merging.attempting import Asked, Attempting, Outcome
 from fhir_server.privacy.merging.both import Both
-from fhir_server.privacy.merging.conflicts import REPLACED_BY, linked, require_free, require_two
+from fhir_server.privacy.merging.conflicts import REPLACED_BY, linked, require_free
 from fhir_server.privacy.merging.finishing import Finishing, finish
-from fhir_server.privacy.merging.merging import Asked, Outcome
 from fhir_server.privacy.merging.moving import MOST, Move, Moving, as_seen
 from fhir_server.privacy.merging.patients import letting_go, restored
 from fhir_server.privacy.merging.record import UNMERGED, Merges, Pair, provenance, written
@@ -31,30 +28,13 @@ from fhir_server.privacy.merging.repointing import given_back
 
 class Unmerging:
     def __init__(self, engine: Engine, both: Both, moving: Moving, finishing: Finishing, new_id: NewId) -> None:
-        self._engine, self._both, self._moving = engine, both, moving
-        self._finishing, self._new_id = finishing, new_id
+        self._engine, self._both, self._moving, self._new_id = engine, both, moving, new_id
+        self._attempting = Attempting(engine, both, finishing)
         self._merges = Merges(engine)
 
     async def unmerge(self, call: Call, asked: Asked) -> Outcome:
         """Raises ConflictError where there is no merge of the two to be undone."""
-        require_two(asked.pair.source, asked.pair.target)
-        async with self._engine.attempt(call) as attempt:
-            await self._engine.steps.admit(call)
-
-            async def once() -> Outcome:
-                call.trace.forget()
-                return await self._once(call, asked)
-
-            names = [str(key) for key in asked.pair.keys]
-            outcome = await self._engine.courtesy.insist(names, once, again_on=OVERTAKEN)
-            attempt.committed = not asked.preview
-            if asked.preview:
-                attempt.disclosed.extend(await self._both.seen(call, asked.pair))
-        if outcome.record is None:
-            return outcome
-        with suppress(FhirError, CryptoError):  # where it fails, the worker does it
-            await self._finishing(finish(asked.pair, outcome.record))
-        return replace(outcome, result=await self._engine.look(replace(call, id=asked.pair.target)))
+        return await self._attempting.outcome(call, asked, self._once)
 
     async def _once(self, call: Call, asked: Asked) -> Outcome:
         pair = asked.pair

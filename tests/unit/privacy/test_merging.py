@@ -13,8 +13,8 @@ from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.media.ports import LIVE, PENDING, Photo
 from fhir_server.privacy.merging import moving, unmerging
+from fhir_server.privacy.merging.attempting import Asked
 from fhir_server.privacy.merging.finishing import FINISH_MERGE
-from fhir_server.privacy.merging.merging import Asked
 from fhir_server.privacy.merging.record import Merges, Pair
 from fhir_server.privacy.remedies import restriction
 from tests.contract.clinics import in_memory, observation
