@@ -25,13 +25,14 @@ _RESULTS = Path(__file__).parent / "results"
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short windows, one round: to see that it works")
+    parser.add_argument("--processes", type=int, default=1, help="how many of the server answer; default 1")
     parser.add_argument("--output", type=Path, help="folder for the results; default benchmarks/results")
     arguments = parser.parse_args()
     plan = QUICK if arguments.quick else FULL
     output = arguments.output or (None if arguments.quick else _RESULTS)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            found, stood, around = runner.run(_measured(plan))
+            found, stood, around = runner.run(_measured(plan, arguments.processes))
     except (BenchmarkError, EmbeddedMongoError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
@@ -42,11 +43,11 @@ def main() -> int:
     return 0
 
 
-async def _measured(plan: Plan) -> tuple[list[Result], list[Standing], Json]:
-    with deployed() as deployment:
+async def _measured(plan: Plan, processes: int) -> tuple[list[Result], list[Standing], Json]:
+    with deployed(processes) as deployment:
         taken = [one async for one in run(deployment, plan, _tell)]
         _tell("start, memory, validation")
-        return results(taken), standing(deployment), surroundings(deployment.mongo_uri, plan)
+        return results(taken), standing(deployment), surroundings(deployment.mongo_uri, plan, processes)
 
 
 def _tell(progress: str) -> None:

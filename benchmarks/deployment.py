@@ -46,15 +46,15 @@ class Deployment:
 
 
 @contextmanager
-def deployed() -> Iterator[Deployment]:
-    """Everything lies in a temporary folder that is gone afterwards."""
+def deployed(processes: int = 1) -> Iterator[Deployment]:
+    """A server of so many processes. Everything lies in a temporary folder that is gone afterwards."""
     with (
         tempfile.TemporaryDirectory(prefix="fhir-server-bench-") as folder,
         EmbeddedMongo(Path(folder) / "mongo", cache_gib=_CACHE_GIB) as mongo,
     ):
         place = Path(folder)
         port, floor_port = free_ports(2)
-        environment, command = server_environment(mongo.uri, folder, port), server_command()
+        environment, command = server_environment(mongo.uri, folder, port, processes), server_command()
         floors = (sys.executable, "-m", "benchmarks.floors", str(floor_port), mongo.uri)
         with (
             running((*command, "serve"), environment, place / "server.log") as server,
@@ -74,13 +74,14 @@ def server_command() -> tuple[str, ...]:
     return (str(Path(sys.executable).with_name("fhir-server")),)
 
 
-def server_environment(mongo_uri: str, data_dir: str, port: int) -> dict[str, str]:
+def server_environment(mongo_uri: str, data_dir: str, port: int, processes: int = 1) -> dict[str, str]:
     """The caller's, without settings of another server."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("FHIR_SERVER_")}
     return inherited | {
         "FHIR_SERVER_MONGO_URI": mongo_uri,
         "FHIR_SERVER_DATA_DIR": data_dir,
         "FHIR_SERVER_PORT": str(port),
+        "FHIR_SERVER_PROCESSES": str(processes),
     }
 
 

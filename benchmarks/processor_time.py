@@ -1,6 +1,6 @@
-"""How much processor time a process, with all its threads, and the whole machine have used so far; and its memory.
+"""How much processor time a process and the whole machine have used so far; and its memory.
 
-proc(5): /proc/PID/stat, fields 14 and 15; /proc/stat, first line; /proc/PID/status.
+proc(5): /proc/PID/stat, fields 14 and 15; /proc/PID/task/TID/children; /proc/stat, first line; /proc/PID/status.
 """
 
 import os
@@ -10,7 +10,12 @@ _TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def of_process(pid: int) -> float:
-    """Seconds, user and system."""
+    """Seconds, user and system, with all its threads and with the processes that it watches."""
+    watched = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sum(_alone(one) for one in (pid, *map(int, watched)))
+
+
+def _alone(pid: int) -> float:
     # The name in parentheses may hold spaces; what follows it does not.
     after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(after_name[11]) + int(after_name[12])) * _TICK

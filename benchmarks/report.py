@@ -66,9 +66,10 @@ def _page(found: Sequence[Result], stood: Sequence[Standing], around: Json) -> s
     others = max((one.others for one in found), default=0.0)
     return f"""# The last run of `make bench`
 
-Server, database, floors and load driver shared {around["processors"]} processors; Python {around["python"]}, MongoDB
-{around["mongod"]} as a replica set of one, {around["rounds"]} times {around["seconds"]:g} seconds a figure, each number
-the median of its rounds, {around["measured"][:10]}. Other programs took up to {others:.0%} of the processors meanwhile.
+Server ({around["answering"]} answering), database, floors and load driver shared {around["processors"]} processors;
+Python {around["python"]}, MongoDB {around["mongod"]} as a replica set of one, {around["rounds"]} times
+{around["seconds"]:g} seconds a figure, each number the median of its rounds, {around["measured"][:10]}. Other programs
+took up to {others:.0%} of the processors meanwhile.
 
 What counts is the **ratios to the floors**, which were measured in the same run, and the processor time per request;
 absolute rates say more about the machine than about the server. Audit and scopes are on, as they always are: every

@@ -59,13 +59,14 @@ def results(taken: Sequence[Taken]) -> list[Result]:
     return list(found.values())
 
 
-def surroundings(mongo_uri: str, plan: Plan) -> Json:
-    """What a reader has to know of the run, and nothing that names the machine."""
+def surroundings(mongo_uri: str, plan: Plan, answering: int) -> Json:
+    """What a reader has to know of the run, and nothing that names the machine. `answering`: so many processes."""
     with MongoClient[Json](mongo_uri) as client:
         mongod = str(client.server_info()["version"])
     return {
         "measured": instant(SystemClock().now()),
         "processors": cpu_count(),
+        "answering": answering,
         "python": platform.python_version(),
         "mongod": mongod,
         "seconds": plan.seconds,

@@ -36,6 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__)
     parser.add_argument("--patients", type=int, default=5000, help="a multiple of 20, up to 200,000; default 5000")
     parser.add_argument("--quick", action="store_true", help="short windows, one round: to see that it works")
+    parser.add_argument("--processes", type=int, default=1, help="how many of the server answer; default 1")
     parser.add_argument("--output", type=Path, help="folder for the results; default benchmarks/results")
     arguments = parser.parse_args()
     if not 0 < arguments.patients <= 200_000 or arguments.patients % payloads.SAME_NAME:
@@ -43,7 +44,8 @@ def main() -> int:
     output = arguments.output or (None if arguments.quick else _RESULTS)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            found = runner.run(_run(Population(arguments.patients), QUICK if arguments.quick else FULL))
+            plan = QUICK if arguments.quick else FULL
+            found = runner.run(_run(Population(arguments.patients), plan, arguments.processes))
     except (BenchmarkError, EmbeddedMongoError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
@@ -53,8 +55,8 @@ def main() -> int:
     return 0
 
 
-async def _run(people: Population, plan: Plan) -> Json:
-    with deployed() as deployment:
+async def _run(people: Population, plan: Plan, processes: int) -> Json:
+    with deployed(processes) as deployment:
         _tell(f"loading {people.patients} patients")
         await fill_server(deployment, people)
         await asyncio.to_thread(fill_plain, deployment.mongo_uri, people)
@@ -70,7 +72,7 @@ async def _run(people: Population, plan: Plan) -> Json:
                 _tell(f"round {turn + 1} of {plan.rounds}: {name}, {how}")
                 taken[name][how].append(await _window(deployment, target, plan))
         rows = [_row(search, taken[search.name]) for search in SEARCHES]
-        return {**surroundings(deployment.mongo_uri, plan), "patients": people.patients, "searches": rows}
+        return {**surroundings(deployment.mongo_uri, plan, processes), "patients": people.patients, "searches": rows}
 
 
 async def _window(deployment: Deployment, target: Target, plan: Plan) -> Window:

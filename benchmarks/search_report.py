@@ -42,9 +42,9 @@ def _of_one_size(size: Json) -> str:
     return f"""
 ## {size["patients"]:,} patients
 
-{size["processors"]} processors, Python {size["python"]}, MongoDB {size["mongod"]}, {size["rounds"]} times
-{size["seconds"]:g} seconds, each number the median of its rounds, {size["measured"][:10]}. Other programs used up to
-{others:.1f} processors meanwhile.
+{size["processors"]} processors, {size["answering"]} of the server's processes; Python {size["python"]}, MongoDB
+{size["mongod"]}, {size["rounds"]} times {size["seconds"]:g} seconds, each number the median of its rounds,
+{size["measured"][:10]}. Other programs used up to {others:.1f} processors meanwhile.
 
 {aligned([_COLUMNS, *map(_cells, size["searches"])])}
 """

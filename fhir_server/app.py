@@ -3,11 +3,9 @@
 Architecture section 2.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, timedelta
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
@@ -34,7 +32,7 @@ from fhir_server.chosen import (
     organization,
     retention,
 )
-from fhir_server.clinic import Clinic, ended
+from fhir_server.clinic import Clinic
 from fhir_server.consent.elsewhere import Elsewhere
 from fhir_server.consent.gate import Gate
 from fhir_server.consent.law import law_of
@@ -182,10 +180,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         )
 
 
-def build_app(
-    settings: Settings, clock: Clock | None = None, beside: Callable[[Clinic], Coroutine[Any, Any, None]] | None = None
-) -> FastAPI:
-    """The ASGI application; the clinic opens when it starts and closes when it ends. `beside` runs in between."""
+def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
+    """The ASGI application; the clinic opens when it starts and closes when it ends."""
     require_region(settings)
 
     @asynccontextmanager
@@ -195,10 +191,7 @@ def build_app(
             app.state.clinic = clinic
             app.state.fhir = Dispatch(clinic.surface, clinic.gateway.documents)
             app.state.gateway = clinic.gateway
-            task = asyncio.create_task(beside(clinic)) if beside else None
             yield
-            if task:
-                await ended(task)
 
     app = FastAPI(
         openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=_SILENT, lifespan=lifespan

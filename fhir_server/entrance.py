@@ -92,7 +92,7 @@ async def open_entrance(stack: AsyncExitStack, settings: Settings, inside: Insid
         ),
         inside.tokens,
         inside.signing_keys,
-        Terms(settings.token_lifetime, settings.offline_days, settings.token_rate),
+        Terms(settings.token_lifetime, settings.offline_days, max(1, settings.token_rate // settings.processes)),
         stack.enter_context(Threads()),
         clock,
     )

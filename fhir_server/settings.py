@@ -47,6 +47,7 @@ class Settings:
     base_url: Annotated[str, "The URL that clients know, without `/fhir`; empty for HOST and PORT.", _BASE_URL] = ""
     host: Annotated[str, "The address to listen on."] = "127.0.0.1"
     port: Annotated[int, "The port to listen on.", Within(1, 65_535)] = 8000
+    processes: Annotated[int, "How many processes answer requests, all on that port.", Within(1, 64)] = 1
     tls_certificate: Annotated[Path | None, "PEM file: the server's certificate and its chain."] = None
     tls_key: Annotated[Path | None, "PEM file: the certificate's private key, not encrypted."] = None
     behind_tls_proxy: Annotated[bool, "Declares that a proxy before the server terminates TLS."] = False
@@ -55,7 +56,9 @@ class Settings:
     root_key: Annotated[str, "Who keeps the root key; empty for the file.", _KEEPER] = ""
     root_key_token_file: Annotated[Path | None, "File with the token that Vault asks for; an agent renews it."] = None
     token_lifetime: Annotated[int, "Seconds an access token is good for.", Within(30, 3600)] = 300
-    token_rate: Annotated[int, "The most tokens that one client gets in a second.", Within(1, 10_000)] = 300
+    token_rate: Annotated[
+        int, "The most tokens one client gets in a second, from all processes.", Within(1, 10_000)
+    ] = 300
     offline_days: Annotated[int, "Days until an app with `offline_access` must ask again.", Within(1, 730)] = 90
     organization_name: Annotated[str, "The clinic's name, for IHE IUA claims in tokens."] = ""
     organization_id: Annotated[str, "A URI that names the clinic, for the same."] = ""

@@ -10,6 +10,7 @@ import contextlib
 import signal
 import sys
 from dataclasses import replace
+from functools import partial
 from importlib.resources import files
 from types import FrameType
 
@@ -17,7 +18,9 @@ from fhir_server.app import open_clinic
 from fhir_server.cli import demo_people, place
 from fhir_server.cli.demo_clients import demo_clients
 from fhir_server.cli.demo_series import series
-from fhir_server.cli.serve import listen, listening_socket
+from fhir_server.cli.processes import run_together
+from fhir_server.cli.serve import listening, listening_socket, log_to_stderr
+from fhir_server.cli.work import work
 from fhir_server.clinic import Clinic
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.kernel import json
@@ -46,11 +49,12 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         running = replace(settings, mongo_uri=mongo.uri)
         place.write(running, asyncio.run(_load(running)), demo_people.told())
 
-        async def ready() -> None:
+        def ready() -> None:
             print(_welcome(running), flush=True)
             print(f"ready {running.base_url}", flush=True)
 
-        listen(running, listener, ready, with_worker=True)
+        log_to_stderr(running)
+        run_together([*listening(running, listener), partial(work, running)], ready)
     return 0
 
 

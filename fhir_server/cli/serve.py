@@ -1,11 +1,14 @@
-"""`fhir-server serve`: the server on an existing MongoDB; work is done by `fhir-server work` beside it."""
+"""`fhir-server serve`: the server on an existing MongoDB; work is done by `fhir-server work` beside it.
+
+One process or several, which share the socket that they listen on; what they know of each other stands in the database.
+"""
 
 import argparse
 import asyncio
 import gc
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from ssl import SSLContext
 
@@ -13,7 +16,7 @@ import uvicorn
 
 from fhir_server.app import build_app
 from fhir_server.cli.faults import CommandError
-from fhir_server.cli.scheduled import working
+from fhir_server.cli.processes import Ready, Task, run_together
 from fhir_server.settings import Settings, Transport, transport
 
 _MOST_HEADER_BYTES = 64 * 1024
@@ -23,18 +26,33 @@ _GRACE_SECONDS = 10
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int)
     parser.add_argument("--host")
+    parser.add_argument("--processes", type=int)
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     if not settings.mongo_uri:
         raise CommandError("serve needs FHIR_SERVER_MONGO_URI; `fhir-server demo` brings a MongoDB of its own.")
 
-    async def ready() -> None:
+    def ready() -> None:
         print(f"ready {settings.base_url}", flush=True)
 
     with listening_socket(settings) as listener:
-        listen(settings, listener, ready)
+        tasks = listening(settings, listener)
+        if len(tasks) == 1:
+            tasks[0](ready)
+        else:
+            log_to_stderr(settings)
+            run_together(tasks, ready)
     return 0
+
+
+def listening(settings: Settings, listener: socket.socket) -> Sequence[Task]:
+    """As many as the settings say, all of them on the same socket."""
+
+    def listens(ready: Ready) -> None:
+        listen(settings, listener, ready)
+
+    return [listens] * settings.processes
 
 
 def listening_socket(settings: Settings) -> socket.socket:
@@ -51,17 +69,11 @@ def listening_socket(settings: Settings) -> socket.socket:
     return listener
 
 
-def listen(
-    settings: Settings,
-    listener: socket.socket,
-    when_ready: Callable[[], Awaitable[None]],
-    *,
-    with_worker: bool = False,
-) -> None:
+def listen(settings: Settings, listener: socket.socket, when_ready: Ready) -> None:
     """Serve on the socket until SIGINT or SIGTERM."""
     log_to_stderr(settings)
     secured = transport(settings)
-    app = build_app(settings, beside=working if with_worker else None)
+    app = build_app(settings)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -88,7 +100,7 @@ def listen(
             await running
             return
         calm_collector()
-        await when_ready()
+        when_ready()
         await running
 
     with suppress(KeyboardInterrupt):

@@ -7,6 +7,7 @@ import signal
 
 from fhir_server.app import open_clinic
 from fhir_server.cli.faults import CommandError
+from fhir_server.cli.processes import Ready
 from fhir_server.cli.scheduled import working
 from fhir_server.cli.serve import log_to_stderr
 from fhir_server.settings import Settings
@@ -19,16 +20,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     if not settings.mongo_uri:
         raise CommandError("work needs FHIR_SERVER_MONGO_URI, the database of the server it works for.")
-    log_to_stderr(settings)
-    asyncio.run(_work(settings))
+    work(settings, lambda: print("ready", flush=True))
     return 0
 
 
-async def _work(settings: Settings) -> None:
+def work(settings: Settings, when_ready: Ready) -> None:
+    """Until SIGINT or SIGTERM."""
+    log_to_stderr(settings)
+    asyncio.run(_work(settings, when_ready))
+
+
+async def _work(settings: Settings, when_ready: Ready) -> None:
     async with open_clinic(settings) as clinic:
         task = asyncio.create_task(working(clinic))
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        print("ready", flush=True)
+        when_ready()
         with contextlib.suppress(asyncio.CancelledError):
             await task

@@ -69,6 +69,7 @@ def measured(patients: int, rate: float) -> Json:
     ]
     around = {
         "processors": 2,
+        "answering": 1,
         "python": "3.11",
         "mongod": "6.0",
         "rounds": 3,
