@@ -9,7 +9,6 @@ import struct
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from fhir_server.crypto.errors import OpeningError
 from fhir_server.crypto.framing import frame
@@ -65,7 +64,7 @@ def seal(plain: bytes, address_bytes: bytes, key: DataKey, nonce: bytes) -> byte
     header = _FRONT + key.id + key.version.to_bytes(2) + bytes([DICTIONARY]) + nonce
     if len(header) != _HEADER:
         raise ValueError("A nonce has 12 bytes.")
-    return header + AESGCM(key.secret).encrypt(nonce, pack(plain, _MOST_PACKED), header + address_bytes)
+    return header + key.cipher.encrypt(nonce, pack(plain, _MOST_PACKED), header + address_bytes)
 
 
 def open_sealed(sealed: bytes, address_bytes: bytes, key: DataKey) -> bytes:
@@ -77,7 +76,7 @@ def open_sealed(sealed: bytes, address_bytes: bytes, key: DataKey) -> bytes:
     if dictionary not in _DICTIONARIES:
         raise OpeningError(f"The seal was made with dictionary {dictionary}, which this server does not have.")
     try:
-        packed = AESGCM(key.secret).decrypt(header[_NONCE], sealed[_HEADER:], header + address_bytes)
+        packed = key.cipher.decrypt(header[_NONCE], sealed[_HEADER:], header + address_bytes)
     except InvalidTag:
         raise OpeningError("The seal does not open at this address.") from None
     return unpack(packed, dictionary)

@@ -116,6 +116,12 @@ class Stored:
         value: Json = json.decode_trusted(self._spliced) if self._spliced else {}
         return value
 
+    def part(self, elements: frozenset[str]) -> Json:
+        """These elements of the resource alone, which is much less to parse; empty for a deletion."""
+        if "resource" in self.__dict__ or self._outline or self.deleted:
+            return self.resource
+        return json.decode_part(self._spliced, elements)
+
     async def whole(self) -> "Stored":
         """The same with all of its text in memory, to be edited."""
         found = self._outline

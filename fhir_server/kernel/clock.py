@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/datatypes.html#instant
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -18,6 +19,7 @@ class SystemClock:
         return datetime.now(UTC)  # noqa: TID251  the one clock
 
 
+@lru_cache(maxsize=64)  # the events of one answer all have the same
 def instant(moment: datetime) -> str:
     """`2026-03-14T09:26:53.589Z`: millisecond precision, always UTC. Truncates, never rounds up into the future."""
     utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/json.html, RFC 8259
 import json
 import re
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import msgspec
@@ -87,6 +88,20 @@ def decode_trusted(raw: bytes) -> Any:  # noqa: ANN401  JSON is any value
     value = _decoder.decode(raw)
     # The encoding is compact, so a few quick looks tell that there is no -0, which has its own, slow way.
     return _with_signs(raw, value) if b":-0" in raw or b"[-0" in raw or b",-0" in raw or raw[:2] == b"-0" else value
+
+
+def decode_part(raw: bytes, names: frozenset[str]) -> Json:
+    """Of an object that this server encoded, the members with these names. What has others is not even looked at."""
+    decoder = _part_decoder(names)
+    members = zip(decoder.type.__struct_encode_fields__, msgspec.structs.astuple(decoder.decode(raw)), strict=True)
+    return {name: decode_trusted(bytes(text)) for name, text in members if text}
+
+
+@lru_cache(maxsize=256)
+def _part_decoder(names: frozenset[str]) -> msgspec.json.Decoder[msgspec.Struct]:
+    written = {f"member{number}": name for number, name in enumerate(sorted(names))}
+    fields = [(field, msgspec.Raw, msgspec.Raw()) for field in written]
+    return msgspec.json.Decoder(msgspec.defstruct("Part", fields, rename=written))
 
 
 def encode(value: object) -> bytes:

@@ -17,11 +17,15 @@ Read: TypeAlias = Callable[[Json], Sequence[Value]]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One place where values of the parameter `code` lie: below the top-level `property`, anywhere when that is ""."""
+    """One place where values of the parameter `code` lie: below the top-level `property`, anywhere when that is "".
+
+    `alone`: that property is all that `read` looks at, besides the type.
+    """
 
     code: str
     property: str
     read: Read
+    alone: bool = False
 
 
 def readable(kind: Kind, path: CompiledPath) -> tuple[Lane, ...]:
@@ -30,7 +34,10 @@ def readable(kind: Kind, path: CompiledPath) -> tuple[Lane, ...]:
 
 
 def plain_sources(code: str, kind: Kind, lanes: tuple[Lane, ...]) -> tuple[Source, ...]:
-    return tuple(_source(code, lane, _read(_readers(kind, (lane,)))) for lane in lanes)
+    return tuple(
+        _source(code, lane, _read(_readers(kind, (lane,))), alone=bool(lane.names) and not lane.narrowed)
+        for lane in lanes
+    )
 
 
 def composite_sources(code: str, path: CompiledPath, parts: tuple[tuple[Kind, str], ...]) -> tuple[Source, ...]:
@@ -48,8 +55,8 @@ def composite_sources(code: str, path: CompiledPath, parts: tuple[tuple[Kind, st
     )
 
 
-def _source(code: str, lane: Lane, read: Read) -> Source:
-    return Source(code, lane.names[0] if lane.names else "", read)
+def _source(code: str, lane: Lane, read: Read, *, alone: bool = False) -> Source:
+    return Source(code, lane.names[0] if lane.names else "", read, alone)
 
 
 _Readers: TypeAlias = tuple[tuple[Lane, Reader], ...]

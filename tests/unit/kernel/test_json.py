@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from fhir_server.kernel import json
 from fhir_server.kernel.errors import MalformedError
+from fhir_server.kernel.json import Json
 
+ELEMENTS = ("resourceType", "class", "_birthDate", "name", "valueQuantity")
 keys = st.text(max_size=8)
 numbers = st.one_of(
     st.integers(),
@@ -54,6 +56,24 @@ def test_r_fhir_025_digits_come_out_as_they_went_in(digits: str, text: str) -> N
 
     assert json.encode(json.decode(raw)) == raw
     assert json.encode(json.decode_trusted(raw)) == raw
+
+
+@settings(max_examples=200, deadline=None)
+@given(members=st.dictionaries(st.sampled_from(ELEMENTS), values), names=st.frozensets(st.sampled_from(ELEMENTS)))
+def test_r_fhir_025_some_members_are_those_of_the_whole(members: Json, names: frozenset[str]) -> None:
+    raw = json.encode(json.decode(json.encode(members)))
+    whole = json.decode_trusted(raw)
+
+    part = json.decode_part(raw, names)
+
+    assert exactly(part) == exactly({name: value for name, value in whole.items() if name in names})
+
+
+def test_members_whose_names_are_words_of_python_are_found_too() -> None:
+    assert json.decode_part(b'{"class":{"code":"AMB"},"from":-0,"id":"1"}', frozenset({"class", "from", "_id"})) == {
+        "class": {"code": "AMB"},
+        "from": 0,
+    }
 
 
 written = st.from_regex(r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)

@@ -7,11 +7,13 @@ import pytest
 from fhir_server.fhir.definitions import search_parameters, served_types
 from fhir_server.fhir.fhirpath import compile_path
 from fhir_server.kernel.errors import UnprocessableError
-from fhir_server.kernel.json import Json
+from fhir_server.kernel.json import Json, decode_part, encode
 from fhir_server.search.extract import index_keywords, search_values, values_of
 from fhir_server.search.kinds import KINDS
+from fhir_server.search.match import elements_of
 from fhir_server.search.registry import parameters_of
 from fhir_server.search.sources import readable
+from fhir_server.search.tree import Filter, Missing, Query
 from fhir_server.search.types.reference import ReferenceValue
 from fhir_server.search.types.token_values import TokenValue
 from tests.unit.search.asking import observation, patient
@@ -41,6 +43,27 @@ def test_the_values_of_some_parameters_are_those_of_all() -> None:
     assert values_of(ADA, ("gender", "birthdate", "phone")) == {
         code: values for code, values in search_values(ADA).items() if code in {"gender", "birthdate"}
     }
+
+
+def test_the_elements_that_decide_are_enough_to_decide() -> None:
+    """Of every published example, by each parameter: what else stands in it makes no difference."""
+    for resource in published():
+        raw = encode(resource)
+        for code in parameters_of(resource["resourceType"]).by_code:
+            elements = elements_of(asking_for(resource["resourceType"], code))
+            if elements is not None:
+                alone = values_of(decode_part(raw, elements), (code,))
+                assert alone == values_of(resource, (code,)), (resource["resourceType"], code)
+
+
+def test_where_a_criterion_looks_elsewhere_the_whole_resource_decides() -> None:
+    assert elements_of(asking_for("Patient", "name", "birthdate")) == {"resourceType", "name", "birthDate"}
+    assert elements_of(asking_for("Patient")) == {"resourceType"}
+    assert elements_of(asking_for("Patient", "name", "email")) is None
+
+
+def asking_for(type: str, *codes: str) -> Query:
+    return Query(type, tuple(Filter(Missing(code, missing=False), (f"{code}:missing", "false")) for code in codes))
 
 
 def test_a_reference_is_taken_apart() -> None:
