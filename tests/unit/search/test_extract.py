@@ -57,8 +57,8 @@ def test_the_elements_that_decide_are_enough_to_decide() -> None:
 
 
 def test_where_a_criterion_looks_elsewhere_the_whole_resource_decides() -> None:
-    assert elements_of(asking_for("Patient", "name", "birthdate")) == {"resourceType", "name", "birthDate"}
-    assert elements_of(asking_for("Patient")) == {"resourceType"}
+    assert elements_of(asking_for("Patient", "name", "birthdate")) == frozenset({"resourceType", "name", "birthDate"})
+    assert elements_of(asking_for("Patient")) == frozenset({"resourceType"})
     assert elements_of(asking_for("Patient", "name", "email")) is None
 
 
