@@ -11,6 +11,7 @@ from fhir_server.consent.matter import PROOF_TYPES, is_evidence, is_photo
 from fhir_server.engine.ports import ResourceStore
 from fhir_server.engine.stored import Stored
 from fhir_server.fhir.subset import masked
+from fhir_server.kernel import json
 from fhir_server.kernel.identity import parse_reference
 from fhir_server.kernel.json import Json
 
@@ -34,6 +35,10 @@ class Elsewhere:
         if stored.deleted or stored.key.type in _EVIDENCE or not self._carries(stored.truth):
             return False
         return await self.stands_in(stored.resource)
+
+    async def comes_in(self, resource: Json) -> bool:
+        """The same of what is to be written: most of it has nothing that could hold one."""
+        return self._carries(json.encode(resource)) and await self.stands_in(resource)
 
     async def stands_in(self, resource: Json) -> bool:
         if is_evidence(resource):

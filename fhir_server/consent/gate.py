@@ -128,7 +128,7 @@ class Gate(Step):
         if before and old and change.key.type == "Patient" and await self._pictures(call, before) is not before:
             # Who does not see a picture in a patient's own entry leaves it there, whatever else is altered.
             return change.with_resource({**resource, **old})
-        if not await self._elsewhere.stands_in(resource):
+        if not await self._elsewhere.comes_in(resource):
             return change
         for patient in await self._elsewhere.patients(resource, change.subjects):
             ask = self._picture(call, patient, change.key, resource)

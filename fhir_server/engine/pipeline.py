@@ -59,37 +59,47 @@ class Step:
 
 
 class Pipeline(Step):
-    """Steps in order; itself a Step."""
+    """Steps in order; itself a Step. A phase asks those that have something to say in it."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
-        self._steps = tuple(steps)
+        self._admit = _of(steps, "admit")
+        self._narrow = _of(steps, "narrow")
+        self._prepare = _of(steps, "prepare")
+        self._foresee = _of(steps, "foresee")
+        self._disclose = _of(steps, "disclose")
+        self._conclude = _of(steps, "conclude")
 
     async def admit(self, call: Call) -> None:
-        for step in self._steps:
+        for step in self._admit:
             await step.admit(call)
 
     async def narrow(self, call: Call, query: Query) -> Query:
-        for step in self._steps:
+        for step in self._narrow:
             query = await step.narrow(call, query)
         return query
 
     async def prepare(self, call: Call, change: Change) -> Change:
-        for step in self._steps:
+        for step in self._prepare:
             change = await step.prepare(call, change)
         return change
 
     async def foresee(self, call: Call, found: Sequence[Stored]) -> None:
-        for step in self._steps:
+        for step in self._foresee:
             await step.foresee(call, found)
 
     async def disclose(self, call: Call, stored: Stored) -> Stored | None:
         seen: Stored | None = stored
-        for step in self._steps:
+        for step in self._disclose:
             if seen is None:
                 return None
             seen = await step.disclose(call, seen)
         return seen
 
     async def conclude(self, call: Call, result: Result) -> None:
-        for step in self._steps:
+        for step in self._conclude:
             await step.conclude(call, result)
+
+
+def _of(steps: Sequence[Step], phase: str) -> tuple[Step, ...]:
+    """Those that override a phase: the others would only be asked and pass it through."""
+    return tuple(step for step in steps if getattr(type(step), phase) is not getattr(Step, phase))

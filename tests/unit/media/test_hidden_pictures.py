@@ -42,6 +42,25 @@ def test_an_address_that_cannot_be_taken_apart_leads_into_no_cloud() -> None:
     refuse_consumer_clouds(resource, json.encode(resource))
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://drive.google.com/a",
+        "https://DRIVE.Google.com/a",
+        'https://a"@drive.google.com/a',
+        "https://a\\@drive.google.com/a",
+        "https://drive.goo\tgle.com/a",
+        "https://drive.goo\u212ale.com@dropbox.com/a",
+    ],
+)
+def test_a_cloud_is_known_however_its_address_is_written(url: str) -> None:
+    first = {"url": "urn:a", "valueString": "x"}
+    resource: Json = {"resourceType": "Media", "extension": [first], "content": {"url": url}}
+
+    with pytest.raises(UnprocessableError, match="private cloud"):
+        refuse_consumer_clouds(resource, json.encode(resource))
+
+
 def test_bytes_of_a_picture_are_taken_out_and_nothing_else() -> None:
     picture, words = base64.b64encode(jpeg(200)).decode(), base64.b64encode(b"words " * 30).decode()
     noted = {"id": "d", "extension": [{"url": "urn:note", "valueCode": "x"}]}
