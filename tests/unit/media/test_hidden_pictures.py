@@ -3,11 +3,13 @@
 import base64
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fhir_server.kernel import json
 from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.json import Json
-from fhir_server.media.consumer_clouds import refuse_consumer_clouds
+from fhir_server.media.consumer_clouds import HOSTS, refuse_consumer_clouds
 from fhir_server.media.data_urls import refuse_pictures_in_urls
 from fhir_server.media.photos_within import decoded, hidden_photos, without_pictures
 from tests.samples import jpeg
@@ -59,6 +61,32 @@ def test_a_cloud_is_known_however_its_address_is_written(url: str) -> None:
 
     with pytest.raises(UnprocessableError, match="private cloud"):
         refuse_consumer_clouds(resource, json.encode(resource))
+
+
+def leads_there(resource: Json, raw: bytes) -> bool:
+    try:
+        refuse_consumer_clouds(resource, raw)
+    except UnprocessableError:
+        return True
+    return False
+
+
+PARTS = st.sampled_from(
+    [
+        *("https://", "//", "a", ".", "@", "/", ":", "?", '"', "\\", "\t", "\u212a", "\uff44"),
+        *sorted(HOSTS)[:4],
+        "DB.tt",
+    ]
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(urls=st.lists(st.lists(PARTS, max_size=6).map("".join), max_size=3), name=st.sampled_from(["url", "valueUrl"]))
+def test_a_look_at_the_bytes_misses_no_link_that_a_walk_through_the_resource_finds(urls: list[str], name: str) -> None:
+    resource: Json = {"resourceType": "Media", "part": [{name: url} for url in urls]}
+    as_if_anything_were_in_it = b'"url":"\\\\"'
+
+    assert leads_there(resource, json.encode(resource)) == leads_there(resource, as_if_anything_were_in_it)
 
 
 def test_bytes_of_a_picture_are_taken_out_and_nothing_else() -> None:
