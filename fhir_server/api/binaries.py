@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_server.api import outgoing
-from fhir_server.api.content import Content, content_answer
+from fhir_server.api.content import Content, content_answer, wants_all
 from fhir_server.api.negotiation import wanted
 from fhir_server.api.photos import photo_bytes, photo_resource
 from fhir_server.api.preconditions import is_known
@@ -30,7 +30,7 @@ async def read_binary(surface: Surface, request: Request, call: Call) -> Do:
     asked, view = wanted(request), preferences_of(request).view
 
     async def do() -> Response:
-        opened = await surface.delivery.open(call)
+        opened = await surface.delivery.open(call, whole=wants_all(request))
         if opened is not None:
             if asked.resource_of(opened.photo.media_type):
                 return _varying(await photo_resource(surface, call, opened))

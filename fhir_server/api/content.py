@@ -21,6 +21,7 @@ _MEDIA_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(?: ?; ?{_TOKEN}=(?:{_TOKEN}|\"[ !#
 _UNKNOWN_TYPE = "application/octet-stream"
 _FOR_A_HEADER = re.compile(r"[\x21-\x7e]{1,2000}", re.ASCII)
 _WHOLE, _PART, _NOT_MODIFIED = 200, 206, 304
+_LESS = frozenset({"range", "if-none-match", "if-modified-since"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,11 @@ class Content:
     stream: Callable[[int, int], AsyncIterator[bytes]]
     context: str = ""
     inline: bool = False
+
+
+def wants_all(request: Request) -> bool:
+    """Will it be sent from its first byte on, as far as the request tells?"""
+    return request.method == "GET" and _LESS.isdisjoint(request.headers.keys())
 
 
 def content_answer(request: Request, content: Content) -> Response:

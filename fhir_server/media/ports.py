@@ -1,6 +1,6 @@
 """Where sealed photos live, which fhir_server.store.photos implements; and by which channel a patient is reached."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -35,6 +35,24 @@ class Photo:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A photo whose key was asked for. `bytes(start, stop)` gives them; it raises GoneError where they are deleted."""
+
+    photo: Photo
+    bytes: Callable[[int, int], AsyncGenerator[bytes, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A photo as far as it is told without its key. `reading` asks for that, once; GoneError where it is destroyed."""
+
+    id: str
+    owner: ResourceKey
+    state: str
+    reading: Callable[[], Awaitable[Reading]]
+
+
 WITHIN = "within-"
 """So begins the id of what has no bytes of its own: pictures that stood in a resource."""
 
@@ -64,6 +82,10 @@ class PhotoVault(Protocol):
 
     async def find(self, photo_id: str) -> Photo | None:
         """Its particulars, in whatever state it is."""
+        ...
+
+    async def look(self, photo_id: str) -> Kept | None:
+        """For one opening of it."""
         ...
 
     async def of_patient(self, patient: str, states: Collection[str]) -> list[Photo]: ...

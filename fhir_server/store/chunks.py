@@ -5,7 +5,7 @@ sealed-storage section 5: chunks of 64 KiB, 4 to 16 of them per stored document.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from fhir_server.crypto.blob import CHUNK, Blob, chunks_for
@@ -14,12 +14,15 @@ from fhir_server.crypto.keys import DataKey
 from fhir_server.kernel.errors import ConflictError, UnavailableError
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
+from fhir_server.store.lookups import Lookups
 
 _CHUNKS_PER_DOCUMENT = 4
 STEP = _CHUNKS_PER_DOCUMENT * CHUNK
 """What one stored document holds."""
 POURED_TOGETHER = 8 * STEP
 _DELETED_TOGETHER = 100
+_THUMBNAILS_AT_ONCE = 16
+"""Of one chunk each, whoever asks for them: 1 MiB. Longer ones would wait for each other's bytes."""
 _UNDER_WAY = 3
 """Stretches of a blob: 6 MiB. More would lie in memory for nothing."""
 _NOT_AS_MANY = "The bytes are not as many as they were said to be."
@@ -39,6 +42,7 @@ class Chunks:
 
     def __init__(self, collections: Collections, clinic: str) -> None:
         self._rows, self._clinic = collections.chunks, clinic
+        self._lookups = Lookups(self._rows, None, most=_THUMBNAILS_AT_ONCE)
 
     async def pour(self, place: Place, key: DataKey, parts: AsyncIterator[bytes]) -> None:
         """Seal bytes that come in parts of any size; there must be exactly as many as the place says.
@@ -77,8 +81,7 @@ class Chunks:
         blob = Blob(key, place.salt, self._clinic, place.id)
         count = -(-len(plain) // STEP)
         ids = [f"{place.id}/{number + index}" for index in range(count)]
-        with seam():
-            there = {row["_id"]: row["chunks"] async for row in self._rows.find({"_id": {"$in": ids}})}
+        there = {row["_id"]: row["chunks"] for row in await self._found(ids)}
         for index, id in enumerate(ids):
             piece = plain[index * STEP : (index + 1) * STEP]
             if id in there:
@@ -103,14 +106,18 @@ class Chunks:
         for first in range(0, len(spans), together):
             ahead = spans[first : first + together]
             ids = [f"{place.id}/{number}" for number, _, _ in ahead]
-            with seam():
-                found = {row["_id"]: row["chunks"] async for row in self._rows.find({"_id": {"$in": ids}})}
+            rows = await (self._lookups.find_many(ids) if place.length <= CHUNK else self._found(ids))
+            found = {row["_id"]: row["chunks"] for row in rows}
             for id, (_, begin, end) in zip(ids, ahead, strict=True):
                 if id not in found:
                     return
                 opening = (found.pop(id), blob, begin, end, place.length)
                 # A thumbnail opens in less time than a thread takes to begin.
                 yield _opened(*opening) if end - begin <= CHUNK else await asyncio.to_thread(_opened, *opening)
+
+    async def _found(self, ids: Sequence[str]) -> Sequence[Document]:
+        with seam():
+            return await self._rows.find({"_id": {"$in": ids}}).to_list(None)
 
     async def delete(self, *ids: str) -> None:
         for first in range(0, len(ids), _DELETED_TOGETHER):

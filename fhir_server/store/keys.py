@@ -3,7 +3,7 @@
 Architecture section 5; sealed-storage section 3. That database is backed up apart from the data.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from fhir_server.crypto.destroyed import DestroyedKey, Tally, appended
 from fhir_server.crypto.keys import KeyClass, KeyId
 from fhir_server.crypto.rows import KeyRow, Wrap, WrapperKind
 from fhir_server.store.connection import Client, Document, seam
+from fhir_server.store.lookups import Lookups
 
 INDEXES: dict[str, list[IndexModel]] = {
     "keys": [
@@ -34,18 +35,14 @@ class Keys:
         self._client = client
         self.database: AsyncDatabase[Document] = client[f"{database}_keys"]
         self._rows, self._destroyed = self.database["keys"], self.database["destroyed"]
+        self._by_key = Lookups(self._rows, None, "wraps.key", _keys_in)
 
     async def fetch(self, *, names: Collection[str] = (), ids: Collection[KeyId] = ()) -> Sequence[KeyRow]:
-        either: list[Document] = []
+        found = await self._by_key.find_many(ids) if ids else []
         if names:
-            either.append({"_id": {"$in": list(names)}})
-        if ids:
-            either.append({"wraps.key": {"$in": list(ids)}})
-        if not either:
-            return []
-        with seam():
-            found = await self._rows.find({"$or": either} if len(either) > 1 else either[0]).to_list(None)
-        return [_row(document) for document in found]
+            with seam():
+                found += await self._rows.find({"_id": {"$in": list(names)}}).to_list(None)
+        return [_row(document) for document in {document["_id"]: document for document in found}.values()]
 
     async def owned(self, owner: str, kind: KeyClass) -> Sequence[KeyRow]:
         with seam():
@@ -136,6 +133,10 @@ class Keys:
         with seam():
             cursor = await self._rows.aggregate([{"$group": {"_id": "$kind", "count": {"$sum": 1}}}])
             return {document["_id"]: document["count"] async for document in cursor}
+
+
+def _keys_in(document: Document) -> Iterable[bytes]:
+    return (wrap["key"] for wrap in document["wraps"])
 
 
 def _document(row: KeyRow) -> Document:

@@ -4,7 +4,8 @@ Architecture section 6: few round trips. A query costs the driver more than open
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Generic, TypeVar
 
 from pymongo.asynchronous.collection import AsyncCollection
 
@@ -13,18 +14,33 @@ from fhir_server.store.documents import UNSEARCHED
 
 _MOST_AT_ONCE = 100
 
-_Waiting = dict[str, "asyncio.Future[Document | None]"]
+Id = TypeVar("Id", str, bytes)
 
 
-class Lookups:
-    """One query at a time; who comes while it is under way shares the next one, which sees all that was written."""
+def _own(row: Document) -> Iterable[str]:
+    return (row["_id"],)
 
-    def __init__(self, rows: AsyncCollection[Document], projection: Mapping[str, bool] | None = UNSEARCHED) -> None:
+
+class Lookups(Generic[Id]):
+    """One query at a time; who comes while it is under way shares the next one, which sees all that was written.
+
+    `field` is what the ids are looked for in, `ids_of` those that a row has there, `most` how many one query asks for.
+    """
+
+    def __init__(
+        self,
+        rows: AsyncCollection[Document],
+        projection: Mapping[str, bool] | None = UNSEARCHED,
+        field: str = "_id",
+        ids_of: Callable[[Document], Iterable[Id]] = _own,
+        most: int = _MOST_AT_ONCE,
+    ) -> None:
         self._rows, self._projection = rows, projection
-        self._waiting: _Waiting = {}
+        self._field, self._ids_of, self._most = field, ids_of, most
+        self._waiting: dict[Id, asyncio.Future[Document | None]] = {}
         self._running: asyncio.Task[None] | None = None
 
-    async def find(self, id: str) -> Document | None:
+    async def find(self, id: Id) -> Document | None:
         """The row of this id as it was at some instant after the call began; shared, so never to be changed."""
         found = self._waiting.get(id)
         if found is None:
@@ -34,16 +50,16 @@ class Lookups:
         # A caller that goes away does not take the others' answer with it.
         return await asyncio.shield(found)
 
-    async def find_many(self, ids: Collection[str]) -> list[Document]:
+    async def find_many(self, ids: Collection[Id]) -> list[Document]:
         """Those that there are, in no order. So many that they fill a query are one of their own."""
-        if len(ids) >= _MOST_AT_ONCE:
+        if len(ids) >= self._most:
             return list((await self._query(list(ids))).values())
         found = await asyncio.gather(*(self.find(id) for id in dict.fromkeys(ids)))
         return [row for row in found if row is not None]
 
     async def _run(self) -> None:
         while self._waiting:
-            ids = list(self._waiting)[:_MOST_AT_ONCE]
+            ids = list(self._waiting)[: self._most]
             taken = {id: self._waiting.pop(id) for id in ids}
             try:
                 rows = await self._query(ids)
@@ -56,10 +72,10 @@ class Lookups:
                     future.set_result(rows.get(id))
         self._running = None
 
-    async def _query(self, ids: list[str]) -> dict[str, Document]:
+    async def _query(self, ids: list[Id]) -> dict[Id, Document]:
         with seam():
             if len(ids) == 1:
-                one = await self._rows.find_one({"_id": ids[0]}, self._projection)
+                one = await self._rows.find_one({self._field: ids[0]}, self._projection)
                 return {ids[0]: one} if one else {}
-            found = await self._rows.find({"_id": {"$in": ids}}, self._projection).to_list(None)
-        return {row["_id"]: row for row in found}
+            found = await self._rows.find({self._field: {"$in": ids}}, self._projection).to_list(None)
+        return {id: row for row in found for id in self._ids_of(row)}

@@ -4,8 +4,9 @@ sealed-storage section 5; architecture section 9. GridFS takes no part in transa
 that the commit flips; what no commit made live is swept.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from datetime import timedelta
+from functools import partial
 
 from fhir_server.crypto.blob import SALT_BYTES
 from fhir_server.crypto.keyring import Keyring
@@ -14,12 +15,13 @@ from fhir_server.kernel import json
 from fhir_server.kernel.clock import Clock
 from fhir_server.kernel.errors import GoneError, UnavailableError
 from fhir_server.kernel.identity import ResourceKey, parse_reference, random_id
-from fhir_server.media.ports import CONDEMNED, DESTROYED, INCOMING, LIVE, PENDING, WITHIN, Photo
+from fhir_server.media.ports import CONDEMNED, DESTROYED, INCOMING, LIVE, PENDING, WITHIN, Kept, Photo, Reading
 from fhir_server.privacy.reversibility.ports import Parts
 from fhir_server.store.chunks import Chunks, Place
 from fhir_server.store.collections import Collections
 from fhir_server.store.connection import Document, seam
 from fhir_server.store.documents import Documents, NewBytes
+from fhir_server.store.lookups import Lookups
 
 _PENDING_AT_MOST = timedelta(hours=1)
 
@@ -39,6 +41,7 @@ class Photos:
         self._rows, self._chunks = collections.photos, chunks
         self._documents, self._keyring = documents, keyring
         self._clock, self._new_bytes = clock, new_bytes
+        self._lookups = Lookups(self._rows, None)
 
     async def put(self, data: bytes, media_type: str, owner: ResourceKey, subjects: tuple[str, ...]) -> Photo:
         return await self.pour(_only(data), len(data), media_type, owner, subjects)
@@ -90,6 +93,10 @@ class Photos:
             found = await self._rows.find_one({"_id": photo_id})
         return (await self._photos([found]))[0] if found else None
 
+    async def look(self, photo_id: str) -> Kept | None:
+        row = await self._lookups.find(photo_id)
+        return Kept(photo_id, _owner(row), row["state"], partial(self._reading, row)) if row else None
+
     async def of_patient(self, patient: str, states: Collection[str]) -> list[Photo]:
         with seam():
             found = await self._rows.find({"subjects": patient, "state": {"$in": sorted(states)}}).to_list(None)
@@ -97,7 +104,15 @@ class Photos:
 
     async def stream(self, photo: Photo, start: int, stop: int) -> AsyncIterator[bytes]:
         """Fetches the key anew each time: destroyed in one process is gone in all."""
-        key = await self._key(photo)
+        async for part in self._bytes(photo, await self._key(photo.key), start, stop):
+            yield part
+
+    async def _reading(self, row: Document) -> Reading:
+        key = await self._key(row["key"])
+        photo = self._photo(row, key)
+        return Reading(photo, partial(self._bytes, photo, key))
+
+    async def _bytes(self, photo: Photo, key: DataKey, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         async for part in self._chunks.read(_place(photo), key, start, stop):
             yield part
             start += len(part)
@@ -168,11 +183,11 @@ class Photos:
         if await self._keyring.open_keys([KeyId(photo.key) for photo in photos]):
             raise UnavailableError("A destroyed photo can still be opened; the task runs again.")
 
-    async def _key(self, photo: Photo) -> DataKey:
-        found = await self._keyring.open_keys([KeyId(photo.key)])
-        if KeyId(photo.key) not in found:
+    async def _key(self, id: bytes) -> DataKey:
+        found = await self._keyring.open_keys([KeyId(id)])
+        if KeyId(id) not in found:
             raise GoneError("The photo was destroyed.")
-        return found[KeyId(photo.key)]
+        return found[KeyId(id)]
 
     def _row(self, photo: Photo, key: DataKey) -> Document:
         particulars = json.encode({"mediaType": photo.media_type, "length": photo.length})
@@ -193,12 +208,10 @@ class Photos:
 
     def _photo(self, row: Document, key: DataKey | None) -> Photo:
         """Without its key, empty particulars: they went with it."""
-        owner = parse_reference(row["owner"])
-        assert owner is not None, "only keys are written into a photo's row"
         media_type, length = self._particulars(row, key) if key else ("", 0)
         return Photo(
             row["_id"],
-            owner,
+            _owner(row),
             tuple(row["subjects"]),
             row["state"],
             media_type,
@@ -217,6 +230,12 @@ class Photos:
 
 async def _only(data: bytes) -> AsyncIterator[bytes]:
     yield data
+
+
+def _owner(row: Document) -> ResourceKey:
+    owner = parse_reference(row["owner"])
+    assert owner is not None, "only keys are written into a photo's row"
+    return owner
 
 
 def _place(photo: Photo) -> Place:

@@ -1,11 +1,12 @@
 """A PhotoVault in memory. Bytes lie there in plain; a destroyed photo has none."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 
 from fhir_server.kernel.errors import GoneError, UnavailableError
 from fhir_server.kernel.identity import ResourceKey
-from fhir_server.media.ports import CONDEMNED, DESTROYED, LIVE, PENDING, WITHIN, Photo
+from fhir_server.media.ports import CONDEMNED, DESTROYED, LIVE, PENDING, WITHIN, Kept, Photo, Reading
 from tests.fakes.memory import Memory
 
 PART = 64 * 1024
@@ -38,16 +39,27 @@ class FakePhotos:
     async def find(self, photo_id: str) -> Photo | None:
         return self._memory.photos.get(photo_id)
 
+    async def look(self, photo_id: str) -> Kept | None:
+        photo = self._memory.photos.get(photo_id)
+        return Kept(photo.id, photo.owner, photo.state, partial(self._reading, photo)) if photo else None
+
+    async def _reading(self, photo: Photo) -> Reading:
+        self._require_bytes(photo)
+        return Reading(photo, partial(self.stream, photo))
+
     async def of_patient(self, patient: str, states: Collection[str]) -> list[Photo]:
         return [photo for photo in self._memory.photos.values() if patient in photo.subjects and photo.state in states]
 
-    async def stream(self, photo: Photo, start: int, stop: int) -> AsyncIterator[bytes]:
+    async def stream(self, photo: Photo, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         while start < stop:
-            if photo.id not in self._memory.bytes_of:
-                raise GoneError("The photo was destroyed.")
+            self._require_bytes(photo)
             until = min(stop, start + PART)
             yield self._memory.bytes_of[photo.id][start:until]
             start = until
+
+    def _require_bytes(self, photo: Photo) -> None:
+        if photo.id not in self._memory.bytes_of:
+            raise GoneError("The photo was destroyed.")
 
     async def condemn(self, photo: Photo) -> None:
         self._move(photo, LIVE, CONDEMNED)
