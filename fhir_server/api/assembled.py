@@ -24,7 +24,8 @@ class Streamed(StreamingResponse):
         self, parts: AsyncIterator[bytes], length: int, status: int, headers: Mapping[str, str], first: int = 1
     ) -> None:
         super().__init__(parts, status, {**headers, "Content-Length": str(length)})
-        self._parts, self._first = parts, first
+        self._parts, self._length, self._first = parts, length, first
+        self._whole: bytes | None = None
 
     async def begin(self) -> None:
         """Fetch the first data, so that what cannot be opened is told as a failure and not by cutting the answer off.
@@ -32,11 +33,15 @@ class Streamed(StreamingResponse):
         Raises GoneError or UnavailableError.
         """
         first = [part async for part in _most(self._parts, self._first)]
+        if sum(map(len, first)) == self._length:
+            # As a thumbnail is. It leaves at once.
+            self._whole = b"".join([*first, *[part async for part in self._parts]])
         self.body_iterator = _joined(first, self._parts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "HEAD":
-            await Response(status_code=self.status_code, headers=dict(self.headers))(scope, receive, send)
+        if scope["method"] == "HEAD" or self._whole is not None:
+            body = None if scope["method"] == "HEAD" else self._whole
+            await Response(body, self.status_code, dict(self.headers))(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 

@@ -7,7 +7,7 @@ the received bytes stands beside it, so that a camera learns that what it sent a
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Any
@@ -82,7 +82,8 @@ class Taking:
         passing = _Passing(carried_out(source, done.plan))
         length = length_of(done.plan)
         photo = await self._vault.pour(passing.parts(), length, found.media_type, owner, subjects)
-        return Taken(photo, done.facts, received, passing.sha256.digest(), passing.sha1.digest())
+        stored, sha1 = await passing.digests()
+        return Taken(photo, done.facts, received, stored, sha1)
 
 
 def known(start: bytes, size: int, declared: str) -> Format:
@@ -107,21 +108,31 @@ def known(start: bytes, size: int, declared: str) -> Format:
 
 
 class _Passing:
-    """Bytes on their way, digested in a thread while they are sealed."""
+    """Bytes on their way, digested in a thread while they are sealed and stored: a part is, while the next one goes."""
 
     def __init__(self, parts: AsyncIterator[bytes]) -> None:
         self._parts = parts
-        self.sha256, self.sha1 = hashlib.sha256(), hashlib.sha1(usedforsecurity=False)
+        self._sha256, self._sha1 = hashlib.sha256(), hashlib.sha1(usedforsecurity=False)
+        self._digesting: Awaitable[None] | None = None
 
     async def parts(self) -> AsyncIterator[bytes]:
         async for part in self._parts:
-            digesting = asyncio.create_task(asyncio.to_thread(self._digest, part))
+            await self._digested()
+            self._digesting = asyncio.create_task(asyncio.to_thread(self._digest, part))
             yield part
-            await digesting
+
+    async def digests(self) -> tuple[bytes, bytes]:
+        """SHA-256 and SHA-1 of all that went by."""
+        await self._digested()
+        return self._sha256.digest(), self._sha1.digest()
+
+    async def _digested(self) -> None:
+        if self._digesting is not None:
+            await self._digesting
 
     def _digest(self, part: bytes) -> None:
-        self.sha256.update(part)
-        self.sha1.update(part)
+        self._sha256.update(part)
+        self._sha1.update(part)
 
 
 async def _digested(source: Source) -> bytes:
