@@ -1,5 +1,6 @@
 """What every PhotoVault promises: bytes come back by range, and a destroyed photo never."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -71,6 +72,31 @@ async def test_any_range_comes_back_alone(clinic: Opened, start: int, stop: int)
     assert await whole(clinic.photos.stream(photo, start, stop)) == LONG[start:stop]
 
 
+async def test_a_photo_is_opened_with_one_look_at_its_key(clinic: Opened) -> None:
+    photo = await taken_in(clinic, LONG)
+
+    kept = await clinic.photos.look(photo.id)
+
+    assert kept is not None
+    assert (kept.id, kept.owner, kept.state) == (photo.id, OWNER, LIVE)
+    reading = await kept.reading()
+    assert reading.photo == photo
+    assert await whole(reading.bytes(3, len(LONG))) == LONG[3:]
+    assert await whole(reading.bytes(17, 17)) == b""
+    assert await clinic.photos.look("none") is None
+
+
+async def test_photos_that_are_opened_together_come_each_with_its_own_bytes(clinic: Opened) -> None:
+    photos = [await taken_in(clinic, f"pixels {number}".encode()) for number in range(3)]
+
+    async def seen(photo: Photo) -> bytes:
+        kept = await clinic.photos.look(photo.id)
+        assert kept is not None
+        return await whole((await kept.reading()).bytes(0, photo.length))
+
+    assert await asyncio.gather(*map(seen, photos)) == [b"pixels 0", b"pixels 1", b"pixels 2"]
+
+
 async def test_photos_of_a_patient_are_found_by_state(clinic: Opened) -> None:
     live, condemned = await taken_in(clinic), await taken_in(clinic)
     pending = await clinic.photos.put(b"x", "image/jpeg", OWNER, ("ann",))
@@ -140,6 +166,10 @@ async def test_a_destroyed_photo_is_gone_and_leaves_only_that_it_was(clinic: Ope
 
     with pytest.raises(GoneError):
         await whole(clinic.photos.stream(photo, 0, photo.length))
+    kept = await clinic.photos.look(photo.id)
+    assert kept is not None
+    with pytest.raises(GoneError):
+        await kept.reading()
     left = await found(clinic, photo)
     assert (left.state, left.reason, left.owner, left.subjects) == (DESTROYED, "Consent/c1/_history/2", OWNER, ("ann",))
     assert (left.media_type, left.length) == ("", 0)
@@ -155,9 +185,13 @@ async def test_to_destroy_again_is_no_fault_and_keeps_the_first_reason(clinic: O
     assert (await found(clinic, photo)).reason == "first"
 
 
-async def test_a_stream_ends_when_its_photo_is_destroyed_meanwhile(clinic: Opened) -> None:
+@pytest.mark.parametrize("by", ["the vault", "one opening"])
+async def test_a_stream_ends_when_its_photo_is_destroyed_meanwhile(clinic: Opened, by: str) -> None:
     photo = await taken_in(clinic, LONG)
-    stream = clinic.photos.stream(photo, 0, photo.length)
+    kept = await clinic.photos.look(photo.id)
+    assert kept is not None
+    reading = await kept.reading()
+    stream = reading.bytes(0, photo.length) if by == "one opening" else clinic.photos.stream(photo, 0, photo.length)
     await anext(stream)
     await clinic.photos.condemn(photo)
 

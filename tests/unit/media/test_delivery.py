@@ -1,19 +1,29 @@
 """The bytes of a photo leave while it is live and its Media carries it, and as long as the token holds."""
 
-from collections.abc import Collection, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from dataclasses import replace
 
 import pytest
 
 from fhir_server.engine.call import Call, Interaction
-from fhir_server.engine.change import BlobMove
+from fhir_server.engine.change import BlobMove, CareBasis
+from fhir_server.engine.pipeline import Step
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import EndedTokenError, GoneError, NotFoundError, TooManyRequestsError
+from fhir_server.kernel.errors import (
+    EndedTokenError,
+    GoneError,
+    NoLegalBasisError,
+    NotFoundError,
+    TooManyRequestsError,
+    UnavailableError,
+)
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.ports import CONDEMNED, LIVE, PENDING, Photo
 from tests.fakes.clock import NOW
-from tests.fakes.photo_vault import PART
+from tests.fakes.memory import Memory
+from tests.fakes.photo_vault import PART, FakePhotos
 from tests.unit.engine.calls import SYSTEM, Running, running
 
 pytestmark = pytest.mark.anyio
@@ -39,14 +49,53 @@ class Watch:
             raise TooManyRequestsError("enough")
 
 
+class Fetching(FakePhotos):
+    """Says when bytes are asked for, and holds them back until it is `free`."""
+
+    def __init__(self, memory: Memory) -> None:
+        super().__init__(memory)
+        self.asked, self.free, self.cancelled = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.free.set()
+
+    async def stream(self, photo: Photo, start: int, stop: int) -> AsyncGenerator[bytes, None]:
+        self.asked.set()
+        try:
+            await self.free.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        async for part in super().stream(photo, start, stop):
+            yield part
+
+
+class Deciding(Step):
+    """Waits for what it is told to wait for, and then decides as it is told to."""
+
+    def __init__(self) -> None:
+        self.after: asyncio.Event | None = None
+        self.decide: Callable[[Call], None] = lambda _: None
+
+    async def disclose(self, call: Call, stored: Stored) -> Stored:
+        if self.after:
+            await self.after.wait()
+        self.decide(call)
+        return stored
+
+
+def refuse(_: Call) -> None:
+    raise NoLegalBasisError("withdrawn")
+
+
 class Scene:
     def __init__(self) -> None:
-        self.on: Running = running()
+        self.deciding = Deciding()
+        self.on: Running = running(self.deciding)
         self.grants = Grants()
         clinic = self.on.clinic
+        self.vault = Fetching(clinic.memory)
         self.watch = Watch()
         self.delivery = Delivery(
-            self.on.engine, clinic.photos, clinic.clock, lambda _call, _type: True, self.grants, self.watch
+            self.on.engine, self.vault, clinic.clock, lambda _call, _type: True, self.grants, self.watch
         )
 
     async def photo(self, **content: object) -> Photo:
@@ -107,3 +156,79 @@ async def test_s_23_who_watches_what_leaves_can_stop_it() -> None:
 
     with pytest.raises(TooManyRequestsError):
         await scene.delivery.open(asking(photo))
+
+
+async def test_s_23_bytes_are_fetched_while_it_is_decided_and_come_once_it_is_recorded() -> None:
+    scene = Scene()
+    photo = await scene.photo()
+    scene.deciding.after = scene.vault.asked
+
+    opened = await scene.delivery.open(asking(photo), whole=True)
+
+    assert opened is not None
+    assert len(opened.first) == PART
+    assert scene.on.outcomes()[-1] == ("read", "0")
+    parts = [part async for part in scene.delivery.stream(asking(photo), opened, 0, photo.length)]
+    assert [len(part) for part in parts] == [PART, 1]
+    assert [part async for part in scene.delivery.stream(asking(photo), opened, 0, 9)] == [b"\xff" * 9]
+    assert [part async for part in scene.delivery.stream(asking(photo), opened, PART, PART + 1)] == [b"\xff"]
+
+
+async def test_s_84_what_was_fetched_is_dropped_where_the_decision_refuses() -> None:
+    scene = Scene()
+    photo = await scene.photo()
+    scene.deciding.after, scene.deciding.decide = scene.vault.asked, refuse
+
+    with pytest.raises(NoLegalBasisError):
+        await scene.delivery.open(asking(photo), whole=True)
+
+    assert scene.on.outcomes()[-1] == ("read", "4")
+
+
+async def test_s_84_what_is_still_fetched_when_the_decision_refuses_is_called_off() -> None:
+    scene = Scene()
+    photo = await scene.photo()
+    scene.deciding.after, scene.deciding.decide = scene.vault.asked, refuse
+    scene.vault.free.clear()
+
+    with pytest.raises(NoLegalBasisError):
+        await scene.delivery.open(asking(photo), whole=True)
+
+    await scene.vault.cancelled.wait()
+
+
+async def test_s_84_a_withdrawal_between_the_decision_and_its_record_keeps_back_what_was_fetched() -> None:
+    """What the decision relied on is no epoch of the patient's when it is recorded: it is made anew."""
+    scene = Scene()
+    photo = await scene.photo()
+
+    def permit_and_withdraw(call: Call) -> None:
+        call.trace.bases["ann"] = CareBasis("care", "ann", 7)
+        scene.deciding.decide = refuse
+
+    scene.deciding.after, scene.deciding.decide = scene.vault.asked, permit_and_withdraw
+
+    with pytest.raises(NoLegalBasisError):
+        await scene.delivery.open(asking(photo), whole=True)
+
+    assert scene.on.outcomes()[-1] == ("read", "4")
+
+
+async def test_nothing_leaves_where_the_log_cannot_be_written() -> None:
+    scene = Scene()
+    photo = await scene.photo()
+    scene.deciding.after, scene.on.clinic.audit.broken = scene.vault.asked, True
+
+    with pytest.raises(UnavailableError):
+        await scene.delivery.open(asking(photo), whole=True)
+
+
+async def test_a_photo_whose_key_is_destroyed_while_it_is_opened_is_gone_and_the_log_says_so() -> None:
+    scene = Scene()
+    photo = await scene.photo()
+    del scene.on.clinic.memory.bytes_of[photo.id]
+
+    with pytest.raises(GoneError):
+        await scene.delivery.open(asking(photo), whole=True)
+
+    assert scene.on.outcomes()[-1] == ("read", "4")

@@ -45,7 +45,7 @@ class FakeRows:
         return found
 
 
-def lookups(rows: FakeRows) -> Lookups:
+def lookups(rows: FakeRows) -> Lookups[str]:
     return Lookups(cast("AsyncCollection[Document]", rows))
 
 
