@@ -5,7 +5,7 @@ Architecture section 6: few round trips. A query costs the driver more than open
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Generic, TypeVar
+from typing import TypeAlias
 
 from pymongo.asynchronous.collection import AsyncCollection
 
@@ -14,14 +14,14 @@ from fhir_server.store.documents import UNSEARCHED
 
 _MOST_AT_ONCE = 100
 
-Id = TypeVar("Id", str, bytes)
+Id: TypeAlias = str | bytes
 
 
-def _own(row: Document) -> Iterable[str]:
+def _own(row: Document) -> Iterable[Id]:
     return (row["_id"],)
 
 
-class Lookups(Generic[Id]):
+class Lookups:
     """One query at a time; who comes while it is under way shares the next one, which sees all that was written.
 
     `field` is what the ids are looked for in, `ids_of` those that a row has there, `most` how many one query asks for.

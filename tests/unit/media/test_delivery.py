@@ -105,6 +105,7 @@ class Scene:
             "resourceType": "Media",
             "id": "one",
             "status": "completed",
+            "subject": {"reference": "Patient/ann"},
             "content": {"contentType": "image/jpeg", "url": f"Binary/{photo.id}", **content},
         }
         change = self.on.drafts.of(OWNER, media, None, "PUT").moving_blob(BlobMove(photo.id, PENDING, LIVE))

@@ -45,7 +45,7 @@ class FakeRows:
         return found
 
 
-def lookups(rows: FakeRows) -> Lookups[str]:
+def lookups(rows: FakeRows) -> Lookups:
     return Lookups(cast("AsyncCollection[Document]", rows))
 
 
