@@ -119,9 +119,7 @@ async def _fetched(kept: Kept, *, whole: bool) -> tuple[Reading, bytes]:
 
 
 async def _parts(opened: Opened, start: int, stop: int) -> AsyncIterator[bytes]:
-    if opened.first and start == 0:
-        first = opened.first[:stop]
+    if first := opened.first[start:stop]:
         yield first
-        start = len(first)
-    async for part in opened.reading.bytes(start, stop):
+    async for part in opened.reading.bytes(start + len(first), stop):
         yield part

@@ -169,10 +169,22 @@ async def test_s_23_bytes_are_fetched_while_it_is_decided_and_come_once_it_is_re
     assert opened is not None
     assert len(opened.first) == PART
     assert scene.on.outcomes()[-1] == ("read", "0")
-    parts = [part async for part in scene.delivery.stream(asking(photo), opened, 0, photo.length)]
-    assert [len(part) for part in parts] == [PART, 1]
-    assert [part async for part in scene.delivery.stream(asking(photo), opened, 0, 9)] == [b"\xff" * 9]
-    assert [part async for part in scene.delivery.stream(asking(photo), opened, PART, PART + 1)] == [b"\xff"]
+
+
+async def test_a_photo_comes_in_parts_whatever_was_fetched_of_it() -> None:
+    scene = Scene()
+    photo = await scene.photo()
+    opened = await scene.delivery.open(asking(photo), whole=True)
+    assert opened is not None
+
+    async def lengths(start: int, stop: int) -> list[int]:
+        return [len(part) async for part in scene.delivery.stream(asking(photo), opened, start, stop)]
+
+    assert await lengths(0, PART + 1) == [PART, 1]
+    assert await lengths(0, 9) == [9]
+    assert await lengths(PART - 1, PART + 1) == [1, 1]
+    assert await lengths(PART, PART + 1) == [1]
+    assert await lengths(5, 5) == []
 
 
 async def test_s_84_what_was_fetched_is_dropped_where_the_decision_refuses() -> None:
