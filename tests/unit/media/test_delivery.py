@@ -159,7 +159,7 @@ async def test_s_23_who_watches_what_leaves_can_stop_it() -> None:
         await scene.delivery.open(asking(photo))
 
 
-async def test_s_23_bytes_are_fetched_while_it_is_decided_and_come_once_it_is_recorded() -> None:
+async def test_bytes_are_fetched_while_it_is_decided_and_come_once_it_is_recorded() -> None:
     scene = Scene()
     photo = await scene.photo()
     scene.deciding.after = scene.vault.asked
@@ -187,7 +187,7 @@ async def test_a_photo_comes_in_parts_whatever_was_fetched_of_it() -> None:
     assert await lengths(5, 5) == []
 
 
-async def test_s_84_what_was_fetched_is_dropped_where_the_decision_refuses() -> None:
+async def test_what_was_fetched_is_dropped_where_the_decision_refuses() -> None:
     scene = Scene()
     photo = await scene.photo()
     scene.deciding.after, scene.deciding.decide = scene.vault.asked, refuse
@@ -198,7 +198,7 @@ async def test_s_84_what_was_fetched_is_dropped_where_the_decision_refuses() -> 
     assert scene.on.outcomes()[-1] == ("read", "4")
 
 
-async def test_s_84_what_is_still_fetched_when_the_decision_refuses_is_called_off() -> None:
+async def test_what_is_still_fetched_when_the_decision_refuses_is_called_off() -> None:
     scene = Scene()
     photo = await scene.photo()
     scene.deciding.after, scene.deciding.decide = scene.vault.asked, refuse
@@ -210,7 +210,7 @@ async def test_s_84_what_is_still_fetched_when_the_decision_refuses_is_called_of
     await scene.vault.cancelled.wait()
 
 
-async def test_s_84_a_withdrawal_between_the_decision_and_its_record_keeps_back_what_was_fetched() -> None:
+async def test_a_withdrawal_between_the_decision_and_its_record_keeps_back_what_was_fetched() -> None:
     """What the decision relied on is no epoch of the patient's when it is recorded: it is made anew."""
     scene = Scene()
     photo = await scene.photo()
