@@ -133,11 +133,13 @@ def test_only_a_privacy_consent_counts() -> None:
     system = "http://terminology.hl7.org/CodeSystem/consentscope"
     for_research = {"coding": [{"system": system, "code": "research"}]}
     in_words = {"text": "privacy"}
+    in_other_words = {"coding": ["privacy", {"system": "urn:x", "code": "patient-privacy"}]}
 
     assert verdict(consent(PHOTOGRAPHY, scope=for_research)) == Deny(Reason.NO_CONSENT)
     assert verdict(consent(rule("deny"), scope=for_research)) == Deny(Reason.NO_CONSENT)
-    assert verdict(consent(PHOTOGRAPHY, scope=in_words)) == Deny(Reason.NOT_UNDERSTOOD)
-    assert verdict(consent(rule("deny"), scope=in_words)) == REFUSED
+    for unsure in (in_words, in_other_words):
+        assert verdict(consent(PHOTOGRAPHY, scope=unsure)) == Deny(Reason.NOT_UNDERSTOOD)
+        assert verdict(consent(rule("deny"), scope=unsure)) == REFUSED
 
 
 def test_s69_consent_to_treatment_is_no_consent_to_photography() -> None:
@@ -404,3 +406,45 @@ def test_an_exception_of_a_level_widens_a_permission_that_is_surely_of_this_pati
     assert verdict(consent(narrow), **asked) == Deny(Reason.NOT_COVERED)
     unsure = consent(permission, modifierExtension=[{"url": "urn:x", "valueBoolean": True}])
     assert isinstance(verdict(unsure, **asked), Deny)
+
+
+def ended(provision: Json, *extensions: Json) -> Json:
+    """Withdrawn."""
+    at = {"url": WITHDRAWN_AT, "valueInstant": "2026-02-01T00:00:00Z"}
+    return consent(provision, status="inactive", extension=[at, *extensions])
+
+
+def test_a_withdrawal_is_told_of_a_consent_that_has_run_out_since() -> None:
+    over = {**PHOTOGRAPHY, "period": {"end": "2026-03-01"}}
+
+    assert verdict(ended(over)) == Deny(Reason.WITHDRAWN)
+    assert verdict(consent(over)) == Deny(Reason.OUTSIDE_PERIOD)
+
+
+def test_what_a_permission_took_out_stays_out_when_it_has_ended() -> None:
+    but = {**PHOTOGRAPHY, "period": {"end": "2026-03-01"}, "provision": [rule("deny", data=[datum(str(PHOTO))])]}
+
+    assert verdict(consent(but)) == verdict(ended(but)) == REFUSED
+    assert verdict(consent(but), resource=ResourceKey("Media", "other")) == Deny(Reason.OUTSIDE_PERIOD)
+
+
+def test_a_withdrawn_refusal_says_nothing() -> None:
+    assert verdict(ended(rule("deny"))) == Deny(Reason.NO_CONSENT)
+    assert verdict(ended(rule(None))) == Deny(Reason.NO_CONSENT)
+
+
+def test_a_treatment_refused_counts_whatever_the_photo_is_for_in_care() -> None:
+    """A channel says where photographs go; nobody is treated in one."""
+    refused = consent(rule("deny", "treatment"), extension=[{"url": CHANNEL, "valueCode": "email"}])
+
+    assert verdict(refused, consent(PHOTOGRAPHY, id="c2"), channel="website") == REFUSED
+
+
+def test_an_imported_photo_is_covered_beyond_care_by_a_consent_that_names_it_alone() -> None:
+    named, any_photo = rule("permit", "research", data=[datum(str(PHOTO))]), rule("permit", "research")
+    asked = {"purpose": "research", "facts": Facts(imported=True)}
+
+    assert verdict(consent(named), **asked) == PERMIT
+    assert verdict(consent(any_photo), **asked) == Deny(Reason.NOT_COVERED)
+    assert verdict(consent(any_photo), purpose="research", facts=Facts()) == PERMIT
+    assert verdict(consent(PHOTOGRAPHY), facts=Facts(imported=True)) == PERMIT

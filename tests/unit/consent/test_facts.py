@@ -8,7 +8,7 @@ from fhir_server.consent.decision import decide
 from fhir_server.consent.facts import Facts, facts_of
 from fhir_server.consent.labels import of_labels
 from fhir_server.consent.match import Match
-from fhir_server.consent.matter import is_photo, is_proof
+from fhir_server.consent.matter import is_evidence, is_photo, is_proof
 from fhir_server.consent.period import is_over, within
 from fhir_server.consent.provision import of_data
 from fhir_server.consent.question import Deny, Matter, Permit, Reason
@@ -65,6 +65,52 @@ def test_the_time_is_that_of_what_the_data_is_about(resource: Json, when: Any) -
 
 
 @pytest.mark.parametrize(
+    ("type", "element"),
+    [
+        ("DocumentReference", "author"),
+        ("Observation", "performer"),
+        ("Condition", "recorder"),
+        ("Condition", "asserter"),
+        ("Media", "operator"),
+        ("ServiceRequest", "requester"),
+        ("MedicationStatement", "informationSource"),
+        ("Communication", "sender"),
+    ],
+)
+def test_an_author_is_known_by_each_of_the_names_that_r4_has(type: str, element: str) -> None:
+    assert facts_of({"resourceType": type, element: {"reference": "Practitioner/s"}}).authors == {SURGEON}
+    assert facts_of({"resourceType": type}).authors is None
+    functional = {"function": {"text": "assists"}, "individual": {"reference": "Practitioner/n"}}
+    assert facts_of({"resourceType": type, element: [functional, {"actor": {}}]}).authors == {NURSE, None}
+
+
+TIMES = {
+    "effectiveDateTime": "Observation",
+    "onsetDateTime": "Condition",
+    "performedDateTime": "Procedure",
+    "occurrenceDateTime": "ServiceRequest",
+    "occurredDateTime": "Provenance",
+    "period": "Encounter",
+    "started": "ImagingStudy",
+    "date": "DocumentReference",
+    "created": "Appointment",
+    "whenHandedOver": "MedicationDispense",
+    "dateTime": "Consent",
+    "authoredOn": "Task",
+    "authored": "QuestionnaireResponse",
+    "recordedDate": "AllergyIntolerance",
+    "issued": "DiagnosticReport",
+    "recorded": "Provenance",
+    "sent": "Communication",
+}
+
+
+@pytest.mark.parametrize(("element", "type"), TIMES.items())
+def test_a_time_is_known_by_each_of_the_names_that_r4_has(element: str, type: str) -> None:
+    assert facts_of({"resourceType": type, element: "2022"}).when == ("2022",)
+
+
+@pytest.mark.parametrize(
     ("times", "match"),
     [
         (("2022-06",), Match.YES),
@@ -88,6 +134,8 @@ def test_a_period_is_over_when_its_end_has_surely_passed() -> None:
     for going_on in ({"end": "2026-03-14"}, {"start": "2020"}, {"end": "soon"}, None, "x"):
         assert not is_over(going_on, NOON)
     assert not is_over({"end": "2020"}, NOON.replace(tzinfo=None))
+    assert is_over({"end": "2026-03-14T11:59:59Z"}, NOON)
+    assert not is_over({"end": "2026-03-14T12:00:00Z"}, NOON)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +144,11 @@ def test_a_period_is_over_when_its_end_has_surely_passed() -> None:
         ((), "N"),
         (("N",), "N"),
         (("L",), "L"),
+        (("U",), "U"),
+        (("U", "L"), "L"),
+        (("L", "M"), "M"),
+        (("M", "N"), "N"),
+        (("R", "V"), "V"),
         (("N", "V"), "V"),
         (("PSY",), "R"),
         (("N", "HIV"), "R"),
@@ -106,6 +159,20 @@ def test_a_period_is_over_when_its_end_has_surely_passed() -> None:
 )
 def test_r_pcf_014_unlabelled_is_normal_and_sensitive_is_restricted(codes: Any, confidentiality: str) -> None:
     assert facts_of(labelled(*codes)).confidentiality == confidentiality
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("ETH", "ETHUD", "OPIOIDUD", "SUD", "GDIS", "HIV", "MST", "SCA", "SDV", "SEX", "SPI", "BH", "COGN", "DVD"),
+        *("EMOTDIS", "MH", "PSY", "PSYTHPN", "STD", "TBOO", "VIO", "SICKLE", "DV", "IDSV", "SA", "SB", "SEXREPRO"),
+    ],
+)
+def test_r_pcf_014_each_policy_on_sensitive_information_makes_it_restricted(code: str) -> None:
+    facts = facts_of(labelled(code))
+
+    assert (facts.sensitivities, facts.confidentiality) == ({code}, "R")
+    assert not facts_of({"meta": {"security": [{"system": "urn:x", "code": code}]}}).sensitivities
 
 
 def said(kind: str, labels: Any, *codes: str) -> Match:
@@ -161,7 +228,10 @@ def test_of_what_kind_a_resource_is() -> None:
         "type": {"coding": [{"system": RECEIPT_SYSTEM, "code": SIGNED_FORM}]},
     }
 
-    assert all(is_proof(one) for one in (form, paper, {"resourceType": "Consent"}))
+    assert all(is_proof(one) for one in (form, paper))
+    for type in ("AuditEvent", "Consent", "Provenance", "Task"):
+        assert is_proof({"resourceType": type})
+        assert is_evidence({"resourceType": type}) is (type != "Task")
     assert not is_proof({"resourceType": "QuestionnaireResponse", "questionnaire": "https://x.example/history"})
     assert not is_proof({"resourceType": "DocumentReference"})
     assert is_photo({"resourceType": "Media", "content": {"url": "Binary/1"}})
@@ -182,6 +252,7 @@ def test_s76_s78_where_and_how_count_as_much_as_what_for() -> None:
     insta = channelled("instagram", level="eyes-masked")
     assert isinstance(decided(insta, channel="instagram", rendition=1), Permit)
     assert isinstance(decided(insta, channel="instagram", rendition=3), Permit)
+    assert isinstance(decided(channelled("instagram", level="identifiable"), channel="instagram"), Permit)
     assert decided(insta, channel="tiktok", rendition=1) == Deny(Reason.OTHER_CHANNEL)
     assert decided(insta, channel="instagram") == Deny(Reason.NOT_ANONYMISED)
     assert decided(insta, rendition=1) == Deny(Reason.NOT_UNDERSTOOD)

@@ -8,15 +8,17 @@ import pytest
 
 from fhir_server.consent.gate import Gate
 from fhir_server.consent.law import law_of
-from fhir_server.consent.purposes import TREATMENT
+from fhir_server.consent.purposes import ACT_REASON, TREATMENT
 from fhir_server.consent.question import Ask, Deny, Matter, Permit, Reason
 from fhir_server.consent.standing import Standing
-from fhir_server.engine.call import Call, Interaction, Trace
-from fhir_server.engine.change import CareBasis, Change, ConsentBasis, HeadMove
+from fhir_server.consent.terms import ANONYMISATION
+from fhir_server.engine.call import Call, Interaction, Principal, Trace
+from fhir_server.engine.change import CareBasis, Change, ConsentBasis, Erasure, HeadMove
 from fhir_server.engine.classification import RECEIPT_SYSTEM, SIGNED_FORM
+from fhir_server.engine.pictured import IMPORTED, TAGS
 from fhir_server.engine.ports import Head
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import NoLegalBasisError, UnavailableError, UnprocessableError
+from fhir_server.kernel.errors import ConflictError, ForbiddenError, NoLegalBasisError, UnavailableError, UnprocessableError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from tests.fakes.clinic import BASE, FakeClinic
@@ -296,6 +298,130 @@ async def test_a_broken_glass_gives_a_photo_no_basis_of_its_own() -> None:
         await gate.disclose(reading, stored)
 
     assert reading.trace.glass == {}
+
+
+MASKED = [{"url": ANONYMISATION, "valueCode": "eyes-masked"}]
+
+
+async def test_s_78_a_photo_shows_as_little_as_its_consent_asks_for() -> None:
+    """Coming in and going out, and a photo in a document likewise."""
+    clinic = FakeClinic()
+    given = consent("ann", extension=MASKED)
+    await commit(clinic, CONSENT, given, HeadMove("ann", CONSENT, 1, in_force=True))
+    masked, open_ = await commit(clinic, MEDIA, media(extension=MASKED)), media(id="n")
+    gate, reading = gate_of(clinic), call(Interaction.READ, "Media", "m")
+
+    assert await gate.disclose(reading, masked) is masked
+    assert (await gate.prepare(reading, Change(MEDIA, masked.resource, None, ("ann",)))).basis
+    with pytest.raises(NoLegalBasisError):
+        await gate.prepare(reading, Change(ResourceKey("Media", "n"), open_, None, ("ann",)))
+    unmasked = await commit(clinic, ResourceKey("Media", "n"), open_)
+    with pytest.raises(NoLegalBasisError):
+        await gate.disclose(reading, unmasked)
+
+
+async def test_t_99_an_update_takes_no_photo_and_what_the_server_derives_neither() -> None:
+    clinic = FakeClinic()
+    await give(clinic, dateTime="2026-03-01T10:00:00Z")
+    early = media(createdDateTime="2026-02-01")
+    stored = await commit(clinic, MEDIA, early)
+    gate, writing = gate_of(clinic), call(Interaction.UPDATE, "Media", "m")
+    change = Change(MEDIA, {**early, "id": "m"}, None, ("ann",))
+    link = await commit(clinic, MEDIA, media(content={"url": "https://elsewhere.example/1"}))
+
+    for fine in (change._replace(previous=stored), change._replace(derived=True)):
+        assert (await gate.prepare(writing, fine)).basis
+    for previous in (None, replace(stored, deleted=True), link):
+        with pytest.raises(ConflictError):
+            await gate.prepare(writing, change._replace(previous=previous))
+
+
+async def test_what_is_taken_away_needs_no_basis() -> None:
+    clinic = FakeClinic()
+    stored = await commit(clinic, MEDIA, media())
+    gate, writing = gate_of(clinic), call(Interaction.DELETE, "Media", "m")
+    gone = Change(MEDIA, None, stored, ("ann",))
+    destroyed = Change(MEDIA, stored.resource, stored, ("ann",), erasures=(Erasure((b"key",)),))
+
+    assert await gate.prepare(writing, gone) is gone
+    assert await gate.prepare(writing, destroyed) is destroyed
+
+
+async def test_an_imported_photo_is_taken_from_a_back_end_and_kept_for_care() -> None:
+    clinic = FakeClinic()
+    await commit(clinic, OBSERVATION, observation())
+    imported = media(id="m", meta={"tag": [{"system": TAGS, "code": IMPORTED}]}, createdDateTime="2020")
+    gate, change = gate_of(clinic), Change(MEDIA, imported, None, ("ann",))
+    writing = call(Interaction.CREATE, "Media")
+    staff = replace(writing, principal=Principal("nurse", "client", "issuer", "jti", ("user/*.cruds",), role="nurse"))
+
+    with pytest.raises(ForbiddenError, match="system scope"):
+        await gate.prepare(staff, change)
+
+    assert (await gate.prepare(writing, change)).basis == CareBasis("eu", "ann", 1)
+    for by_the_server in (change._replace(derived=True), change._replace(filed=NOW)):
+        assert (await gate.prepare(staff, by_the_server)).basis == CareBasis("eu", "ann", 1)
+    stored = await commit(clinic, MEDIA, imported)
+    assert (await gate.prepare(staff, change._replace(previous=stored))).basis == CareBasis("eu", "ann", 1)
+    with pytest.raises(NoLegalBasisError):
+        await gate.prepare(writing, change._replace(previous=stored))
+
+
+async def test_a_broken_glass_is_told_where_the_answer_rests_on_it() -> None:
+    clinic = FakeClinic()
+    emergency = {"system": ACT_REASON, "code": "BTG"}
+    refusal = consent("ann", "treatment", "deny", provision={"provision": [{"type": "permit", "purpose": [emergency]}]})
+    await commit(clinic, CONSENT, refusal, HeadMove("ann", CONSENT, 1, in_force=True))
+    stored = await commit(clinic, OBSERVATION, observation())
+    gates = [Gate(standing(clinic)[0], clinic.resources, BASE, clinic.elsewhere, one) for one in (None, _Broken())]
+    reading, marketing = (replace(call(Interaction.READ), purpose=one, trace=Trace()) for one in ("TREAT", "HMARKT"))
+    tied = call(Interaction.READ)
+    tied.trace.glass["ann"] = "Task/tie"
+
+    assert await gates[0].disclose(reading, stored) is None
+    assert await gates[1].disclose(marketing, stored) is None
+    assert marketing.trace.glass == {}
+    assert await gates[1].disclose(reading, stored) is stored
+    assert reading.trace.glass == {"ann": "Task/glass"}
+    assert await gates[0].disclose(tied, stored) is stored
+    assert tied.trace.glass == {"ann": "Task/tie"}
+
+
+async def test_what_a_page_shows_is_foreseen_but_for_what_is_gone_or_proof() -> None:
+    clinic = FakeClinic()
+    for name in ("ann", "ben", "cai"):
+        await commit(clinic, ResourceKey("Patient", name), {"resourceType": "Patient"})
+        clinic.memory.heads.setdefault(name, Head(name, 1, {}))
+    found = await commit(clinic, OBSERVATION, observation())
+    shown = replace(found, access=("Patient/ann", "Practitioner/p"))
+    gone, proof = (replace(found, access=(f"Patient/{name}",)) for name in ("ben", "cai"))
+    page = [shown, replace(gone, deleted=True), replace(proof, key=ResourceKey("Task", "t"))]
+    gate, listing = gate_of(clinic), replace(call(Interaction.SEARCH_TYPE), purpose="HRESCH", trace=Trace())
+
+    await gate.foresee(listing, page)
+
+    assert set(listing.trace.stands) == {"ann"}
+    care, again = (replace(listing, purpose="TREAT", trace=Trace(remembering=True)) for _ in range(2))
+    await gate.foresee(care, page)
+    assert care.trace.stands == {}, "what is remembered will do"
+    await gate.foresee(replace(again, purpose="HRESCH"), page)
+    assert set(again.trace.stands) == {"ann"}
+
+
+async def test_whose_consents_look_at_nothing_is_known_where_they_were_looked_up() -> None:
+    clinic = FakeClinic()
+    await commit(clinic, OBSERVATION, observation())
+    stands, _ = standing(clinic)
+    trace, remembering = Trace(), Trace(remembering=True)
+
+    assert stands.has_consents("ann", trace)
+    await stands.decide(Ask("ann", TREATMENT, NOW), trace)
+    assert not stands.has_consents("ann", trace)
+    assert not stands.has_consents("ann", remembering)
+    assert stands.has_consents("ann", Trace()), "this call has not looked"
+    await give(clinic)
+    await stands.of("ann")
+    assert stands.has_consents("ann", remembering)
 
 
 async def test_security_contexts_in_a_circle_name_whom_they_name() -> None:

@@ -31,6 +31,16 @@ def test_m16_every_pack_is_whole_and_to_be_verified_locally() -> None:
         assert all(ban.text and ban.source and ban.below_age for ban in pack.bans)
 
 
+def test_a_ban_holds_below_its_age_and_for_what_it_names() -> None:
+    injectables = packs()["gb"].banned("cosmetic-injectables", 17)
+
+    assert injectables is not None
+    assert (injectables.code, injectables.below_age) == ("cosmetic-injectables", 18)
+    assert packs()["gb"].banned("cosmetic-injectables", 18) is None
+    assert packs()["gb"].banned("peeling", 17) is None
+    assert packs()["eu"].banned("cosmetic-injectables", 17) is None
+
+
 def test_m16_the_pack_decides_on_care_photography() -> None:
     asked = ask(profession="nurse")
 

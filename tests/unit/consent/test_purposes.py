@@ -2,7 +2,22 @@
 
 import pytest
 
-from fhir_server.consent.purposes import ACT_REASON, CARE_PHOTOGRAPHY, PURPOSES, SYSTEM, canonical, from_act_reason
+from fhir_server.consent.purposes import (
+    ACT_REASON,
+    CARE_PHOTOGRAPHY,
+    EMERGENCIES,
+    PURPOSES,
+    SYSTEM,
+    TREATMENT,
+    canonical,
+    coded,
+    from_act_reason,
+    is_care,
+    is_one,
+    needs_consent,
+    of_call,
+    of_photos,
+)
 from fhir_server.kernel.json import Json
 
 
@@ -59,3 +74,75 @@ def test_a_purpose_that_could_mean_anything_has_no_name(coding: Json) -> None:
 def test_what_is_no_coding_has_no_name() -> None:
     assert canonical("care-photography") is None
     assert canonical(None) is None
+
+
+def test_a_purpose_of_ours_is_told_in_words() -> None:
+    assert [(purpose.code, coded(purpose.code)["display"]) for purpose in PURPOSES if " " not in purpose.display] == [
+        ("treatment", "Treatment"),
+        ("research", "Research"),
+        ("marketing", "Marketing"),
+    ]
+    assert coded("research") == {"system": ACT_REASON, "code": "HRESCH", "display": "Research"}
+    assert coded("photo-social") == {
+        "system": SYSTEM,
+        "code": "photo-social",
+        "display": "Photographs on social media",
+    }
+
+
+PAYMENT, RUNNING, LAW = (f"{ACT_REASON}|{code}" for code in ("HPAYMT", "HOPERAT", "HLEGAL"))
+BTG, ETREAT = f"{ACT_REASON}|BTG", f"{ACT_REASON}|ETREAT"
+
+
+@pytest.mark.parametrize(
+    ("asked", "of_a_photo"),
+    [
+        (TREATMENT, CARE_PHOTOGRAPHY),
+        (PAYMENT, CARE_PHOTOGRAPHY),
+        (CARE_PHOTOGRAPHY, CARE_PHOTOGRAPHY),
+        ("marketing", "photo-marketing"),
+        ("photo-social", "photo-social"),
+        ("research", "research"),
+        ("urn:x|research", CARE_PHOTOGRAPHY),
+    ],
+)
+def test_whoever_asks_for_none_of_our_purposes_asks_for_photos_in_care(asked: str, of_a_photo: str) -> None:
+    assert of_photos(asked) == of_a_photo
+
+
+def test_to_administer_a_patients_care_is_to_treat_them() -> None:
+    assert [of_call(code) for code in ("PATADMIN", "TREAT", "HRESCH", "HPAYMT")] == [
+        *(TREATMENT, TREATMENT, "research", PAYMENT)
+    ]
+
+
+def test_only_consent_allows_what_law_and_care_do_not() -> None:
+    asked = (TREATMENT, CARE_PHOTOGRAPHY, "research", PAYMENT, LAW, BTG, "urn:x|y", f"{ACT_REASON}-else|y")
+
+    assert [purpose for purpose in asked if not needs_consent(purpose)] == [TREATMENT, PAYMENT, LAW, BTG]
+    assert [purpose for purpose in (*asked, ETREAT) if is_care(purpose)] == [TREATMENT, BTG, ETREAT]
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"research"},
+        {PAYMENT},
+        {TREATMENT, PAYMENT},
+        {TREATMENT, RUNNING},
+        {TREATMENT, PAYMENT, RUNNING},
+        EMERGENCIES,
+    ],
+)
+def test_what_is_asked_for_together_is_one_purpose(named: set[str]) -> None:
+    assert is_one(named)
+    assert not is_one({*named, None})
+    assert not is_one({*named, "training"})
+
+
+def test_several_purposes_are_not_one() -> None:
+    assert not is_one(())
+    assert not is_one({None})
+    for several in ({PAYMENT, RUNNING}, {TREATMENT, BTG}, {*EMERGENCIES, TREATMENT}, {TREATMENT, LAW}):
+        assert not is_one(several)
+    assert is_one(["research", "research"])

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_server.consent.terms import SUPERSEDED_BY, WITHDRAWN_AT
+from fhir_server.consent.terms import CHANNEL, SUPERSEDED_BY, WITHDRAWN_AT
 from fhir_server.consent.timeline import intervals, stood
 from fhir_server.engine.stored import Stored, truth
 from fhir_server.kernel.clock import instant
@@ -59,6 +59,40 @@ def test_the_period_of_the_consent_itself_narrows_it() -> None:
     assert told((3, during), (4, None)) == [(at(3), at(4), "deleted")]
     assert told((6, during)) == []
     assert told((1, consent(None)), (2, None)) == [(at(1), at(2), "deleted")]
+
+
+def test_m6_an_interval_says_what_it_was_of_and_the_first_to_begin_comes_first() -> None:
+    other = ResourceKey("Consent", "c2")
+    anything = {"type": "permit", "purpose": [{"code": "?"}, {"system": "urn:x", "code": "b"}]}
+    channels = [{"url": CHANNEL, "valueCode": code} for code in ("website", "print")]
+    history = {
+        KEY: [version(1, 2, GIVEN), version(2, 3, consent(rule("deny"), extension=channels))],
+        other: [Stored(other, 1, 1, at(1), truth(other, consent(anything)))],
+    }
+
+    assert [(one.consent, one.version, one.purposes, one.kind, one.channels) for one in intervals(history)] == [
+        (other, 1, ("*", "urn:x|b"), "permit", ()),
+        (KEY, 1, ("care-photography",), "permit", ()),
+        (KEY, 2, (), "deny", ("print", "website")),
+    ]
+
+
+def test_t98_the_latest_withdrawal_that_can_be_read_ended_it() -> None:
+    ends = [{"url": WITHDRAWN_AT, "valueInstant": told} for told in (instant(at(2)), "soon", instant(at(3)))]
+
+    assert told((1, GIVEN), (4, consent(PHOTOGRAPHY, status="inactive", extension=ends))) == [
+        (at(1), at(3), "withdrawn")
+    ]
+    other_channel = {**GIVEN, "extension": [{"url": CHANNEL, "valueCode": "print"}]}
+    assert told((1, GIVEN), (2, other_channel)) == [(at(1), at(2), "replaced"), (at(2), None, None)]
+
+
+def test_a_period_and_an_end_of_the_same_instant_are_told_as_expiry() -> None:
+    during = consent(rule("permit", "care-photography", period={"end": "2026-01-04"}))
+    withdrawn = {**during, "status": "inactive", "extension": [{"url": WITHDRAWN_AT, "valueInstant": instant(at(4))}]}
+
+    assert told((1, during), (4, withdrawn)) == [(at(1), at(4), "expired")]
+    assert told((4, during)) == []
 
 
 STATES = st.lists(
