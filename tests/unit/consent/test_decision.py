@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from fhir_server.consent.decision import decide
+from fhir_server.consent.decision import decide, decide_use
 from fhir_server.consent.facts import Facts
 from fhir_server.consent.labels import CONFIDENTIALITY
+from fhir_server.consent.law import law_of
 from fhir_server.consent.purposes import ACT_REASON, PURPOSES
 from fhir_server.consent.question import Deny, Permit, Reason
 from fhir_server.consent.terms import CHANNEL, WITHDRAWN_AT, in_force
@@ -448,3 +449,21 @@ def test_an_imported_photo_is_covered_beyond_care_by_a_consent_that_names_it_alo
     assert verdict(consent(any_photo), **asked) == Deny(Reason.NOT_COVERED)
     assert verdict(consent(any_photo), purpose="research", facts=Facts()) == PERMIT
     assert verdict(consent(PHOTOGRAPHY), facts=Facts(imported=True)) == PERMIT
+
+
+def test_who_asks_for_another_purpose_learns_that_and_nothing_of_its_terms() -> None:
+    marketing = rule("permit", "photo-marketing", provision=[rule("deny", "photo-marketing")])
+    printed = consent(marketing, extension=[{"url": CHANNEL, "valueCode": "print"}])
+
+    assert verdict(printed, channel="website") == Deny(Reason.OTHER_PURPOSE)
+
+
+def test_s_76_a_channel_is_looked_for_where_photos_are_published_and_nowhere_else() -> None:
+    named = [{"url": CHANNEL, "valueCode": "journal"}]
+    for code, answer in (("publication-journal", PERMIT), ("research", Deny(Reason.NOT_UNDERSTOOD))):
+        given = consent(rule("permit", code), extension=named)
+
+        assert decide_use(ask(purpose=code), [given], head([given]), law_of("eu")) == answer
+        assert decide_use(ask(purpose=code, channel="journal"), [given], head([given]), law_of("eu")) == PERMIT
+        other = decide_use(ask(purpose=code, channel="print"), [given], head([given]), law_of("eu"))
+        assert other == Deny(Reason.OTHER_CHANNEL)

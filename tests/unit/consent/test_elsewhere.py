@@ -63,7 +63,11 @@ async def test_t_92_a_picture_in_proof_is_evidence_and_one_in_a_task_is_a_photo(
     scan = {**consent("ann"), "sourceAttachment": PICTURE}
     stored = {
         key.type: await keep(clinic, key, resource, "ann")
-        for key, resource in ((LETTER, letter()), (ResourceKey("Task", "t"), task()), (ResourceKey("Consent", "c"), scan))
+        for key, resource in (
+            (LETTER, letter()),
+            (ResourceKey("Task", "t"), task()),
+            (ResourceKey("Consent", "c"), scan),
+        )
     }
 
     assert {type: await clinic.elsewhere.seen_in(one) for type, one in stored.items()} == {
@@ -190,11 +194,14 @@ async def test_s_110_a_binary_that_tells_of_nobody_is_shown_to_back_ends_alone()
     alone = await keep(clinic, ResourceKey("Binary", "b"), binary)
     context = {"securityContext": {"reference": "Organization/o"}}
     of_the_clinic = await keep(clinic, ResourceKey("Binary", "c"), {**binary, **context})
+    of_ann = await keep(clinic, ResourceKey("Binary", "d"), binary, "ann")
     gate = gate_of(clinic)
 
     assert await gate.disclose(calling(), alone) is alone
     assert await gate.disclose(calling(STAFF), alone) is None
     assert await gate.disclose(calling(STAFF), of_the_clinic) is of_the_clinic
+    with pytest.raises(NoLegalBasisError):
+        await gate.disclose(calling(), of_ann)
 
 
 async def test_the_picture_of_whom_no_consent_protects_is_shown() -> None:

@@ -120,3 +120,12 @@ def test_r_pcf_006_break_glass_only_means_that() -> None:
     assert denied == Deny(Reason.NO_CONSENT)
     assert isinstance(opened, Permit)
     assert isinstance(opened.basis, CareBasis)
+
+
+def test_why_not_is_told_of_what_was_asked_and_not_of_emergencies() -> None:
+    over = consent(coded("permit", "TREAT", period={"end": "2026-03-01"}))
+    law = law_of("eu", "deny")
+    asking = ask(matter=Matter.RECORD, purpose="treatment", emergency=True)
+
+    assert decide(asking, [over], head([over]), law) == Deny(Reason.OUTSIDE_PERIOD)
+    assert decide(asking, [refusal("HRESCH")], head([refusal("HRESCH")]), law) == Deny(Reason.OTHER_PURPOSE)

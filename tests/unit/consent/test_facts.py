@@ -6,7 +6,7 @@ import pytest
 
 from fhir_server.consent.decision import decide
 from fhir_server.consent.facts import Facts, facts_of
-from fhir_server.consent.labels import of_labels
+from fhir_server.consent.labels import of_labels, sensitivities, stated_confidentiality
 from fhir_server.consent.match import Match
 from fhir_server.consent.matter import is_evidence, is_photo, is_proof
 from fhir_server.consent.period import is_over, within
@@ -173,6 +173,16 @@ def test_r_pcf_014_each_policy_on_sensitive_information_makes_it_restricted(code
 
     assert (facts.sensitivities, facts.confidentiality) == ({code}, "R")
     assert not facts_of({"meta": {"security": [{"system": "urn:x", "code": code}]}}).sensitivities
+
+
+@pytest.mark.parametrize(
+    ("meta", "confidentiality"),
+    [("x", "N"), ({}, "N"), ({"security": ["R"]}, "N"), ({"security": [{"system": CONFIDENTIALITY}]}, "V")],
+)
+def test_what_is_no_label_says_nothing_and_one_without_a_code_all(meta: Any, confidentiality: str) -> None:
+    resource = {"resourceType": "Observation", "meta": meta}
+
+    assert (stated_confidentiality(resource), sensitivities(resource)) == (confidentiality, frozenset())
 
 
 def said(kind: str, labels: Any, *codes: str) -> Match:

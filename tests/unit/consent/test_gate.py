@@ -18,7 +18,13 @@ from fhir_server.engine.classification import RECEIPT_SYSTEM, SIGNED_FORM
 from fhir_server.engine.pictured import IMPORTED, TAGS
 from fhir_server.engine.ports import Head
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import ConflictError, ForbiddenError, NoLegalBasisError, UnavailableError, UnprocessableError
+from fhir_server.kernel.errors import (
+    ConflictError,
+    ForbiddenError,
+    NoLegalBasisError,
+    UnavailableError,
+    UnprocessableError,
+)
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from tests.fakes.clinic import BASE, FakeClinic

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_server.consent.match import Match
-from fhir_server.consent.period import covers
+from fhir_server.consent.period import covers, span
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 INSIDE = [
@@ -116,6 +116,34 @@ def test_the_last_year_of_the_calendar_is_a_year_like_any_other() -> None:
     assert covers({"start": "9999", "end": "9999"}, last) is Match.YES
     assert covers({"start": "9999-06-02"}, last) is Match.NO
     assert covers({"end": "9999-05"}, last) is Match.NO
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "microseconds"),
+    [
+        ("2026-03-14T12:00:00Z", 0, 1_000_000),
+        ("2026-03-14T12:00:00.5Z", 500_000, 100_000),
+        ("2026-03-14T12:00:00.05+00:00", 50_000, 10_000),
+        ("2026-03-14T12:00:00.123456Z", 123_456, 1),
+        ("2026-03-14T12:00:00.123456789Z", 123_456, 1),
+        ("2026-03-14T17:30:00+05:30", 0, 1_000_000),
+        ("2026-03-14T08:30:00.000-03:30", 0, 1_000),
+    ],
+)
+def test_an_instant_lasts_as_long_as_its_last_digit(text: str, first: int, microseconds: int) -> None:
+    begin = NOON + timedelta(microseconds=first)
+
+    assert span(text, timezone(timedelta(hours=9))) == (begin, begin + timedelta(microseconds=microseconds))
+
+
+def test_a_day_is_read_in_its_zone_and_what_is_no_text_is_no_date() -> None:
+    east = timezone(timedelta(hours=9))
+    midnight = datetime(2026, 3, 13, 15, tzinfo=UTC)
+
+    assert span("2026-03-14", east) == (midnight, midnight + timedelta(days=1))
+    assert span("2026-02", UTC) == (datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC))
+    for nothing in (None, 2026, ["2026"], "2026-03-14T12:00:00Z" + " " * 30, "2026-03-14T12:00:00.1234567890Z"):
+        assert span(nothing, UTC) is None
 
 
 FORMS = {4: "%Y", 7: "%Y-%m", 10: "%Y-%m-%d", 19: "%Y-%m-%dT%H:%M:%S"}
