@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test clients check format fix lint types imports cover snapshots roles obligations sbom audit searches bench bench-search bench-erasing bench-lots clean
+.PHONY: help run test clients check format fix lint types imports cover snapshots roles obligations sbom audit searches mutants bench bench-search bench-erasing bench-lots clean
 PORT ?= 8000
 DATA_DIR ?= .data
 PYTHON ?= python3
@@ -65,6 +65,9 @@ snapshots: .venv/installed ## Write the snapshots of tests/snapshots anew, to be
 
 searches: .venv/installed ## Hold 100,000 searches against a second opinion: make searches [N=100000] [FIRST=0]
 	$(BIN)/python -m tests.properties.search.oracle.many $(N) --first $(or $(FIRST),0)
+
+mutants: .venv/installed ## Alter the consent decision, and see whether a test fails: make mutants [SAMPLE=300] [SEED=1]
+	$(BIN)/python conformance/mutants.py $(or $(SAMPLE),300) --seed $(or $(SEED),1)
 
 obligations: .venv/installed ## Write conformance/reports/obligations.md anew from the tests
 	$(BIN)/python conformance/obligations.py
