@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fhir_server.consent.decision import decide, decide_use
+from fhir_server.consent.decision import decide, decide_use, under_broken_glass
 from fhir_server.consent.facts import Facts
 from fhir_server.consent.labels import CONFIDENTIALITY
 from fhir_server.consent.law import law_of
@@ -141,6 +141,9 @@ def test_only_a_privacy_consent_counts() -> None:
     for unsure in (in_words, in_other_words):
         assert verdict(consent(PHOTOGRAPHY, scope=unsure)) == Deny(Reason.NOT_UNDERSTOOD)
         assert verdict(consent(rule("deny"), scope=unsure)) == REFUSED
+        assert verdict(consent(rule("deny"), scope=unsure, patient={"reference": "Patient/8"})) == Deny(
+            Reason.NO_CONSENT
+        )
 
 
 def test_s69_consent_to_treatment_is_no_consent_to_photography() -> None:
@@ -467,3 +470,33 @@ def test_s_76_a_channel_is_looked_for_where_photos_are_published_and_nowhere_els
         assert decide_use(ask(purpose=code, channel="journal"), [given], head([given]), law_of("eu")) == PERMIT
         other = decide_use(ask(purpose=code, channel="print"), [given], head([given]), law_of("eu"))
         assert other == Deny(Reason.OTHER_CHANNEL)
+
+
+def test_data_of_another_time_is_not_covered() -> None:
+    of_this_year = {**PHOTOGRAPHY, "dataPeriod": {"start": "2026"}}
+
+    assert verdict(consent(of_this_year), facts=Facts(when=("2025-12-31",))) == Deny(Reason.NOT_COVERED)
+    assert verdict(consent(of_this_year), facts=Facts(when=("2026-01-01",))) == PERMIT
+    assert verdict(consent(of_this_year), facts=Facts()) == Deny(Reason.NOT_UNDERSTOOD)
+
+
+def test_a_refusal_that_takes_photographs_out_refuses_treatment_alone() -> None:
+    but = rule("deny", "treatment", "care-photography", provision=[PHOTOGRAPHY])
+
+    assert verdict(consent(but)) == PERMIT
+    assert verdict(consent(but), purpose="treatment") == REFUSED
+
+
+def test_an_exception_with_labels_leaves_one_without_not_understood() -> None:
+    labelled = rule("permit", securityLabel=[{"system": CONFIDENTIALITY, "code": "R"}])
+    exceptions = [labelled, rule("permit", "care-photography")]
+
+    assert verdict(consent({**PHOTOGRAPHY, "provision": exceptions})) == Deny(Reason.NOT_UNDERSTOOD)
+    assert verdict(consent({**PHOTOGRAPHY, "provision": exceptions[:1]}), facts=Facts()) == PERMIT
+
+
+def test_only_treatment_and_photographs_in_care_are_asked_as_an_emergency() -> None:
+    asked = ("treatment", "care-photography", "research", "photo-marketing")
+
+    assert [under_broken_glass(ask(purpose=code)).emergency for code in asked] == [True, True, False, False]
+    assert not under_broken_glass(ask(purpose="research", emergency=True)).emergency

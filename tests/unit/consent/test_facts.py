@@ -1,5 +1,6 @@
 """What restrictions look at: authors, times, references, labels."""
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -287,6 +288,19 @@ def test_t99_a_photo_is_taken_after_its_consent() -> None:
     assert isinstance(decided("2026-03-14T10:00:00Z"), Permit)
     assert isinstance(decided(None), Permit)
     assert isinstance(decided("2026-03-13", taking=False), Permit)
+
+
+def test_t99_the_day_of_a_consent_is_one_at_the_clinic_and_an_import_is_older() -> None:
+    given = consent(rule("permit", "care-photography"), dateTime="2026-03-15")
+    east = NOON.astimezone(timezone(timedelta(hours=14)))
+
+    def decided(instant: datetime, *, imported: bool = False) -> Permit | Deny:
+        facts = Facts(when=("2026-03-14T10:30:00Z",), imported=imported)
+        return decide(ask(facts=facts, taking=True, instant=instant), [given], head([given]))
+
+    assert isinstance(decided(east), Permit)
+    assert decided(NOON) == Deny(Reason.TAKEN_BEFORE)
+    assert isinstance(decided(NOON, imported=True), Permit)
 
 
 def test_the_matter_has_three_kinds() -> None:

@@ -168,6 +168,44 @@ async def test_only_so_many_are_remembered() -> None:
     assert await stands.of("nobody") is None
 
 
+async def test_who_was_looked_at_longest_ago_is_forgotten_first() -> None:
+    clinic = FakeClinic()
+    names = ("ann", "ben", "cai")
+    for name in names:
+        await commit(clinic, ResourceKey("Patient", name), {"resourceType": "Patient"})
+        clinic.memory.heads.setdefault(name, Head(name, 1, {}))
+    stands, counted = standing(clinic, most=2)
+    looks = []
+    for name in (*names, "ann", "cai", "ben", "ann"):
+        before = counted.looks
+        await stands.decide(Ask(name, TREATMENT, NOW, matter=Matter.RECORD), Trace(remembering=True))
+        looks.append(counted.looks - before)
+
+    assert looks == [1, 1, 1, 1, 0, 1, 0]
+
+
+async def test_what_was_foreseen_for_a_call_is_not_looked_up_again() -> None:
+    clinic = FakeClinic()
+    await commit(clinic, OBSERVATION, observation())
+    stands, counted = standing(clinic)
+    trace = Trace(remembering=True)
+
+    for likely in (False, False, True):
+        await stands.foresee(["ann", "ann"], trace, likely=likely)
+
+    assert counted.looks == 1
+    assert set(trace.stands) == {"ann"}
+
+
+async def test_a_listed_consent_that_was_deleted_leaves_nothing_decided() -> None:
+    clinic = FakeClinic()
+    await give(clinic, code="research")
+    clinic.memory.current[CONSENT] = replace(clinic.memory.current[CONSENT], deleted=True)
+    stands, _ = standing(clinic)
+
+    assert await stands.decide(Ask("ann", "research", NOW)) == Deny(Reason.NOT_CURRENT)
+
+
 async def test_whom_no_head_knows_nothing_is_shown_of() -> None:
     clinic = FakeClinic()
     stored = await commit(clinic, OBSERVATION, observation())

@@ -6,6 +6,7 @@ from fhir_server.consent.decision import decide
 from fhir_server.consent.law import Policy, law_of, packs
 from fhir_server.consent.purposes import ACT_REASON, BREAK_GLASS, coded
 from fhir_server.consent.question import Deny, Matter, Permit, Reason
+from fhir_server.consent.terms import CHANNEL
 from fhir_server.engine.change import CareBasis, LegalObligation
 from fhir_server.engine.ports import Head
 from fhir_server.kernel.identity import ResourceKey
@@ -15,6 +16,7 @@ from tests.unit.consent.asking import EPOCH, PHOTOGRAPHY, ask, consent, head, ru
 NOBODY = Head("7", EPOCH, {})
 WITHDRAWN = [{"url": "urn:aesthetic-fhir-server:withdrawn-at", "valueInstant": "2026-03-01T00:00:00Z"}]
 OWN = ResourceKey("Patient", "7")
+OVER, ELSEWHERE = {"end": "2026-03-01"}, [{"url": CHANNEL, "valueCode": "print"}]
 
 
 def withdrawn(provision: Json) -> Json:
@@ -92,6 +94,13 @@ def test_a_withdrawn_treatment_consent_stops_new_photos_until_a_new_one_is_given
         assert isinstance(decide(taking, there, head(there)), Permit)
 
 
+def test_a_treatment_consent_that_has_run_out_stops_new_photos() -> None:
+    over, photography = consent(rule("permit", "treatment", period=OVER)), consent(PHOTOGRAPHY, id="c2")
+
+    assert decide(ask(taking=True), [over, photography], head([over, photography])) == Deny(Reason.TREATMENT_ENDED)
+    assert isinstance(decide(ask(), [over, photography], head([over, photography])), Permit)
+
+
 def test_a_refused_treatment_leaves_no_photo_to_be_seen() -> None:
     refused, photography = consent(rule("deny", "treatment")), consent(PHOTOGRAPHY, id="c2")
     marketing = consent(rule("permit", "photo-marketing"), id="c3")
@@ -108,6 +117,31 @@ def test_a_consent_that_restricts_care_photography_stands_above_the_pack() -> No
     )
 
     assert decide(ask(profession="nurse"), [only], head([only]), law_of("gb")) == Deny(Reason.NOT_COVERED)
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        (withdrawn(rule("deny")), Reason.NO_CONSENT),
+        (consent(rule("permit", "research")), Reason.OTHER_PURPOSE),
+        (consent({**PHOTOGRAPHY, "period": OVER}), Reason.OUTSIDE_PERIOD),
+        (withdrawn(PHOTOGRAPHY), Reason.WITHDRAWN),
+        (consent(rule("permit")), Reason.NOT_SPECIFIC),
+        (consent(PHOTOGRAPHY, extension=ELSEWHERE), Reason.OTHER_CHANNEL),
+        (consent({**PHOTOGRAPHY, "actor": ["nobody"]}), Reason.NOT_UNDERSTOOD),
+        (consent(PHOTOGRAPHY, modifierExtension=["x"]), Reason.NOT_UNDERSTOOD),
+    ],
+)
+def test_r_pcf_007_what_says_nothing_leaves_the_rules_and_what_restricts_does_not(found: Json, reason: Reason) -> None:
+    asked = ask(profession="nurse", channel="website")
+    opened = reason not in {Reason.OTHER_CHANNEL, Reason.NOT_UNDERSTOOD}
+
+    assert decide(asked, [found], head([found]), law_of("eu")) == Deny(reason)
+    by_rule = decide(asked, [found], head([found]), law_of("gb"))
+    assert by_rule == (Permit(CareBasis("gb", "7", EPOCH)) if opened else Deny(reason))
+    # A new photo stays out once an end was put to what it rested on.
+    new = decide(ask(profession="nurse", channel="website", taking=True), [found], head([found]), law_of("gb"))
+    assert isinstance(new, Permit) is (opened and reason not in {Reason.OUTSIDE_PERIOD, Reason.WITHDRAWN})
 
 
 RECORD = {"matter": Matter.RECORD, "resource": ResourceKey("Observation", "o")}
