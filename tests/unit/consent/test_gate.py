@@ -364,6 +364,36 @@ async def test_s_78_a_photo_shows_as_little_as_its_consent_asks_for() -> None:
         await gate.disclose(reading, unmasked)
 
 
+@pytest.mark.parametrize("year", [2025, 2026])
+async def test_what_a_resource_says_of_itself_is_looked_at_wherever_it_is_shown(year: int) -> None:
+    """A photo, and the rest of the record."""
+    clinic = FakeClinic()
+    for id, code in (("c1", "care-photography"), ("c2", "treatment")):
+        key, period = ResourceKey("Consent", id), {"dataPeriod": {"start": "2026"}}
+        given = consent("ann", code, provision=period)
+        await commit(clinic, key, given, HeadMove("ann", key, 1, in_force=True))
+    photo = await commit(clinic, MEDIA, media(createdDateTime=f"{year}-02"))
+    weighed = await commit(clinic, OBSERVATION, {**observation(), "effectiveDateTime": f"{year}-02"})
+    gate = gate_of(clinic)
+
+    assert (await gate.disclose(call(Interaction.READ), weighed) is weighed) is (year == 2026)
+    if year == 2026:
+        assert await gate.disclose(call(Interaction.READ), photo) is photo
+    else:
+        with pytest.raises(NoLegalBasisError):
+            await gate.disclose(call(Interaction.READ), photo)
+
+
+@pytest.mark.parametrize("type", ["AuditEvent", "Consent", "Provenance", "Task"])
+async def test_proof_is_not_decided_on(type: str) -> None:
+    clinic = FakeClinic()
+    stored = replace(await commit(clinic, OBSERVATION, observation()), key=ResourceKey(type, "x"))
+    reading = call(Interaction.READ)
+
+    assert await gate_of(clinic).disclose(reading, stored) is stored
+    assert (reading.trace.bases, reading.trace.decisions, reading.trace.stands) == ({}, {}, {})
+
+
 async def test_t_99_an_update_takes_no_photo_and_what_the_server_derives_neither() -> None:
     clinic = FakeClinic()
     await give(clinic, dateTime="2026-03-01T10:00:00Z")

@@ -111,6 +111,12 @@ def test_a_refused_treatment_leaves_no_photo_to_be_seen() -> None:
     assert isinstance(decide(ask(purpose="photo-marketing"), both, head(both)), Permit)
 
 
+def test_what_is_no_photograph_is_not_asked_for_a_treatment_beside() -> None:
+    refused = consent(rule("deny", "treatment"))
+
+    assert decide(ask(matter=Matter.RECORD), [refused], head([refused])) == Deny(Reason.OTHER_PURPOSE)
+
+
 def test_a_consent_that_restricts_care_photography_stands_above_the_pack() -> None:
     only = consent(
         rule("permit", "care-photography", data=[{"meaning": "instance", "reference": {"reference": "Media/x"}}])
