@@ -10,7 +10,7 @@ from fhir_server.consent.labels import CONFIDENTIALITY
 from fhir_server.consent.law import law_of
 from fhir_server.consent.purposes import ACT_REASON, PURPOSES
 from fhir_server.consent.question import Deny, Permit, Reason
-from fhir_server.consent.terms import CHANNEL, WITHDRAWN_AT, in_force
+from fhir_server.consent.terms import CHANNEL, SUPERSEDED_BY, WITHDRAWN_AT, in_force, stands, withdrawn
 from fhir_server.engine.change import ConsentBasis
 from fhir_server.engine.ports import Head
 from fhir_server.kernel.identity import ResourceKey
@@ -416,6 +416,20 @@ def ended(provision: Json, *extensions: Json) -> Json:
     """Withdrawn."""
     at = {"url": WITHDRAWN_AT, "valueInstant": "2026-02-01T00:00:00Z"}
     return consent(provision, status="inactive", extension=[at, *extensions])
+
+
+def test_only_an_inactive_consent_that_nothing_replaced_is_withdrawn() -> None:
+    given = ended(PHOTOGRAPHY)
+
+    assert withdrawn(given)
+    assert stands(given)
+    assert not withdrawn({**given, "status": "active"})
+    assert not withdrawn({**given, "resourceType": "Media"})
+    assert not withdrawn(consent(PHOTOGRAPHY, status="inactive"))
+    superseded = ended(PHOTOGRAPHY, {"url": SUPERSEDED_BY, "valueReference": {"reference": "Consent/c9"}})
+    assert not withdrawn(superseded)
+    assert not stands(superseded)
+    assert not withdrawn({**given, "extension": [WITHDRAWN_AT]})
 
 
 def test_a_withdrawal_is_told_of_a_consent_that_has_run_out_since() -> None:

@@ -101,6 +101,15 @@ def test_a_treatment_consent_that_has_run_out_stops_new_photos() -> None:
     assert isinstance(decide(ask(), [over, photography], head([over, photography])), Permit)
 
 
+def test_new_photos_are_stopped_by_a_treatment_refused_and_by_no_other_purpose() -> None:
+    photography, research = consent(PHOTOGRAPHY, id="c2"), consent(rule("permit", "research"), id="c3")
+    refused, given = consent(rule("deny", "treatment")), consent(rule("permit", "treatment"), id="c4")
+    both = [refused, given, photography]
+
+    assert isinstance(decide(ask(taking=True), [photography, research], head([photography, research])), Permit)
+    assert decide(ask(taking=True), both, head(both)) == Deny(Reason.TREATMENT_ENDED)
+
+
 def test_a_refused_treatment_leaves_no_photo_to_be_seen() -> None:
     refused, photography = consent(rule("deny", "treatment")), consent(PHOTOGRAPHY, id="c2")
     marketing = consent(rule("permit", "photo-marketing"), id="c3")
