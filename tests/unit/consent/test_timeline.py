@@ -120,4 +120,5 @@ def test_m6_the_intervals_are_what_a_look_at_every_instant_finds(states: Any) ->
         head, consents = stood(history, "7", moment)
         inside = [one for one in found if one.begin <= moment and (one.end is None or moment < one.end)]
         assert len(inside) == len(consents) == len(head.consents)
+        assert head.epoch == 0, "of no state that anything could rest on"
         assert [one.kind for one in inside] == [one["provision"]["type"] for one in consents]
