@@ -8,6 +8,7 @@ import pytest
 from fhir_server.consent.gate import Gate
 from fhir_server.consent.law import law_of
 from fhir_server.consent.standing import Standing
+from fhir_server.consent.terms import ANONYMISATION
 from fhir_server.engine.call import Call, Interaction, Principal
 from fhir_server.engine.change import Change, ConsentBasis, HeadMove, Unmoved
 from fhir_server.engine.stored import Stored
@@ -50,7 +51,7 @@ async def keep(clinic: FakeClinic, key: ResourceKey, resource: Json, *subjects: 
     return stored
 
 
-async def agree(clinic: FakeClinic, patient: str, **more: str) -> ConsentBasis:
+async def agree(clinic: FakeClinic, patient: str, **more: object) -> ConsentBasis:
     key = ResourceKey("Consent", f"of-{patient}")
     change = Change(key, {**consent(patient, **more), "id": key.id}, None, (patient,))
     [stored] = await clinic.resources.commit([change._replace(heads=(HeadMove(patient, key, 1, in_force=True),))])
@@ -167,6 +168,20 @@ async def test_s_110_a_picture_goes_out_on_a_basis_and_is_refused_by_name() -> N
     assert await gate.disclose(shown, stored) is stored
     assert shown.trace.bases == {"ann": basis}
     assert set(shown.trace.decisions) == set(refused.trace.decisions) == {("ann", LETTER)}
+
+
+async def test_s_78_a_picture_in_a_document_shows_as_little_as_its_consent_asks_for() -> None:
+    clinic = FakeClinic()
+    masked = [{"url": ANONYMISATION, "valueCode": "eyes-masked"}]
+    shown = await keep(clinic, LETTER, letter(extension=masked), "ann")
+    other = await keep(clinic, ResourceKey("DocumentReference", "n"), letter(), "ann")
+    await agree(clinic, "ann", extension=masked)
+    gate = gate_of(clinic)
+
+    assert await gate.disclose(calling(), shown) is shown
+    assert (await gate.prepare(calling(), Change(LETTER, shown.resource, None, ("ann",)))).basis
+    with pytest.raises(NoLegalBasisError):
+        await gate.disclose(calling(), other)
 
 
 async def test_s_72_a_patient_is_shown_without_the_picture_that_nobody_may_see() -> None:

@@ -122,6 +122,9 @@ def test_a_time_is_known_by_each_of_the_names_that_r4_has(element: str, type: st
         (({"start": "2022-02-01"},), Match.UNSURE),
         ((), Match.UNSURE),
         (("soon",), Match.UNSURE),
+        (("2022-06", "2022-07"), Match.YES),
+        (("2022-06", "2021"), Match.UNSURE),
+        (("2021", "2023"), Match.NO),
     ],
 )
 def test_what_happened_lies_in_a_period_wholly_not_at_all_or_nobody_knows(times: Any, match: Match) -> None:
