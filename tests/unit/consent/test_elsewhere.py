@@ -2,6 +2,7 @@
 
 import base64
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ async def keep(clinic: FakeClinic, key: ResourceKey, resource: Json, *subjects: 
     return stored
 
 
-async def agree(clinic: FakeClinic, patient: str, **more: object) -> ConsentBasis:
+async def agree(clinic: FakeClinic, patient: str, **more: Any) -> ConsentBasis:
     key = ResourceKey("Consent", f"of-{patient}")
     change = Change(key, {**consent(patient, **more), "id": key.id}, None, (patient,))
     [stored] = await clinic.resources.commit([change._replace(heads=(HeadMove(patient, key, 1, in_force=True),))])

@@ -79,10 +79,10 @@ def test_the_time_is_that_of_what_the_data_is_about(resource: Json, when: Any) -
     ],
 )
 def test_an_author_is_known_by_each_of_the_names_that_r4_has(type: str, element: str) -> None:
-    assert facts_of({"resourceType": type, element: {"reference": "Practitioner/s"}}).authors == {SURGEON}
+    assert facts_of({"resourceType": type, element: {"reference": "Practitioner/s"}}).authors == frozenset({SURGEON})
     assert facts_of({"resourceType": type}).authors is None
     functional = {"function": {"text": "assists"}, "individual": {"reference": "Practitioner/n"}}
-    assert facts_of({"resourceType": type, element: [functional, {"actor": {}}]}).authors == {NURSE, None}
+    assert facts_of({"resourceType": type, element: [functional, {"actor": {}}]}).authors == frozenset({NURSE, None})
 
 
 TIMES = {
@@ -175,7 +175,7 @@ def test_r_pcf_014_unlabelled_is_normal_and_sensitive_is_restricted(codes: Any, 
 def test_r_pcf_014_each_policy_on_sensitive_information_makes_it_restricted(code: str) -> None:
     facts = facts_of(labelled(code))
 
-    assert (facts.sensitivities, facts.confidentiality) == ({code}, "R")
+    assert (facts.sensitivities, facts.confidentiality) == (frozenset({code}), "R")
     assert not facts_of({"meta": {"security": [{"system": "urn:x", "code": code}]}}).sensitivities
 
 

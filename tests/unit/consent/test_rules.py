@@ -60,7 +60,7 @@ def test_s_36_a_consent_is_for_one_purpose() -> None:
         ("soon", False),
     ],
 )
-def test_s_104_a_consent_is_not_given_in_the_future(stated: str, *, faulty: bool) -> None:
+def test_a_consent_is_not_given_in_the_future(stated: str, *, faulty: bool) -> None:
     assert places(consent(PHOTOGRAPHY, dateTime=stated)) == ["Consent.dateTime"] * faulty
 
 
