@@ -205,8 +205,8 @@ def test_a_permission_speaks_of_its_level_and_a_refusal_of_all_above() -> None:
     assert said("permit", [label("PSY")], "R", "PSY") is Match.YES
     assert said("permit", [label("PSY")], "R", "PSY", "SDV") is Match.NO
     assert said("deny", [label("PSY")], "R", "PSY", "SDV") is Match.YES
-    for unknown in ([{"system": "x", "code": "y"}], [{"code": "R"}]):
-        assert said("permit", unknown, "N") is Match.UNSURE
+    for unknown in ({"system": "x", "code": "y"}, {"code": "R"}, label("ENCRYPT"), label("Q")):
+        assert said("permit", [unknown], "N") is said("deny", [unknown], "N") is Match.UNSURE
     for crooked in ("R", ["R"], None):
         assert said("permit", crooked, "N") is Match.UNSURE
     assert of_labels({"type": "permit", "securityLabel": [label("N")]}, None, frozenset()) is Match.UNSURE
