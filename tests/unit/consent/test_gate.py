@@ -384,6 +384,13 @@ async def test_what_a_resource_says_of_itself_is_looked_at_wherever_it_is_shown(
             await gate.disclose(call(Interaction.READ), photo)
 
 
+async def test_a_link_to_a_picture_that_another_server_keeps_is_no_photo_of_ours() -> None:
+    clinic = FakeClinic()
+    link = await commit(clinic, MEDIA, media(content={"url": "https://elsewhere.example/1"}, status="entered-in-error"))
+
+    assert await gate_of(clinic).disclose(call(Interaction.READ, "Media", "m"), link) is link
+
+
 @pytest.mark.parametrize("type", ["AuditEvent", "Consent", "Provenance", "Task"])
 async def test_proof_is_not_decided_on(type: str) -> None:
     clinic = FakeClinic()
@@ -532,3 +539,19 @@ async def test_t_99_a_photo_that_is_filed_anew_was_taken_on_a_basis_then() -> No
         await gate.prepare(nurse, change)
 
     assert (await gate.prepare(nurse, change._replace(filed=clock.now()))).basis
+    imported = {**photo, "meta": {"tag": [{"system": TAGS, "code": IMPORTED}]}}
+    assert (await gate.prepare(nurse, change.with_resource(imported))).basis, "it comes without evidence here as well"
+
+
+async def test_t_99_to_have_renewed_a_consent_takes_none_away_from_a_photo_that_is_filed_anew() -> None:
+    clock = FakeClock()
+    clinic = FakeClinic(clock)
+    gate = gate_of(clinic)
+    photo = media(createdDateTime="2026-03-14T10:00:00Z")
+    await give(clinic)
+    clock.advance(timedelta(days=9))
+    await give(clinic, dateTime="2026-03-20T10:00:00Z")
+
+    filed = await gate.prepare(call(Interaction.CREATE, "Media"), Change(MEDIA, photo, None, ("ann",), filed=NOW))
+
+    assert filed.basis == ConsentBasis(CONSENT, 2, "ann", 3)
