@@ -8,7 +8,6 @@ new text. A run with the same seed tries the same places in the same order.
 """
 
 import argparse
-import ast
 import importlib
 import importlib.util
 import os
@@ -16,14 +15,12 @@ import resource
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from types import CodeType
 
 import pytest
 from hypothesis import Phase, settings
-from mutations import others, places
+from mutations import Mutant, mutants
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = "fhir_server.consent"
@@ -47,56 +44,20 @@ OPTIONS = (
     *("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--assert=plain", "-W", "ignore::pytest.PytestWarning"),
     *("--hypothesis-seed=0", f"--hypothesis-profile={PROFILE}"),
 )
-JOBS, WIDTH = 2, 100
+JOBS = 2
 SECONDS = 90
 """Of processor time; a mutant that takes more never ends, which a test run does not miss either."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """`parent`, `field`, `index`: where `new` is put in the place of `old`."""
-
-    module: str
-    number: int
-    tree: ast.Module
-    parent: ast.AST
-    field: str
-    index: int | None
-    old: ast.AST
-    new: ast.AST
-
-    def __str__(self) -> str:
-        old, new = (" ".join(ast.unparse(one).split())[:WIDTH] for one in (self.old, self.new))
-        return f"{self.module}:{getattr(self.old, 'lineno', '')}  {old}  ->  {new}"
-
-    def code(self) -> CodeType:
-        """Changes the tree for good: to be called in a process of its own."""
-        value = getattr(self.parent, self.field)
-        setattr(self.parent, self.field, self.new) if self.index is None else value.__setitem__(self.index, self.new)
-        return compile(ast.fix_missing_locations(self.tree), str(path_of(self.module)), "exec")
-
-
-def mutants(module: str) -> Iterator[Mutant]:
-    tree = ast.parse(path_of(module).read_text())
-    number = 0
-    for parent, field, index, old in places(tree):
-        for new in others(old):
-            yield Mutant(module, number, tree, parent, field, index, old, new)
-            number += 1
-
-
-def path_of(module: str) -> Path:
-    return ROOT / PACKAGE.replace(".", "/") / f"{module}.py"
-
-
 def swap(mutant: Mutant) -> None:
     """Whoever imports the module from now on gets the altered one."""
-    spec = importlib.util.spec_from_file_location(f"{PACKAGE}.{mutant.module}", path_of(mutant.module))
+    name = mutant.path.stem
+    spec = importlib.util.spec_from_file_location(f"{PACKAGE}.{name}", mutant.path)
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     exec(mutant.code(), module.__dict__)  # noqa: S102  our own source with one place altered
-    setattr(importlib.import_module(PACKAGE), mutant.module, module)
+    setattr(importlib.import_module(PACKAGE), name, module)
 
 
 def judged(tests: Sequence[str], mutant: Mutant | None = None) -> int:
@@ -134,8 +95,9 @@ def warm() -> None:
 
 def drawn(modules: Sequence[str], seed: str) -> list[Mutant]:
     """All there are, in an order that the seed gives."""
-    known = [one for module in modules for one in mutants(module)]
-    return sorted(known, key=lambda one: sha256(f"{seed} {one.module} {one.number}".encode()).digest())
+    folder = ROOT / PACKAGE.replace(".", "/")
+    known = [one for module in modules for one in mutants(folder / f"{module}.py")]
+    return sorted(known, key=lambda one: sha256(f"{seed} {one.path.stem} {one.number}".encode()).digest())
 
 
 def survivors(tried: Sequence[Mutant]) -> Iterator[Mutant]:
@@ -147,7 +109,7 @@ def survivors(tried: Sequence[Mutant]) -> Iterator[Mutant]:
             if not status:
                 yield ended
         if mutant is not None:
-            running[judged(tests_of(mutant.module), mutant)] = mutant
+            running[judged(tests_of(mutant.path.stem), mutant)] = mutant
 
 
 def main() -> None:

@@ -2,6 +2,11 @@
 
 import ast
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType
+
+WIDTH = 100
 
 COMPARED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Eq: (ast.NotEq,),
@@ -89,3 +94,36 @@ def places(parent: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]
             if isinstance(node, ast.AST) and not text and not isinstance(node, ast.Assert | ast.JoinedStr):
                 yield parent, field, index, node
                 yield from places(node)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """`parent`, `field`, `index`: where `new` is put in the place of `old`."""
+
+    path: Path
+    number: int
+    tree: ast.Module
+    parent: ast.AST
+    field: str
+    index: int | None
+    old: ast.AST
+    new: ast.AST
+
+    def __str__(self) -> str:
+        old, new = (" ".join(ast.unparse(one).split())[:WIDTH] for one in (self.old, self.new))
+        return f"{self.path.stem}:{getattr(self.old, 'lineno', '')}  {old}  ->  {new}"
+
+    def code(self) -> CodeType:
+        """Changes the tree for good: to be called in a process of its own."""
+        value = getattr(self.parent, self.field)
+        setattr(self.parent, self.field, self.new) if self.index is None else value.__setitem__(self.index, self.new)
+        return compile(ast.fix_missing_locations(self.tree), str(self.path), "exec")
+
+
+def mutants(path: Path) -> Iterator[Mutant]:
+    tree = ast.parse(path.read_text())
+    number = 0
+    for parent, field, index, old in places(tree):
+        for new in others(old):
+            yield Mutant(path, number, tree, parent, field, index, old, new)
+            number += 1
