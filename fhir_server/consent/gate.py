@@ -164,11 +164,11 @@ class Gate(Step):
     def _picture(self, call: Call, patient: str, key: ResourceKey, resource: Json) -> Ask:
         return replace(self._ask(call, patient, key), facts=facts_of(resource), rendition=rendition_of(resource))
 
-    async def _photo(self, call: Call, stored: Stored) -> Stored:
+    async def _photo(self, call: Call, stored: Stored) -> None:
         if stored.resource.get("status") == "entered-in-error":
             raise NoLegalBasisError("The photo was entered in error; its bytes are not shown.")
         if not is_of_a_patient(stored.resource):
-            return stored
+            return
         asked = self._ask(call, _patient(stored.resource), stored.key)
         ask = replace(
             asked,
@@ -177,7 +177,6 @@ class Gate(Step):
             rendition=rendition_of(stored.resource),
         )
         _rely(call.trace, await self._photo_basis(call, ask))
-        return stored
 
     async def _photo_basis(self, call: Call, ask: Ask) -> LegalBasis:
         """Raises NoLegalBasisError with the reason."""

@@ -197,10 +197,13 @@ async def test_what_was_foreseen_for_a_call_is_not_looked_up_again() -> None:
     assert set(trace.stands) == {"ann"}
 
 
-async def test_a_listed_consent_that_was_deleted_leaves_nothing_decided() -> None:
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_listed_consent_that_is_deleted_or_lost_leaves_nothing_decided(*, there: bool) -> None:
     clinic = FakeClinic()
     await give(clinic, code="research")
-    clinic.memory.current[CONSENT] = replace(clinic.memory.current[CONSENT], deleted=True)
+    lost = clinic.memory.current.pop(CONSENT)
+    if there:
+        clinic.memory.current[CONSENT] = replace(lost, deleted=True)
     stands, _ = standing(clinic)
 
     assert await stands.decide(Ask("ann", "research", NOW)) == Deny(Reason.NOT_CURRENT)

@@ -159,6 +159,20 @@ def test_r_pcf_007_what_says_nothing_leaves_the_rules_and_what_restricts_does_no
     assert isinstance(new, Permit) is (opened and reason not in {Reason.OUTSIDE_PERIOD, Reason.WITHDRAWN})
 
 
+def test_r_pcf_007_however_many_say_nothing_the_rules_hold() -> None:
+    silent = [
+        withdrawn(rule("deny")),
+        consent(rule("permit", "research")),
+        consent({**PHOTOGRAPHY, "period": OVER}),
+        withdrawn(PHOTOGRAPHY),
+        consent(rule("permit")),
+    ]
+    found = [{**one, "id": f"c{number}"} for number, one in enumerate(silent)]
+
+    assert isinstance(decide(ask(profession="nurse"), found, head(found), law_of("gb")), Permit)
+    assert decide(ask(profession="nurse"), found, head(found), law_of("eu")) == Deny(Reason.NOT_SPECIFIC)
+
+
 RECORD = {"matter": Matter.RECORD, "resource": ResourceKey("Observation", "o")}
 TREAT, BTG, PAYMENT, RESEARCH = "treatment", BREAK_GLASS, f"{ACT_REASON}|HPAYMT", "research"
 
