@@ -205,6 +205,8 @@ def test_a_permission_speaks_of_its_level_and_a_refusal_of_all_above() -> None:
     assert said("permit", [label("PSY")], "R", "PSY") is Match.YES
     assert said("permit", [label("PSY")], "R", "PSY", "SDV") is Match.NO
     assert said("deny", [label("PSY")], "R", "PSY", "SDV") is Match.YES
+    for others in ((), ("V",), ("R", "SDV")):
+        assert said("deny", [label("PSY")], *others) is said("permit", [label("PSY")], *others) is Match.NO
     for unknown in ({"system": "x", "code": "y"}, {"code": "R"}, label("ENCRYPT"), label("Q")):
         assert said("permit", [unknown], "N") is said("deny", [unknown], "N") is Match.UNSURE
     for crooked in ("R", ["R"], None):
