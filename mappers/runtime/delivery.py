@@ -21,7 +21,7 @@ from mappers.runtime.clock import Clock
 from mappers.runtime.faults import NotNowError, OvertakenError, RejectedError
 from mappers.runtime.followers import Followers
 from mappers.runtime.identity import with_candidates
-from mappers.runtime.plan import Lack, Plan, claim_ids, current_query, patients_to_know, plan, to_keep
+from mappers.runtime.plan import Lack, Plan, bearers, claim_ids, patients_to_know, person, plan, to_keep
 from mappers.runtime.records import Records, replaced
 from mappers.runtime.server import Server
 from mappers.runtime.turns import Turns
@@ -143,8 +143,7 @@ class Delivery:
         is_first = any(entry["resource"].get("id") == id for entry in records(Plan()))
         taken: frozenset[str] = frozenset()
         kept, claims, people = to_keep(mapping), self._claims(mapping), patients_to_know(mapping)
-        asked = [f"Patient?{entry['request']['ifNoneExist']}&_elements=id&_count=2" for entry in people]
-        asked += [current_query(one["resource"]) for one in kept]
+        asked = [*(person(one["resource"]) for one in people), *(bearers(one["resource"]) for one in kept)]
         marks = [f"DocumentReference/{id}", *(f"Basic/{one}" for one in claims)]
         for look in range(_MOST_LOOKS):
             answers = await self.server.read([*asked, *(() if is_new else marks)])

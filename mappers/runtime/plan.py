@@ -9,13 +9,11 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from mappers.mapping.entries import SUBSETTED
-from mappers.mapping.identifiers import criteria
 from mappers.mapping.json_text import Json
 from mappers.mapping.result import Mapping
+from mappers.runtime.looks import Bearers
 from mappers.runtime.overlay import first, overlaid
 from mappers.runtime.records import Records, replaced
-
-_MOST_MATCHES = 100
 
 
 class Lack(Enum):
@@ -55,9 +53,9 @@ def claim_ids(resource: Json, records: Records) -> tuple[str, ...]:
     return tuple(records.claim_id(resource["resourceType"], one) for one in keys(resource))
 
 
-def current_query(resource: Json) -> str:
-    values = ",".join(criteria(one["system"], one["value"]).removeprefix("identifier=") for one in keys(resource))
-    return f"{resource['resourceType']}?identifier={values}&_count={_MOST_MATCHES}"
+def bearers(resource: Json) -> Bearers:
+    """The look for what is there of it now."""
+    return Bearers(resource["resourceType"], tuple((one["system"], one["value"]) for one in keys(resource)))
 
 
 def patients_to_know(mapping: Mapping) -> list[Json]:
@@ -65,6 +63,12 @@ def patients_to_know(mapping: Mapping) -> list[Json]:
     return [
         entry for entry in mapping.bundle.get("entry", ()) if _is_patient(entry) and "ifNoneExist" in entry["request"]
     ]
+
+
+def person(patient: Json) -> Bearers:
+    """The look for who is there already."""
+    by = patient["identifier"][0]
+    return Bearers("Patient", ((by["system"], by["value"]),), brief=True)
 
 
 def plan(

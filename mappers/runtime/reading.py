@@ -8,64 +8,65 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from mappers.mapping.json_text import Json
+from mappers.runtime.looks import Look
 
 _MOST_TOGETHER = 60
 _AT_ONCE = 2
 
-Ask = Callable[[Sequence[str]], Awaitable[list[Json]]]
-"""GETs as one batch: an entry of the answer for each."""
+Ask = Callable[[Sequence[Look]], Awaitable[list[Json]]]
+"""Looks as one batch: an entry of the answer for each."""
 
 
 @dataclass(slots=True)
-class _Look:
-    urls: Sequence[str]
+class _Asked:
+    looks: Sequence[Look]
     done: "asyncio.Future[list[Json]]"
 
 
 @dataclass(slots=True)
 class Reading:
     ask: Ask
-    _waiting: list[_Look] = field(default_factory=list, init=False, repr=False)
+    _waiting: list[_Asked] = field(default_factory=list, init=False, repr=False)
     _running: int = field(default=0, init=False)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set, init=False, repr=False)
 
-    async def of(self, urls: Sequence[str]) -> list[Json]:
+    async def of(self, looks: Sequence[Look]) -> list[Json]:
         """As they were at some instant after the call began."""
-        look = _Look(urls, asyncio.get_running_loop().create_future())
-        self._waiting.append(look)
+        asked = _Asked(looks, asyncio.get_running_loop().create_future())
+        self._waiting.append(asked)
         if self._running < _AT_ONCE:
             self._running += 1
             task = asyncio.create_task(self._run())
             self._tasks.add(task)  # the loop itself holds tasks weakly
             task.add_done_callback(self._tasks.discard)
-        return await look.done
+        return await asked.done
 
     async def _run(self) -> None:
         while taken := self._taken():
             try:
-                entries = await self.ask([url for look in taken for url in look.urls])
+                entries = await self.ask([look for asked in taken for look in asked.looks])
             except Exception as error:  # noqa: BLE001  everybody who shared it is told
                 _tell(taken, error)
                 continue
-            for look in taken:
-                mine, entries = entries[: len(look.urls)], entries[len(look.urls) :]
-                if not look.done.done():
-                    look.done.set_result(mine)
+            for asked in taken:
+                mine, entries = entries[: len(asked.looks)], entries[len(asked.looks) :]
+                if not asked.done.done():
+                    asked.done.set_result(mine)
         self._running -= 1
 
-    def _taken(self) -> list[_Look]:
+    def _taken(self) -> list[_Asked]:
         """Whoever went away meanwhile asks no more."""
-        waiting = [look for look in self._waiting if not look.done.done()]
-        taken: list[_Look] = []
+        waiting = [asked for asked in self._waiting if not asked.done.done()]
+        taken: list[_Asked] = []
         size = 0
-        while waiting and (not taken or size + len(waiting[0].urls) <= _MOST_TOGETHER):
+        while waiting and (not taken or size + len(waiting[0].looks) <= _MOST_TOGETHER):
             taken.append(waiting.pop(0))
-            size += len(taken[-1].urls)
+            size += len(taken[-1].looks)
         self._waiting = waiting
         return taken
 
 
-def _tell(taken: Sequence[_Look], error: Exception) -> None:
-    for look in taken:
-        if not look.done.done():
-            look.done.set_exception(error)
+def _tell(taken: Sequence[_Asked], error: Exception) -> None:
+    for asked in taken:
+        if not asked.done.done():
+            asked.done.set_exception(error)

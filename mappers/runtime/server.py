@@ -13,6 +13,7 @@ from httpx2 import AsyncClient, HTTPError, Response
 from mappers.mapping.faults import UnusableError
 from mappers.mapping.json_text import Json, decode_object, encode
 from mappers.runtime.faults import NotNowError, OvertakenError, RejectedError, SetupError
+from mappers.runtime.looks import Look, together, told, url_of
 from mappers.runtime.reading import Reading
 
 _FHIR = "application/fhir+json"
@@ -43,11 +44,11 @@ class Server:
     def __post_init__(self) -> None:
         self._reading = Reading(self._asked)
 
-    async def read(self, urls: Sequence[str]) -> list[Json | None]:
+    async def read(self, looks: Sequence[Look]) -> list[Json | None]:
         """Each by its own: the resource or searchset, None where there is none."""
-        if not urls:
+        if not looks:
             return []
-        return [_found(entry) for entry in await self._reading.of(urls)]
+        return [_found(entry) for entry in await self._reading.of(looks)]
 
     async def write(self, entries: Sequence[Json]) -> None:
         """All of it or nothing: OvertakenError to look again, RejectedError for good."""
@@ -61,7 +62,14 @@ class Server:
         """An operation that changes nothing: RejectedError for what it does not answer."""
         return await self._post(parameters, operation)
 
-    async def _asked(self, urls: Sequence[str]) -> list[Json]:
+    async def _asked(self, looks: Sequence[Look]) -> list[Json]:
+        searches = together(looks)
+        found = told(looks, searches, await self._batch([search.url for search in searches]))
+        again = [place for place, entry in enumerate(found) if entry is None]
+        alone = iter(await self._batch([url_of(looks[place]) for place in again]) if again else ())
+        return [entry or next(alone) for entry in found]
+
+    async def _batch(self, urls: Sequence[str]) -> list[Json]:
         entries = [{"request": {"method": "GET", "url": url}} for url in urls]
         answer = await self._post({"resourceType": "Bundle", "type": "batch", "entry": entries})
         found: list[Json] = answer["entry"]
