@@ -10,8 +10,11 @@ _TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def of_process(pid: int) -> float:
-    """Seconds, user and system, with all its threads and with the processes that it watches."""
-    watched = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    """Seconds, user and system, with all its threads and with the processes that it watches.
+
+    Whoever asks watches all those who are measured: of itself it is told what it used alone.
+    """
+    watched = Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if pid != os.getpid() else ()
     return sum(_alone(one) for one in (pid, *map(int, watched)))
 
 

@@ -12,9 +12,9 @@ from fhir_server.engine.interactions import Engine
 from fhir_server.engine.likeness import Grade, Person, grade, person
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import InvalidRequestError, UnprocessableError
-from fhir_server.kernel.identity import ResourceKey
 from fhir_server.kernel.json import Json
 from fhir_server.search.parse import Pairs, parse
+from fhir_server.search.tree import AnyOf, Filter
 
 MOST_CANDIDATES = 50
 _MOST_SEARCHES = 12
@@ -66,16 +66,25 @@ class Matches:
             await self._engine.steps.admit(searching)
             if not searches:
                 raise UnprocessableError("Say an identifier, or a name with a birth date, a telephone or an e-mail.")
-            found: dict[ResourceKey, Stored] = {}
-            for pairs in searches:
-                query = parse("Patient", [*pairs, ("_count", str(MOST_CANDIDATES))], self._engine.language)
-                page = await self._engine.found(searching, (query,))
-                found |= {stored.key: stored for stored in page.matches}
-            matches = _graded(wanted, list(found.values()), asked)
+            matches = _graded(wanted, await self._candidates(searching, searches), asked)
             attempt.disclosed.extend(match.stored for match in matches)
             return matches
 
         return await disclosing(self._engine.steps, searching, once)
+
+    async def _candidates(self, call: Call, searches: Sequence[Pairs]) -> list[Stored]:
+        """What any of the searches finds, in one look; where that is too much for a page, each has a page of its own.
+
+        So nobody is crowded out by those whom another search finds.
+        """
+        counted = ("_count", str(MOST_CANDIDATES))
+        queries = [parse("Patient", [*pairs, counted], self._engine.language) for pairs in searches]
+        options = tuple(tuple(each.condition for each in query.filters) for query in queries)
+        page = await self._engine.found(call, (replace(queries[0], filters=(Filter(AnyOf(options), ("", "")),)),))
+        if page.next is None:
+            return list(page.matches)
+        pages = [await self._engine.found(call, (query,)) for query in queries]
+        return list({stored.key: stored for page in pages for stored in page.matches}.values())
 
 
 def _graded(wanted: Person, found: Sequence[Stored], asked: Described) -> list[Match]:
