@@ -20,6 +20,9 @@ _FHIR = "application/fhir+json"
 _HEADERS = {"Content-Type": _FHIR, "Accept": _FHIR, "Accept-Encoding": "identity"}
 """Answers are small and the server is near: to pack them would cost both sides more than it saves."""
 
+_MOST_AT_ONCE = 20
+"""As many connections as the client keeps: more would be made anew each time, and only wait at the server."""
+
 _MOST_ANSWER = 32 * 1024 * 1024
 _OK, _UNAUTHORIZED, _TOO_MANY, _FAULTS = 200, 401, 429, 500
 _OVERTAKEN = frozenset({409, 412})
@@ -40,9 +43,11 @@ class Server:
     tokens: Tokens
     pauses: Sequence[float] = (0.2, 0.5, 1.0, 2.0)
     _reading: Reading = field(init=False, repr=False)
+    _room: asyncio.Semaphore = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._reading = Reading(self._asked)
+        self._room = asyncio.Semaphore(_MOST_AT_ONCE)
 
     async def read(self, looks: Sequence[Look]) -> list[Json | None]:
         """Each by its own: the resource or searchset, None where there is none."""
@@ -91,7 +96,8 @@ class Server:
     async def _sent(self, body: bytes, path: str) -> Response | None:
         headers = {**_HEADERS, "Authorization": f"Bearer {await self.tokens.token()}"}
         try:
-            return await self.http.post(f"{self.base}/{path}".rstrip("/"), content=body, headers=headers)
+            async with self._room:
+                return await self.http.post(f"{self.base}/{path}".rstrip("/"), content=body, headers=headers)
         except HTTPError:
             return None
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fhir_server.engine.matches import MOST_CANDIDATES
 from fhir_server.kernel.json import Json
 from tests.clinics import Caller, InProcess, read
 from tests.trail import named
@@ -100,6 +101,23 @@ async def test_two_who_share_a_number_are_never_certain(doctor: Caller) -> None:
 )
 async def test_what_asks_nothing_is_refused(doctor: Caller, body: Json) -> None:
     assert (await doctor.post(PATH, body)).status_code == 400
+
+
+async def test_nobody_is_crowded_out_by_those_whom_another_search_finds(clinic: InProcess) -> None:
+    caller = clinic.caller()
+    born, name = "1931-03-09", [{"family": "Crowd"}]
+    many = [{"resourceType": "Patient", "name": name, "birthDate": born} for _ in range(MOST_CANDIDATES + 1)]
+    entries = [{"resource": one, "request": {"method": "POST", "url": "Patient"}} for one in many]
+    answer = await caller.post("/fhir", {"resourceType": "Bundle", "type": "transaction", "entry": entries})
+    assert answer.status_code == 200, answer.text
+    numbered = {"system": "urn:example:match-number", "value": "c-7719"}
+    await caller.store(
+        {**somebody("match-crowded", identifier=[numbered], birthDate=born), "name": [{"family": "Else"}]}
+    )
+
+    found = await graded(caller, {"resourceType": "Patient", "identifier": [numbered], "name": name, "birthDate": born})
+
+    assert found["match-crowded"] == "certain"
 
 
 async def test_an_address_alone_finds_nobody(doctor: Caller) -> None:

@@ -11,6 +11,7 @@ from mappers.mapping.json_text import Json
 from mappers.runtime.faults import NotNowError, RejectedError
 from mappers.runtime.followers import Followers
 from mappers.runtime.identity import with_candidates
+from mappers.runtime.looks import Look
 from mappers.runtime.reading import Reading
 from mappers.runtime.records import WAITS_FOR
 
@@ -22,17 +23,17 @@ class Played:
     """Answers with what it was asked, once it is let."""
 
     open: asyncio.Event = field(default_factory=asyncio.Event)
-    asked: list[list[str]] = field(default_factory=list)
+    asked: list[list[Look]] = field(default_factory=list)
     down: bool = False
     found: list[Json] = field(default_factory=list)
     refuses: int = 0
 
-    async def batch(self, urls: Sequence[str]) -> list[Json]:
-        self.asked.append(list(urls))
+    async def batch(self, looks: Sequence[Look]) -> list[Json]:
+        self.asked.append(list(looks))
         await self.open.wait()
         if self.down:
             raise NotNowError
-        return [{"url": url} for url in urls]
+        return [{"url": look} for look in looks]
 
     async def search(self, query: str) -> list[Json]:
         self.asked.append([query])
