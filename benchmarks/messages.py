@@ -16,7 +16,6 @@ from os import getpid
 from time import perf_counter, process_time
 
 import uvloop
-from httpx2 import AsyncClient, Timeout
 
 from benchmarks import processor_time
 from benchmarks.connection import BenchmarkError
@@ -30,6 +29,7 @@ from mappers.mapping.message import Message, Tables
 from mappers.runtime.acknowledging import Acknowledging
 from mappers.runtime.clock import now
 from mappers.runtime.delivery import Delivery, Outcome, Read, Source
+from mappers.runtime.line import Line, kept_line
 from mappers.runtime.mllp import Listener
 from mappers.runtime.records import Records
 from mappers.runtime.server import Server
@@ -37,6 +37,7 @@ from mappers.runtime.server import Server
 _MAPPED, _ROUNDS = 2_000, 5
 _AT_ONCE = 16
 _STEPS = 3
+_PATIENCE = 60.0
 _STATE_KEY = "a key for this run alone, of which nothing is kept"
 _RECEIVED = datetime(2026, 3, 1, tzinfo=UTC)
 _SYSTEMS: dict[str, tuple[Read, Callable[[int, int], bytes]]] = {
@@ -110,9 +111,9 @@ def mapped(name: str) -> float:
 
 async def _measured(deployment: Deployment, seconds: float) -> list[Cost]:
     ids = {"server": deployment.server.pid, "database": deployment.mongod, "mappers": getpid()}
-    async with AsyncClient(timeout=Timeout(60), trust_env=False) as http:
+    async with kept_line(_PATIENCE) as http:
         base = f"http://127.0.0.1:{deployment.floor.port}"
-        await http.post(f"{base}/fill", content=hl7(0, 0))
+        await http.post(f"{base}/fill", content=hl7(0, 0), headers={})
         found = [await _cost("floor", _floor(http, base), seconds, {**ids, "server": deployment.floor.pid})]
         server = Server(http, f"http://127.0.0.1:{deployment.server.port}/fhir", _Given(deployment.token))
         return found + [await _cost(name, _delivering(server, name), seconds, ids) for name in _SYSTEMS]
@@ -120,7 +121,7 @@ async def _measured(deployment: Deployment, seconds: float) -> list[Cost]:
 
 async def _by_mllp(deployment: Deployment, rate: int, seconds: float) -> str:
     ids = {"server": deployment.server.pid, "database": deployment.mongod, "mappers and sender": getpid()}
-    async with AsyncClient(timeout=Timeout(60), trust_env=False) as http:
+    async with kept_line(_PATIENCE) as http:
         server = Server(http, f"http://127.0.0.1:{deployment.server.port}/fhir", _Given(deployment.token))
         read, made = _SYSTEMS["SIU"]
         delivery = Delivery(server, Source("MLLP", read, Tables()), Records("MLLP", _STATE_KEY), now)
@@ -134,11 +135,13 @@ async def _by_mllp(deployment: Deployment, rate: int, seconds: float) -> str:
     return f"MLLP {rate}/s  {sum(costs.values()):.2f} ms ({parts})  answered: p50 {half:.0f} ms, p95 {most:.0f} ms"
 
 
-def _floor(http: AsyncClient, base: str) -> Callable[[int], Awaitable[int]]:
+def _floor(http: Line, base: str) -> Callable[[int], Awaitable[int]]:
     async def once(number: int) -> int:
         for _ in range(_STEPS):
-            answers = await http.get(f"{base}/find/0"), await http.post(f"{base}/insert", content=hl7(number, 0))
-            if any(answer.status_code >= 400 for answer in answers):
+            async with http.session.get(f"{base}/find/0") as found:
+                await found.read()
+            inserted = await http.post(f"{base}/insert", content=hl7(number, 0), headers={})
+            if max(found.status, inserted.status_code) >= 400:
                 raise BenchmarkError("The floor does not answer.")
         return _STEPS
 

@@ -18,6 +18,7 @@ from mappers.runtime.clock import now
 from mappers.runtime.delivery import Outcome
 from mappers.runtime.dicom_files import dicom_file
 from mappers.runtime.faults import NotNowError, RejectedError, SetupError
+from mappers.runtime.line import kept_line
 from mappers.runtime.looking_after import LookingAfter
 from mappers.runtime.serving import serve, web_server
 from mappers.runtime.settings import load
@@ -81,9 +82,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _run(given: argparse.Namespace) -> None:
-    async with AsyncClient(timeout=_TIMEOUT, trust_env=False) as http:
+    async with AsyncClient(timeout=_TIMEOUT, trust_env=False) as http, kept_line() as line:
         run: Command = given.run
-        await run(Runtime(load(given.config), http, now), given)
+        await run(Runtime(load(given.config), http, now, line), given)
 
 
 async def _serve(runtime: Runtime, given: argparse.Namespace) -> None:

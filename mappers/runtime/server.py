@@ -8,20 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from httpx2 import AsyncClient, HTTPError, Response
-
 from mappers.mapping.faults import UnusableError
 from mappers.mapping.json_text import Json, decode_object, encode
 from mappers.runtime.faults import NotNowError, OvertakenError, RejectedError, SetupError
+from mappers.runtime.line import MOST_AT_ONCE, UNREACHED, Answer, Posting
 from mappers.runtime.looks import Look, together, told, url_of
 from mappers.runtime.reading import Reading
 
 _FHIR = "application/fhir+json"
 _HEADERS = {"Content-Type": _FHIR, "Accept": _FHIR, "Accept-Encoding": "identity"}
 """Answers are small and the server is near: to pack them would cost both sides more than it saves."""
-
-_MOST_AT_ONCE = 20
-"""As many connections as the client keeps: more would be made anew each time, and only wait at the server."""
 
 _MOST_ANSWER = 32 * 1024 * 1024
 _OK, _UNAUTHORIZED, _TOO_MANY, _FAULTS = 200, 401, 429, 500
@@ -38,7 +34,7 @@ class Tokens(Protocol):
 class Server:
     """`pauses`: seconds before each further attempt; after the last one it is told that it cannot be now."""
 
-    http: AsyncClient
+    http: Posting
     base: str
     tokens: Tokens
     pauses: Sequence[float] = (0.2, 0.5, 1.0, 2.0)
@@ -47,7 +43,7 @@ class Server:
 
     def __post_init__(self) -> None:
         self._reading = Reading(self._asked)
-        self._room = asyncio.Semaphore(_MOST_AT_ONCE)
+        self._room = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def read(self, looks: Sequence[Look]) -> list[Json | None]:
         """Each by its own: the resource or searchset, None where there is none."""
@@ -93,16 +89,16 @@ class Server:
                 await asyncio.sleep(pause)
         raise NotNowError("The server cannot be reached, or is not able to answer.")
 
-    async def _sent(self, body: bytes, path: str) -> Response | None:
+    async def _sent(self, body: bytes, path: str) -> Answer | None:
         headers = {**_HEADERS, "Authorization": f"Bearer {await self.tokens.token()}"}
         try:
             async with self._room:
                 return await self.http.post(f"{self.base}/{path}".rstrip("/"), content=body, headers=headers)
-        except HTTPError:
+        except UNREACHED:
             return None
 
 
-def _told(answer: Response) -> Json:
+def _told(answer: Answer) -> Json:
     try:
         said = decode_object(answer.content, _MOST_ANSWER)
     except UnusableError:

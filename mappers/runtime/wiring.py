@@ -26,6 +26,7 @@ from mappers.runtime.faults import SetupError
 from mappers.runtime.feeds import Feeds
 from mappers.runtime.fetching import Fetcher
 from mappers.runtime.importing import Importing, without_data
+from mappers.runtime.line import Posting
 from mappers.runtime.listings import cliniko_listing, pabau_listing
 from mappers.runtime.mllp_sender import Sender, client_context
 from mappers.runtime.polling import Poller
@@ -48,9 +49,12 @@ NEXTMOTION_FILES: Mapping[str, Read] = {"media_records": photographs.read, "cons
 
 @dataclass(slots=True)
 class Runtime:
+    """`line`: for what a message asks of the server, where that is to cost less than by `http`."""
+
     settings: Settings
     http: AsyncClient
     clock: Clock
+    line: Posting | None = None
     server: Server = field(init=False)
     here: Remote = field(init=False)
 
@@ -60,7 +64,7 @@ class Runtime:
         tokens = BackendServices(
             self.http, settings.server, settings.client_id, settings.scope, settings.key, self.clock
         )
-        self.server = Server(self.http, settings.server, tokens)
+        self.server = Server(self.line or self.http, settings.server, tokens)
         self.here = Remote(self.http, settings.server, tokens)
 
     def steady(self, source: SourceSettings) -> Steady | None:
