@@ -18,7 +18,7 @@ from tests.clinics import running as opened
 from tests.flows.load import Acknowledged, Client, is_try_again, speaking
 from tests.flows.nothing_lost import DATABASE, assert_all_there, assert_whole
 from tests.flows.replica_set import ReplicaSet, replica_set
-from tests.servers import Server, started
+from tests.servers import Server, free_port, started
 
 pytestmark = pytest.mark.anyio
 
@@ -58,9 +58,8 @@ async def running() -> AsyncIterator[Place]:
         async with opened(database.uri, DATABASE, folder, base_url=BASE) as clinic:
             sequencing = asyncio.create_task(clinic.clinic.store.sequencer.run())
             with ExitStack() as servers:
-                one, other = (
-                    started("serve", folder, mongo_uri=database.uri, base_url=BASE, log_level="error") for _ in range(2)
-                )
+                common = {"mongo_uri": database.uri, "base_url": BASE, "log_level": "error"}
+                one, other = (started("serve", folder, **common, metrics_port=free_port()) for _ in range(2))
                 first, second = await asyncio.gather(
                     asyncio.to_thread(servers.enter_context, one), asyncio.to_thread(servers.enter_context, other)
                 )
@@ -102,7 +101,7 @@ class Users:
         self.told = Acknowledged()
         self._reader = Reader(http, self.told)
         clients = [Client(http, secrets.token_hex(4), self.told) for _ in range(CLIENTS)]
-        self.done = asyncio.gather(*(one.run(over) for one in (*clients, self._reader)))
+        self.done = asyncio.gather(*(client.run(over) for client in clients), self._reader.run(over))
 
     async def served(self) -> None:
         """Returns when some more was written, and read."""
@@ -110,6 +109,15 @@ class Users:
         async with asyncio.timeout(_PATIENCE):
             while len(self.told.resources) < written or self._reader.found < read:  # noqa: ASYNC110  other processes
                 await asyncio.sleep(0.02)
+
+
+async def metrics_of(server: Server) -> dict[str, float]:
+    port = server.env["FHIR_SERVER_METRICS_PORT"]
+    async with AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        lines = (await http.get("/metrics")).text.splitlines()
+        assert (await http.get("/fhir/metadata")).status_code == 404
+    assert server.ask("GET", "/metrics")[0] == 404
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
 
 async def test_s_93_the_service_goes_on_without_its_primary_and_without_one_of_two_servers() -> None:
@@ -129,6 +137,10 @@ async def test_s_93_the_service_goes_on_without_its_primary_and_without_one_of_t
             over.set()
             await asyncio.gather(first.done, second.done)
 
+        metrics = await metrics_of(place.servers[1])
+        assert metrics['fhir_server_requests_total{interaction="create",status="201"}'] > 0
+        assert metrics['fhir_server_request_duration_seconds_count{interaction="vread"}'] > 0
+        assert sum(count for name, count in metrics.items() if 'status="5' in name) == second.told.failures["503"]
         assert [one.told.surprises for one in (first, second)] == [[], []]
         assert all(failures <= {"503"} for failures in (*without_primary, {*second.told.failures}))
         assert {*first.told.failures} <= {"503", *_NOBODY_IS_THERE}
