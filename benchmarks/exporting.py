@@ -27,6 +27,9 @@ _DOWNLOADS = 2
 _TIMES = 5
 _RUNNING = 202
 
+SETTLED = 61.0
+"""Seconds. What is younger is looked at twice: some of it may have become visible late."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

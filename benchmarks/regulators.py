@@ -39,18 +39,23 @@ class Row(NamedTuple):
 
 def _measured(resources: int, photos: int) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="fhir-server-bench-") as folder, _mongo(folder) as (mongo, mongod):
-        [port] = free_ports(1)
+        port, bare_port = free_ports(2)
         environment = server_environment(mongo, folder, port) | {"FHIR_SERVER_WORKER_INTERVAL": "0.05"}
-        settings = Settings.from_environment(environment)
-        rows = _of_the_log(settings, environment, mongod)
-        logs = Path(folder)
-        with (
-            running((*server_command(), "serve"), environment, logs / "server.log") as server,
-            running((*server_command(), "work"), environment, logs / "worker.log") as worker,
-        ):
-            place = exporting.Place(port, _token(settings), server, worker, mongod)
-            rows += asyncio.run(_of_exports(place, resources))
-    return [*rows, _of_erasing(photos)]
+        settings, logs, command = Settings.from_environment(environment), Path(folder), server_command()
+        token = _token(settings)
+        with running((*command, "serve"), environment, logs / "server.log") as server:
+            floor = (sys.executable, "-m", "benchmarks.unrecorded", str(bare_port))
+            with running(floor, environment, logs / "floor.log") as bare:
+                rows = asyncio.run(_of_reads([(server, port), (bare, bare_port)], mongod, token))
+            rows += _of_events(environment, mongod)
+            with running((*command, "work"), environment, logs / "worker.log") as worker:
+                place = exporting.Place(port, token, server, worker, mongod)
+                asyncio.run(exporting.filled(place, resources))
+                filled = time.monotonic()
+                last = _of_erasing(photos)  # meanwhile what is to be exported grows old
+                time.sleep(max(0.0, exporting.SETTLED - (time.monotonic() - filled)))
+                rows += asyncio.run(_of_exports(place))
+    return [*rows, last]
 
 
 @contextmanager
@@ -65,24 +70,24 @@ def _token(settings: Settings) -> str:
         return apart.submit(lambda: asyncio.run(issue(settings, _CLAIMS))).result()
 
 
-def _of_the_log(settings: Settings, environment: dict[str, str], mongod: int) -> list[Row]:
-    recorded, bare = asyncio.run(auditing.reads(settings, mongod, _token(settings)))
+async def _of_reads(servers: Sequence[tuple[int, int]], mongod: int, token: str) -> list[Row]:
+    recorded, bare = await auditing.reads(servers, mongod, token)
     ratio = recorded.both / bare.both
     told = "; ".join(
         f"{name} {cost.server:.2f} ms of the server and {cost.database:.2f} ms of the database"
         for name, cost in (("recorded", recorded), ("not", bare))
     )
+    return [Row("processor time of a read, recorded ÷ not", f"{ratio:.2f}", "1.3", ratio <= 1.3, told)]
+
+
+def _of_events(environment: dict[str, str], mongod: int) -> list[Row]:
     written = auditing.events(environment, mongod)
     at_best = 1e3 * (os.cpu_count() or 1) / written.processor
     more = f"{written.processor:.3f} ms of processor time each, so {at_best:,.0f}/s if nothing else ran"
-    return [
-        Row("processor time of a read, recorded ÷ not", f"{ratio:.2f}", "1.3", ratio <= 1.3, told),
-        Row("events acknowledged, two processes", f"{written.rate:,.0f}/s", "3,000/s", written.rate >= 3_000, more),
-    ]
+    return [Row("events acknowledged, two processes", f"{written.rate:,.0f}/s", "3,000/s", written.rate >= 3_000, more)]
 
 
-async def _of_exports(place: exporting.Place, resources: int) -> list[Row]:
-    await exporting.filled(place, resources)
+async def _of_exports(place: exporting.Place) -> list[Row]:
     all = await exporting.exported(place)
     told = (
         f"{all.resources:,} resources: listed in {all.listing:.1f} s ({all.listing_cost:.2f} ms of processor time "
@@ -119,8 +124,8 @@ rates are those of a clock, so they say as much about the load as about the serv
 |------|-------|-------|------|------|
 {lines}
 
-A read is compared with one on the same wiring that lacks the step which records it, and with it the look at its grant;
-the log's tree is made by a worker and is in neither. An event is that of a read, sealed, durable on disk when it
+A read is compared with one from a server that lacks the step which records it, and with it the look at its token's
+grant; the log's tree is made by a worker and is in neither. An event is that of a read, sealed, durable on disk when it
 counts. An export begins five seconds after its kick-off, when whatever was being committed is there; these are not
 counted. Each of its files is read again, decided on and recorded when it is fetched.
 """
