@@ -123,9 +123,7 @@ class Running:
             current = await self._engine.store.read_many({one.key for one in newer})
             then = [one for each in newer if (one := await self._then(job, each, current.get(each.key))) is not None]
             known = await self._listed(job, type, {one.key.id for one in then})
-            missing = [
-                one for one in then if one.key.id not in known and not one.deleted and self._is_new(job, one)
-            ]
+            missing = [one for one in then if one.key.id not in known and not one.deleted and self._is_new(job, one)]
             for seen in await selection.met(missing):
                 listing.add(seen)
             if len(newer) < _BATCH:
