@@ -127,7 +127,7 @@ async def everything(place: Place) -> Everything:
     """Of the patient with a thousand resources: the median of some times, after a first."""
     async with _client(place) as http:
         spent: list[float] = []
-        used = 0.0
+        used, found = 0.0, 0
         for time_ in range(_TIMES + 1):
             before, began, found = place.used(), time.perf_counter(), 0
             url: str | None = "/fhir/Patient/all/$everything"
