@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run test clients check format fix lint types imports cover snapshots roles obligations sbom audit searches mutants bench bench-search bench-erasing bench-lots clean
+.PHONY: help run test clients check format fix lint types imports cover snapshots roles obligations sbom audit searches mutants bench bench-search bench-erasing bench-regulators bench-lots clean
 PORT ?= 8000
 DATA_DIR ?= .data
 PYTHON ?= python3
@@ -89,6 +89,9 @@ bench-search: .venv/installed ## Measure searches beside plain documents: make b
 
 bench-erasing: .venv/installed ## Measure the erasure of a patient with 1,000 resources and 200 photos
 	$(BIN)/python -m benchmarks.erasing
+
+bench-regulators: .venv/installed ## Measure what audit and exports must keep, each beside its bound
+	$(BIN)/python -m benchmarks.regulators --write
 
 bench-lots: .venv/installed ## Measure a lot's way to its patients and back: make bench-lots [GIVEN=100000]
 	$(BIN)/python -m benchmarks.lots --given $(or $(GIVEN),100000)

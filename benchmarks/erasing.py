@@ -49,7 +49,8 @@ class _Caller:
         return answer
 
 
-async def _measured(port: int, tokens: list[str], resources: int, photos: int) -> tuple[float, float]:
+async def measured(port: int, tokens: list[str], resources: int, photos: int) -> tuple[float, float]:
+    """Seconds until nobody gets at it any more, and until keys are destroyed and the receipt is there."""
     connection = await Connection.open(port)
     desk, officer = (_Caller(connection, token) for token in tokens)
     await _fill(desk, resources, photos)
@@ -102,7 +103,7 @@ async def _fill(desk: _Caller, resources: int, photos: int) -> None:
 
 
 @contextmanager
-def _served() -> Iterator[tuple[int, list[str]]]:
+def served() -> Iterator[tuple[int, list[str]]]:
     """A server and a worker for France, and tokens of two clients."""
     with (
         tempfile.TemporaryDirectory(prefix="fhir-server-bench-") as folder,
@@ -130,8 +131,8 @@ def main() -> int:
     parser.add_argument("--resources", type=int, default=1_000)
     parser.add_argument("--photos", type=int, default=200)
     arguments = parser.parse_args()
-    with _served() as (port, tokens):
-        found = asyncio.run(_measured(port, tokens, arguments.resources, arguments.photos))
+    with served() as (port, tokens):
+        found = asyncio.run(measured(port, tokens, arguments.resources, arguments.photos))
     print(
         f"{arguments.resources} resources, {arguments.photos} photos: "
         f"inaccessible after {found[0]:.2f} s, keys destroyed and receipt filed after {found[1]:.2f} s"

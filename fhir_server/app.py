@@ -18,6 +18,7 @@ from fhir_server.api.dispatch import Dispatch
 from fhir_server.api.error_handlers import fhir_error, http_exception
 from fhir_server.api.health import health
 from fhir_server.api.log_routes import log_routes
+from fhir_server.api.metrics import Metrics
 from fhir_server.api.middleware import Envelope
 from fhir_server.api.published import published_routes
 from fhir_server.api.smart_routes import smart_routes
@@ -180,8 +181,8 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         )
 
 
-def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
-    """The ASGI application; the clinic opens when it starts and closes when it ends."""
+def build_app(settings: Settings, clock: Clock | None = None, metrics_port: int = 0) -> FastAPI:
+    """The ASGI application; the clinic opens when it starts and closes when it ends. `metrics_port`: 0 for none."""
     require_region(settings)
 
     @asynccontextmanager
@@ -207,6 +208,7 @@ def build_app(settings: Settings, clock: Clock | None = None) -> FastAPI:
     app.add_middleware(
         Envelope,
         hsts=transport(settings).hsts,
+        metrics=Metrics(metrics_port, (clock or SystemClock()).now()),
         fhir=lambda: getattr(app.state, "fhir", None),
         cors=lambda: getattr(getattr(app.state, "gateway", None), "cors", None),
     )

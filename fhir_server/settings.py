@@ -48,6 +48,11 @@ class Settings:
     host: Annotated[str, "The address to listen on."] = "127.0.0.1"
     port: Annotated[int, "The port to listen on.", Within(1, 65_535)] = 8000
     processes: Annotated[int, "How many processes answer requests, all on that port.", Within(1, 64)] = 1
+    metrics_port: Annotated[
+        int,
+        "Port of 127.0.0.1 that tells metrics; each further process has the next one. 0 for none.",
+        Within(0, 65_000),
+    ] = 0
     tls_certificate: Annotated[Path | None, "PEM file: the server's certificate and its chain."] = None
     tls_key: Annotated[Path | None, "PEM file: the certificate's private key, not encrypted."] = None
     behind_tls_proxy: Annotated[bool, "Declares that a proxy before the server terminates TLS."] = False
@@ -119,6 +124,8 @@ class Settings:
         wrong = [variable for variable in VARIABLES if not variable.allows(getattr(self, variable.field))]
         if wrong:
             raise SettingsError("\n".join(variable.complaint() for variable in wrong))
+        if self.metrics_port <= self.port < self.metrics_port + self.processes:
+            raise SettingsError(f"{PREFIX}METRICS_PORT, or one of those after it that it means, is {PREFIX}PORT.")
         if (self.backup_dir is None) != (self.backup_keys_dir is None):
             raise SettingsError(f"{PREFIX}BACKUP_DIR and {PREFIX}BACKUP_KEYS_DIR must be set together.")
         for one, other in (

@@ -16,6 +16,7 @@ from fhir_server.api.assembled import Streamed
 from fhir_server.api.error_handlers import fhir_error
 from fhir_server.api.formats import require_json_answer
 from fhir_server.api.incoming import authenticated, call_of, require_target
+from fhir_server.api.metrics import note
 from fhir_server.api.oauth_messages import document
 from fhir_server.api.presentation import presented
 from fhir_server.api.routes import NATIVE, OPEN, PACKED, TABLE, Methods, Understand
@@ -109,6 +110,7 @@ class Dispatch:
 async def _answer(surface: Surface, request: Request, place: _Place) -> Response:
     found = place.served(request.method)
     interaction, understand = found or (_TRIED.get(request.method, Interaction.READ), instances.read)
+    note(request.scope, interaction.value)
     call = call_of(request, interaction, surface.clock)
     try:
         if request.method == "OPTIONS" and place is not _NOWHERE:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fhir_server.api import outgoing
 from fhir_server.api.cors import Cors, Headers
 from fhir_server.api.incoming import request_id_of
+from fhir_server.api.metrics import Metrics
 from fhir_server.kernel.unexpected import place_of, unexpected
 
 _log = logging.getLogger("fhir_server.requests")
@@ -35,15 +36,31 @@ class Envelope:
     """
 
     def __init__(
-        self, app: ASGIApp, *, hsts: bool, fhir: Callable[[], ASGIApp | None], cors: Callable[[], Cors | None]
+        self,
+        app: ASGIApp,
+        *,
+        hsts: bool,
+        metrics: Metrics,
+        fhir: Callable[[], ASGIApp | None],
+        cors: Callable[[], Cors | None],
     ) -> None:
-        self._app, self._fhir, self._cors = app, fhir, cors
+        self._app, self._metrics, self._fhir, self._cors = app, metrics, fhir, cors
         self._always = [*_ALWAYS, _HSTS] if hsts else _ALWAYS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._metrics.is_asked(scope):
+            await self._metrics(scope, receive, send)
+            return
+        self._metrics.under_way += 1
+        try:
+            await self._answer(scope, receive, send)
+        finally:
+            self._metrics.under_way -= 1
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if len(path) > 1 and path.endswith("/"):
             scope = {**scope, "path": path.rstrip("/"), "raw_path": scope.get("raw_path", b"").rstrip(b"/")}
@@ -60,9 +77,10 @@ class Envelope:
                 missing = [header for header in self._always if header[0] not in said]
                 own = (b"x-request-id", request_id.encode())
                 message["headers"] = [*message["headers"], *missing, *shared, own]
+                spent = perf_counter() - began
+                self._metrics.answered(scope, message["status"], spent)
                 if _log.isEnabledFor(logging.DEBUG):
-                    spent = (perf_counter() - began) * 1000
-                    _log.debug("%s %s %.1f ms %s", scope["method"], message["status"], spent, request_id)
+                    _log.debug("%s %s %.1f ms %s", scope["method"], message["status"], spent * 1000, request_id)
             await send(message)
 
         try:

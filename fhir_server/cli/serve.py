@@ -10,6 +10,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from ssl import SSLContext
 
 import uvicorn
@@ -47,33 +48,35 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def listening(settings: Settings, listener: socket.socket) -> Sequence[Task]:
-    """As many as the settings say, all of them on the same socket."""
-
-    def listens(ready: Ready) -> None:
-        listen(settings, listener, ready)
-
-    return [listens] * settings.processes
+    """As many as the settings say, all of them on the same socket; each tells its metrics on a port of its own."""
+    first = settings.metrics_port
+    ports = [first and first + number for number in range(settings.processes)]
+    return [partial(listen, settings, listener, port) for port in ports]
 
 
 def listening_socket(settings: Settings) -> socket.socket:
     """Bound before anything else is begun. Refuses plain text anywhere but on loopback or behind a declared proxy."""
     transport(settings)
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return _bound(settings.host, settings.port)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise CommandError(f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}.") from None
+        raise CommandError(f"Cannot listen on {host}:{port}: {error.strerror}.") from None
     return listener
 
 
-def listen(settings: Settings, listener: socket.socket, when_ready: Ready) -> None:
-    """Serve on the socket until SIGINT or SIGTERM."""
+def listen(settings: Settings, listener: socket.socket, metrics_port: int, when_ready: Ready) -> None:
+    """Serve on the socket until SIGINT or SIGTERM. Metrics stay on loopback, wherever the socket is; 0: none."""
     log_to_stderr(settings)
     secured = transport(settings)
-    app = build_app(settings)
+    app = build_app(settings, metrics_port=metrics_port)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -91,9 +94,10 @@ def listen(settings: Settings, listener: socket.socket, when_ready: Ready) -> No
         ssl_context_factory=_context_factory(secured),
     )
     server = uvicorn.Server(config)
+    sockets = [listener, *([_bound("127.0.0.1", metrics_port)] if metrics_port else [])]
 
     async def serving() -> None:
-        running = asyncio.create_task(server.serve(sockets=[listener]))
+        running = asyncio.create_task(server.serve(sockets=sockets))
         while not server.started and not running.done():  # noqa: ASYNC110  uvicorn offers no event to wait for
             await asyncio.sleep(0.01)
         if not server.started:

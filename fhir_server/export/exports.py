@@ -110,6 +110,7 @@ class Exports:
     async def _seen(self, call: Call, type: str, lines: Sequence[Line]) -> list[Stored]:
         """Each version as it may be shown now; decided on as it was and, where it is still there, as it is."""
         current = await self._engine.store.read_many([ResourceKey(type, line.id) for line in lines])
+        await self._engine.steps.foresee(call, list(current.values()))
         found = []
         for line in lines:
             key = ResourceKey(type, line.id)

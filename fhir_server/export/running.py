@@ -95,9 +95,10 @@ class Running:
         listing = _Listing()
         while not listing.is_full:
             found = await self._engine.store.find(selection.query, place, _BATCH)
-            for match in found.matches:
-                if match.seq <= job.until and self._is_new(job, match) and (seen := await selection.shown(match)):
-                    listing.add(seen)
+            for seen in await selection.shown(
+                [match for match in found.matches if match.seq <= job.until and self._is_new(job, match)]
+            ):
+                listing.add(seen)
             place = found.position
             if place is None or place.seq > job.until:
                 following = Cursor("current", index + 1)
@@ -122,10 +123,9 @@ class Running:
             current = await self._engine.store.read_many({one.key for one in newer})
             then = [one for each in newer if (one := await self._then(job, each, current.get(each.key))) is not None]
             known = await self._listed(job, type, {one.key.id for one in then})
-            for stored in then:
-                is_missing = stored.key.id not in known and not stored.deleted and self._is_new(job, stored)
-                if is_missing and (seen := await selection.meets(stored)):
-                    listing.add(seen)
+            missing = [one for one in then if one.key.id not in known and not one.deleted and self._is_new(job, one)]
+            for seen in await selection.met(missing):
+                listing.add(seen)
             if len(newer) < _BATCH:
                 return job.next(following, await self._file(job, "output", type, listing.lines))
             place = _place(newer[-1])

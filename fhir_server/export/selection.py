@@ -3,13 +3,14 @@
 https://hl7.org/fhir/uv/bulkdata/STU2/export.html#_typefilter-query-parameter; R-BULK-011, -013, -015, -016.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from fhir_server.engine.call import Call, Interaction
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
-from fhir_server.engine.visible import candidate, visible
+from fhir_server.engine.visible import candidate, visible_among
 from fhir_server.export.job import Job
 from fhir_server.kernel.errors import InvalidRequestError
 from fhir_server.search.language import Language
@@ -57,15 +58,14 @@ class Selection:
             query = replace(query, filters=(Filter(AnyOf(options), ("", "")),))
         return cls(engine, job, mine, query)
 
-    async def shown(self, stored: Stored) -> Stored | None:
-        """The version as this client may see it; None where it does not belong to the answer."""
-        if not self._is_inside(stored):
-            return None
-        return await visible(self._engine.steps, self.call, self.query, stored)
+    async def shown(self, found: Sequence[Stored]) -> list[Stored]:
+        """Those versions that belong to the answer, as this client may see them."""
+        inside = [stored for stored in found if self._is_inside(stored)]
+        return await visible_among(self._engine.steps, self.call, self.query, inside)
 
-    async def meets(self, stored: Stored) -> Stored | None:
-        """The same of a version that no search has found."""
-        return await self.shown(stored) if matches(self.query, candidate(stored)) else None
+    async def met(self, found: Sequence[Stored]) -> list[Stored]:
+        """The same of versions that no search has found."""
+        return await self.shown([stored for stored in found if matches(self.query, candidate(stored))])
 
     def _is_inside(self, stored: Stored) -> bool:
         if self._job.asked.level == "system":

@@ -32,6 +32,14 @@ class Killable:
         return f"http://127.0.0.1:{self._port}"
 
     @property
+    def base_url(self) -> str:
+        return self.address
+
+    @property
+    def mongo_uri(self) -> str:
+        return self.mongo.uri
+
+    @property
     def environment(self) -> dict[str, str]:
         own = {"MONGO_URI": self.mongo.uri, "DATA_DIR": str(self.folder), "PORT": str(self._port), "LOG_LEVEL": "error"}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("FHIR_SERVER_")}

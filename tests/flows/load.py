@@ -136,10 +136,16 @@ class Client:
         if answer.is_success:
             return answer
         self._acknowledged.failures[str(answer.status_code)] += 1
-        if answer.status_code != 503:
+        if not is_try_again(answer):
             self._acknowledged.surprises.append(f"{method} {path.split('/')[2:3]} {answer.status_code} {answer.text}")
         await asyncio.sleep(0.05)
         return None
+
+
+def is_try_again(answer: Response) -> bool:
+    """503, as a client needs it to be: said in FHIR, and with when to come back."""
+    is_outcome = b'"OperationOutcome"' in answer.content
+    return answer.status_code == 503 and is_outcome and "retry-after" in answer.headers
 
 
 def speaking(address: str, token: str) -> AsyncClient:

@@ -4,12 +4,15 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from socket import socket
 from time import monotonic, sleep
 
 import pytest
 
+from fhir_server.cli import serve
 from fhir_server.cli.faults import CommandError
 from fhir_server.cli.processes import Ready, run_together
+from fhir_server.settings import Settings
 from tests.servers import Server, environment, free_port, run, started
 
 _PATIENCE = 60.0
@@ -63,6 +66,21 @@ def test_s_93_one_that_is_killed_is_replaced_while_the_others_answer(several: Se
     assert killed not in children(several.process.pid)
     assert several.ask("GET", "/fhir/Basic/after", Authorization=f"Bearer {token}")[0] == 200
     assert "another takes its place" in several.log.read_text()
+
+
+@pytest.mark.parametrize(("first", "ports"), [(0, [0, 0, 0]), (9464, [9464, 9465, 9466])])
+def test_each_of_them_tells_its_metrics_on_a_port_of_its_own(
+    first: int, ports: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(serve, "listen", lambda *given: told.append(given[2]))
+    settings = Settings(data_dir=tmp_path, processes=3, metrics_port=first)
+
+    with socket() as listener:
+        for task in serve.listening(settings, listener):
+            task(lambda: None)
+
+    assert told == ports
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

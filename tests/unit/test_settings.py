@@ -353,3 +353,12 @@ def test_s59_a_key_that_cannot_be_used_is_an_error_and_never_a_question(
 
     with pytest.raises(SettingsError, match="FHIR_SERVER_TLS_KEY"):
         transport(settings).ssl_context()
+
+
+@pytest.mark.parametrize("given_ones", [{"METRICS_PORT": "8000"}, {"METRICS_PORT": "7998", "PROCESSES": "3"}])
+def test_metrics_are_not_told_where_the_server_listens(given_ones: dict[str, str]) -> None:
+    assert "METRICS_PORT" in refusal(**given_ones)
+
+
+def test_metrics_may_be_told_just_beside_the_server() -> None:
+    assert read(METRICS_PORT="7998", PROCESSES="2").metrics_port == 7998
