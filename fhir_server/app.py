@@ -97,9 +97,6 @@ _SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Clinic]:
     """Connect, open the keys, wire, start the flushers; and stop them again."""
     clock = clock or SystemClock()
-    shapes()  # compiled at the start, not under the first caller
-    for type in served_types():
-        parameters_of(type)
     base = f"{settings.base_url}/fhir"
     async with AsyncExitStack() as stack:
         provider = await opened_root_key(settings)
@@ -187,6 +184,9 @@ def build_app(settings: Settings, clock: Clock | None = None, metrics_port: int 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        shapes()  # compiled at the start, not under the first caller; a command needs few of them
+        for type in served_types():
+            parameters_of(type)
         async with open_clinic(settings, clock) as clinic:
             await warn_of_old_rows(settings, clinic.store.reindexing)
             app.state.clinic = clinic
