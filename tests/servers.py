@@ -1,5 +1,6 @@
 """The installed command in a process of its own, on a real socket: for what cannot be seen from inside."""
 
+import asyncio
 import http.client
 import os
 import signal
@@ -7,12 +8,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 
+from fhir_server.cli import place
+from fhir_server.cli.record import OPERATOR
 from fhir_server.cli.token import issue
 from fhir_server.settings import Settings
 from fhir_server.smart.token import Claims
@@ -43,18 +47,17 @@ def run(*arguments: str, env: Mapping[str, str], patience: int = _PATIENCE) -> s
 
 
 def token_for(env: Mapping[str, str], scope: str = "system/*.cruds") -> str:
-    """An hour's token for a server that is no demo; made in a process of its own, for a test may run a loop."""
-    words = "import asyncio, os, sys; from tests.servers import _issued; print(asyncio.run(_issued(sys.argv[1])))"
-    made = subprocess.run(
-        [sys.executable, "-c", words, scope], env=env, capture_output=True, text=True, timeout=_PATIENCE, check=False
-    )
-    assert made.returncode == 0, made.stderr
-    return made.stdout.strip()
+    """An hour's token, as the operator gets one; in a thread of its own, for a test may run a loop.
+
+    Not by the command: it takes two seconds to start, and has tests of its own.
+    """
+    with ThreadPoolExecutor(1) as apart:
+        return apart.submit(asyncio.run, _issued(env, scope)).result(_PATIENCE)
 
 
-async def _issued(scope: str) -> str:
-    settings = Settings.from_environment(os.environ)
-    return await issue(settings, Claims("tests", "tests", tuple(scope.split()), timedelta(hours=1)))
+async def _issued(env: Mapping[str, str], scope: str) -> str:
+    settings = place.beside(Settings.from_environment(env))
+    return await issue(settings, Claims(OPERATOR, OPERATOR, tuple(scope.split()), timedelta(hours=1)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,12 +69,8 @@ class Server:
     log: Path
 
     @cache  # noqa: B019  it lives as long as its module's tests
-    def token(self, *more: str, scope: str = "system/*.cruds") -> str:
-        if "FHIR_SERVER_MONGO_URI" in self.env:
-            return token_for(self.env, scope)
-        issued = run("token", "--scope", scope, *more, env=self.env)
-        assert issued.returncode == 0, issued.stderr
-        return issued.stdout.strip().splitlines()[-1]
+    def token(self, *, scope: str = "system/*.cruds") -> str:
+        return token_for(self.env, scope)
 
     def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, dict[str, str], bytes]:
         given = {name.replace("_", "-"): value for name, value in headers.items()}
