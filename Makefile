@@ -23,7 +23,7 @@ run: .venv/installed ## Serve a demo clinic: make run [PORT=8000] [DATA_DIR=.dat
 	@exec $(BIN)/fhir-server demo --port $(PORT) --data-dir $(DATA_DIR)
 
 test: .venv/installed clients ## All tests, against a real mongod; T=tests/unit for some
-	$(BIN)/python -m pytest -q -n 3 --dist loadscope $(T)
+	$(BIN)/python -m pytest -q -n 3 --dist loadscope --no-loadscope-reorder $(T)
 
 clients: ## Install the clients of npm that are tried on the server, where there is npm
 	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory tests/clients/node_modules/.package-lock.json; \
@@ -53,7 +53,7 @@ imports: .venv/installed ## Do the floors hold?
 
 cover: .venv/installed clients ## All tests, with the coverage that may only rise
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest -q -n 3 --dist loadscope --cov --cov-report=
+	$(BIN)/python -m pytest -q -n 3 --dist loadscope --no-loadscope-reorder --cov --cov-report=
 	$(BIN)/coverage report --fail-under=95
 	$(BIN)/coverage report --include='fhir_server/crypto/*' --fail-under=100
 	$(BIN)/coverage report --include='fhir_server/smart/*' --fail-under=100
