@@ -178,15 +178,20 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         )
 
 
+def compile_definitions() -> None:
+    """At a server's start, before it forks, and not under the first caller. A command needs few of them."""
+    shapes()
+    for type in served_types():
+        parameters_of(type)
+
+
 def build_app(settings: Settings, clock: Clock | None = None, metrics_port: int = 0) -> FastAPI:
     """The ASGI application; the clinic opens when it starts and closes when it ends. `metrics_port`: 0 for none."""
     require_region(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        shapes()  # compiled at the start, not under the first caller; a command needs few of them
-        for type in served_types():
-            parameters_of(type)
+        compile_definitions()
         async with open_clinic(settings, clock) as clinic:
             await warn_of_old_rows(settings, clinic.store.reindexing)
             app.state.clinic = clinic

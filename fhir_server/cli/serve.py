@@ -15,7 +15,7 @@ from ssl import SSLContext
 
 import uvicorn
 
-from fhir_server.app import build_app
+from fhir_server.app import build_app, compile_definitions
 from fhir_server.cli.faults import CommandError
 from fhir_server.cli.processes import Ready, Task, run_together
 from fhir_server.settings import Settings, Transport, transport
@@ -48,7 +48,11 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def listening(settings: Settings, listener: socket.socket) -> Sequence[Task]:
-    """As many as the settings say, all of them on the same socket; each tells its metrics on a port of its own."""
+    """As many as the settings say, all of them on the same socket; each tells its metrics on a port of its own.
+
+    What they share is compiled once, here.
+    """
+    compile_definitions()
     first = settings.metrics_port
     ports = [first and first + number for number in range(settings.processes)]
     return [partial(listen, settings, listener, port) for port in ports]
