@@ -121,7 +121,7 @@ class Gate(Step):
 
     async def _with_pictures(self, call: Call, change: Change, resource: Json) -> Change:
         """Pictures elsewhere than in a Media come in on the basis of each patient whom they may show."""
-        before = change.previous and (change.previous.masked_from or change.previous)
+        before = _before(change)
         old = (
             await self._elsewhere.elements(before.resource) if before and await self._elsewhere.seen_in(before) else {}
         )
@@ -221,8 +221,14 @@ def _is_back_end(call: Call) -> bool:
     return any(scope.startswith("system/") for scope in call.principal.scopes)
 
 
+def _before(change: Change) -> Stored | None:
+    """The version before, whole, however much of it the caller was shown."""
+    return change.previous and (change.previous.masked_from or change.previous)
+
+
 def _had_photo(change: Change) -> bool:
-    return change.previous is not None and not change.previous.deleted and is_photo(change.previous.resource)
+    before = _before(change)
+    return before is not None and not before.deleted and is_photo(before.resource)
 
 
 def _rely(trace: Trace, basis: LegalBasis) -> None:

@@ -413,7 +413,9 @@ async def test_t_99_an_update_takes_no_photo_and_what_the_server_derives_neither
     change = Change(MEDIA, {**early, "id": "m"}, None, ("ann",))
     link = await commit(clinic, MEDIA, media(content={"url": "https://elsewhere.example/1"}))
 
-    for fine in (change._replace(previous=stored), change._replace(derived=True)):
+    masked = replace(stored.showing({"resourceType": "Media", "status": "completed"}), masked_from=stored)
+
+    for fine in (*(change._replace(previous=one) for one in (stored, masked)), change._replace(derived=True)):
         assert (await gate.prepare(writing, fine)).basis
     for previous in (None, replace(stored, deleted=True), link):
         with pytest.raises(ConflictError):
