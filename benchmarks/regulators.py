@@ -124,10 +124,10 @@ rates are those of a clock, so they say as much about the load as about the serv
 |------|-------|-------|------|------|
 {lines}
 
-A read is compared with one from a server that lacks the step which records it, and with it the look at its token's
-grant; the log's tree is made by a worker and is in neither. An event is that of a read, sealed, durable on disk when it
-counts. An export begins five seconds after its kick-off, when whatever was being committed is there; these are not
-counted. Each of its files is read again, decided on and recorded when it is fetched.
+A read is compared with one from a server that looks in the same way whether token and legal basis still hold, and draws
+up, seals and writes no event; the log's tree is made by a worker and is in neither. An event is that of a read, sealed,
+durable on disk when it counts. An export begins five seconds after its kick-off, when whatever was being committed is
+there; these are not counted. Each of its files is read again, decided on and recorded when it is fetched.
 """
 
 
