@@ -79,15 +79,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.messages", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short windows: to see that it works")
     parser.add_argument("--rate", type=int, help="so many a second by MLLP, instead")
+    parser.add_argument("--processes", type=int, default=1, help="how many of the server answer; default 1")
     arguments = parser.parse_args()
     seconds = 2.0 if arguments.quick else 10.0
     if arguments.rate:
-        with deployed() as deployment, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with deployed(arguments.processes) as deployment, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             print(runner.run(_by_mllp(deployment, arguments.rate, seconds)))
         return 0
     for name in _SYSTEMS:
         print(f"{name:8} {mapped(name):6.2f} ms to map, alone")
-    with deployed() as deployment, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with deployed(arguments.processes) as deployment, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         floor, *taken = runner.run(_measured(deployment, seconds))
     print(floor.line())
     for cost in taken:
