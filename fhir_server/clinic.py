@@ -42,10 +42,3 @@ class Clinic:
     async def background(self) -> None:
         """Queued work, the log's tree and subscriptions, until cancelled: in one process at least."""
         await asyncio.gather(self.worker.run(), self.store.sequencer.run(), self.notifier.run())
-
-
-async def ended(task: asyncio.Task[None]) -> None:
-    """Cancel until it ends: in Python 3.11 `wait_for`, which the driver uses, can swallow a cancellation."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=1)

@@ -3,6 +3,7 @@
 Fixtures of tests/flows, tests/api and tests/attacks are made of it.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -141,3 +142,10 @@ async def running(mongo_uri: str, database: str, data_dir: Path, **settings: Any
         for name in await mongo.list_database_names():
             if name.startswith(database):
                 await mongo.drop_database(name)
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancel until it ends: in Python 3.11 `wait_for`, which the driver uses, can swallow a cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=1)

@@ -12,12 +12,12 @@ from pymongo import MongoClient
 
 from fhir_server.cli import scheduled
 from fhir_server.cli.drill import DRILL_TYPE, drill, file
-from fhir_server.clinic import Clinic, ended
+from fhir_server.clinic import Clinic
 from fhir_server.crypto.jws import verify_jws
 from fhir_server.engine.classification import DRILL, RECEIPT_SYSTEM
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
-from tests.clinics import Caller, InProcess, read, running
+from tests.clinics import Caller, InProcess, ended, read, running
 from tests.flows.backed_up import Taken, backups, taken
 
 pytestmark = pytest.mark.anyio

@@ -12,13 +12,13 @@ import pytest
 from fhir_server.accountability import unrecoverable
 from fhir_server.cli import rotate, rotating
 from fhir_server.cli.rotating import copied, hindered, look, rotations
-from fhir_server.clinic import Clinic, ended
+from fhir_server.clinic import Clinic
 from fhir_server.crypto.errors import ArchiveError
 from fhir_server.crypto.keys import KeyClass, KeyRequest
 from fhir_server.crypto.providers.file import FileProvider
 from fhir_server.kernel.clock import SystemClock
 from fhir_server.settings import Settings
-from tests.clinics import InProcess, read, running
+from tests.clinics import InProcess, ended, read, running
 from tests.people import staff
 
 pytestmark = pytest.mark.anyio

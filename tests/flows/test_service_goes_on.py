@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from httpx2 import AsyncClient, HTTPError
 
-from fhir_server.clinic import ended
-from tests.clinics import InProcess
+from tests.clinics import InProcess, ended
 from tests.clinics import running as opened
 from tests.flows.load import Acknowledged, Client, is_try_again, speaking
 from tests.flows.nothing_lost import DATABASE, assert_all_there, assert_whole
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 BASE = "http://127.0.0.1:8000"
 CLIENTS = 2
-_PATIENCE = 90
+_PATIENCE = 240
 _NOBODY_IS_THERE = {"ConnectError", "RemoteProtocolError", "ReadError"}
 """What a client sees of a server that was killed."""
 
@@ -37,6 +36,7 @@ class Place:
     database: ReplicaSet
     servers: tuple[Server, Server]
     clinic: InProcess
+    issued: str
     base_url: str = BASE
 
     @property
@@ -48,7 +48,8 @@ class Place:
         return self.database.uri
 
     def token(self) -> str:
-        return self.clinic.token()
+        """Issued while the first primary was there: what issues it may be told once to try again after that."""
+        return self.issued
 
 
 @asynccontextmanager
@@ -63,7 +64,7 @@ async def running() -> AsyncIterator[Place]:
                 first, second = await asyncio.gather(
                     asyncio.to_thread(servers.enter_context, one), asyncio.to_thread(servers.enter_context, other)
                 )
-                yield Place(folder, database, (first, second), clinic)
+                yield Place(folder, database, (first, second), clinic, clinic.token())
             await ended(sequencing)
 
 
