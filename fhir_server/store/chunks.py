@@ -106,14 +106,16 @@ class Chunks:
         for first in range(0, len(spans), together):
             ahead = spans[first : first + together]
             ids = [f"{place.id}/{number}" for number, _, _ in ahead]
-            rows = await (self._lookups.find_many(ids) if place.length <= CHUNK else self._found(ids))
-            found = {row["_id"]: row["chunks"] for row in rows}
+            found = await self._chunks(ids, place)
             for id, (_, begin, end) in zip(ids, ahead, strict=True):
                 if id not in found:
                     return
-                opening = (found.pop(id), blob, begin, end, place.length)
-                # A thumbnail opens in less time than a thread takes to begin.
-                yield _opened(*opening) if end - begin <= CHUNK else await asyncio.to_thread(_opened, *opening)
+                yield await _open(found.pop(id), blob, begin, end, place.length)
+
+    async def _chunks(self, ids: Sequence[str], place: Place) -> dict[str, list[bytes]]:
+        """By id. Nothing else holds them, so that what was given is not in memory while the next are fetched."""
+        rows = await (self._lookups.find_many(ids) if place.length <= CHUNK else self._found(ids))
+        return {row["_id"]: row["chunks"] for row in rows}
 
     async def _found(self, ids: Sequence[str]) -> Sequence[Document]:
         with seam():
@@ -161,6 +163,13 @@ def _sealed(place: Place, blob: Blob, number: int, plain: memoryview) -> list[Do
         {"_id": f"{place.id}/{number + index}", "chunks": chunks[at : at + _CHUNKS_PER_DOCUMENT]}
         for index, at in enumerate(range(0, len(chunks), _CHUNKS_PER_DOCUMENT))
     ]
+
+
+async def _open(chunks: list[bytes], blob: Blob, start: int, stop: int, length: int) -> bytes:
+    if stop - start <= CHUNK:
+        # A thumbnail opens in less time than a thread takes to begin.
+        return _opened(chunks, blob, start, stop, length)
+    return await asyncio.to_thread(_opened, chunks, blob, start, stop, length)
 
 
 def _opened(chunks: list[bytes], blob: Blob, start: int, stop: int, length: int) -> bytes:
