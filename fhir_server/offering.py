@@ -126,7 +126,7 @@ async def offering(core: Core) -> Offering:
     watch = Originals(
         engine, store.openings, Bounds(settings.originals_told, settings.originals_stopped), clock, THE_SERVER
     )
-    delivery = Delivery(engine, store.photos, clock, reads_type, store.grant_states, watch)
+    delivery = Delivery(engine, store.photos, clock, reads_type, store.heads, store.grant_states, watch)
     shares = Shares(delivery, Contact(core.standing), await store.keyring.named("shares", KeyClass.CURSOR))
     photos = photographs(engine, core.taking, stores, shares, THE_SERVER, random_id)
     receipt_key = await store.keyring.named("receipts", KeyClass.SIGNING)

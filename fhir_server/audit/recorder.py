@@ -131,7 +131,9 @@ class Recorder(Step):
     def _entry(self, happening: Happening, patient: str | None, basis: LegalBasis | None = None) -> Entry:
         named = str(basis) if basis else happening.basis
         stated = _of(happening, patient)._replace(patient=patient, basis=named, organization=self._clinic)
-        return Entry(draft(stated, server=self._server), (basis,) if basis else (), happening.call.principal.grant)
+        call = happening.call
+        relied_on = call.trace.relied_on((basis,) if basis else (), call.principal.grant)
+        return Entry(draft(stated, server=self._server), *relied_on)
 
 
 _BROKEN = "BTG"

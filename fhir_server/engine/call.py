@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/http.html#3.1.0
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -83,6 +83,18 @@ class Release:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What held a moment ago, after the call had come: these patients' epochs, and the grant (empty where it did not).
+
+    `since` is when it was asked for.
+    """
+
+    epochs: Mapping[str, int]
+    grant: str
+    since: datetime
+
+
 @dataclass(slots=True)
 class Trace:
     """What the steps worked out while they handled one call; never part of its identity.
@@ -96,6 +108,7 @@ class Trace:
     where they did not; `glass`: those of them on which the answer rests.
     `listed`: whether all to whom something ties were looked up; `tied` are these, None where they are too many.
     `release`: whom what is disclosed is handed to; then it is recorded as a disclosure to them.
+    `looked`: what was looked at so lately that it need not be looked at again when the call is recorded.
     `within`: the patients to one of whom an answer has to keep that lists what is listed within one patient only.
     """
 
@@ -110,6 +123,15 @@ class Trace:
     tied: tuple[str, ...] | None = None
     within: frozenset[str] | None = None
     release: Release | None = None
+    looked: Looked | None = None
+
+    def relied_on(self, bases: Collection[LegalBasis], grant: str) -> tuple[Collection[LegalBasis], str]:
+        """What must be looked at once more before anything leaves that rests on it."""
+        looked = self.looked
+        if looked is None:
+            return bases, grant
+        left = tuple(basis for basis in bases if looked.epochs.get(basis.patient) != basis.epoch)
+        return left, "" if grant == looked.grant else grant
 
     def forget(self) -> None:
         """Something changed: decide again, on nothing that was remembered from before."""
@@ -121,6 +143,7 @@ class Trace:
         self.broken.clear()
         self.glass.clear()
         self.listed, self.tied, self.within, self.release = False, None, None, None
+        self.looked = None
 
 
 @dataclass(slots=True)

@@ -49,6 +49,7 @@ class Kept:
 
     id: str
     owner: ResourceKey
+    subjects: tuple[str, ...]
     state: str
     reading: Callable[[], Awaitable[Reading]]
 

@@ -95,7 +95,9 @@ class Photos:
 
     async def look(self, photo_id: str) -> Kept | None:
         row = await self._lookups.find(photo_id)
-        return Kept(photo_id, _owner(row), row["state"], partial(self._reading, row)) if row else None
+        if row is None:
+            return None
+        return Kept(photo_id, _owner(row), tuple(row["subjects"]), row["state"], partial(self._reading, row))
 
     async def of_patient(self, patient: str, states: Collection[str]) -> list[Photo]:
         with seam():

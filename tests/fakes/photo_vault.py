@@ -41,7 +41,9 @@ class FakePhotos:
 
     async def look(self, photo_id: str) -> Kept | None:
         photo = self._memory.photos.get(photo_id)
-        return Kept(photo.id, photo.owner, photo.state, partial(self._reading, photo)) if photo else None
+        return (
+            Kept(photo.id, photo.owner, photo.subjects, photo.state, partial(self._reading, photo)) if photo else None
+        )
 
     async def _reading(self, photo: Photo) -> Reading:
         self._require_bytes(photo)

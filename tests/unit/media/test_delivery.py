@@ -95,7 +95,13 @@ class Scene:
         self.vault = Fetching(clinic.memory)
         self.watch = Watch()
         self.delivery = Delivery(
-            self.on.engine, self.vault, clinic.clock, lambda _call, _type: True, self.grants, self.watch
+            self.on.engine,
+            self.vault,
+            clinic.clock,
+            lambda _call, _type: True,
+            clinic.heads,
+            self.grants,
+            self.watch,
         )
 
     async def photo(self, **content: object) -> Photo:
