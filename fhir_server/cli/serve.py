@@ -17,6 +17,7 @@ import uvicorn
 
 from fhir_server.app import build_app, compile_definitions
 from fhir_server.cli.faults import CommandError
+from fhir_server.cli.memory import keep_freed_memory
 from fhir_server.cli.processes import Ready, Task, run_together
 from fhir_server.settings import Settings, Transport, transport
 
@@ -52,6 +53,7 @@ def listening(settings: Settings, listener: socket.socket) -> Sequence[Task]:
 
     What they share is compiled once, here.
     """
+    keep_freed_memory()
     compile_definitions()
     first = settings.metrics_port
     ports = [first and first + number for number in range(settings.processes)]

@@ -92,13 +92,14 @@ class Keyring:
         """Those of this patient's resources in which a picture stands, or stood in some version."""
         return await self._store.owned(patient, KeyClass.PICTURE)
 
-    async def rendition_key(self, owners: tuple[str, ...], photo_id: str) -> DataKey:
+    async def rendition_key(self, owners: tuple[str, ...], photo_id: str, *, new: bool = False) -> DataKey:
         """The key of one photo's bytes, made at the first call. Raises DestroyedKeyError once it was destroyed.
 
+        `new`: the id was drawn just now, so no key of it can have been destroyed.
         For sealing. Who opens a photo asks `open_keys`, which makes nothing.
         """
         place = rows.rendition(owners, photo_id)
-        if place.fixed_id and await self._store.destroyed([place.fixed_id]):
+        if not new and place.fixed_id and await self._store.destroyed([place.fixed_id]):
             raise DestroyedKeyError("The key of this photo was destroyed.")
         return (await self._take([place]))[place.name]
 

@@ -4,6 +4,7 @@ Architecture section 9; draft-ietf-httpbis-resumable-upload-09. The legal basis 
 again with the commit; what is refused leaves nothing behind.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -68,22 +69,17 @@ class Uploads:
     async def receive(self, call: Call, declared: str, length: int | None, parts: AsyncIterator[bytes]) -> Stored:
         """All of it in one request. `length` may be left out for what is short enough to be held."""
         async with self._engine.attempt(call) as attempt:
-            allowed = await self._allowed(call)
-            held = bytearray()
-            async for part in parts:
-                held += part
-                if len(held) > MOST_HELD:
-                    break
-            else:
+            allowed, held = await self._while_allowing(call, parts)
+            if len(held) <= MOST_HELD:
                 if length not in {None, len(held)}:
                     raise InvalidRequestError("The body ended before its announced length.")
-                return await self._finished(attempt, call, Held(bytes(held)), declared, allowed)
+                return await self._finished(attempt, call, Held(held), declared, allowed)
             if length is None:
                 raise InvalidRequestError("An upload of this size needs a Content-Length or an Upload-Length.")
             upload = await self._begun(call, allowed.owners, declared, length)
             try:
-                all_parts = _joined(bytes(held), parts)
-                held.clear()
+                all_parts = _joined(held, parts)
+                held = b""
                 upload = await self._grown(upload, all_parts)
                 if not upload.is_whole:
                     raise InvalidRequestError("The body ended before its announced length.")
@@ -154,6 +150,17 @@ class Uploads:
             raise NotFoundError("No upload is under way for this Media.")
         return upload
 
+    async def _while_allowing(self, call: Call, parts: AsyncIterator[bytes]) -> "tuple[_Allowed, bytes]":
+        """What came while it was asked whether it may be kept; a refusal waits for none of it."""
+        allowing, receiving = asyncio.create_task(self._allowed(call)), asyncio.create_task(_held(parts))
+        try:
+            return await asyncio.gather(allowing, receiving)
+        except BaseException:
+            allowing.cancel()
+            receiving.cancel()
+            await asyncio.wait([allowing, receiving])
+            raise
+
     async def _allowed(self, call: Call) -> "_Allowed":
         """What the commit is asked is asked before, of a promise."""
         await self._engine.steps.admit(call)
@@ -212,6 +219,18 @@ def _waits(media: Stored) -> bool:
 def _key(call: Call) -> ResourceKey:
     assert call.key is not None, "an upload is asked for at a Media's address"
     return call.key
+
+
+async def _held(parts: AsyncIterator[bytes]) -> bytes:
+    """All of it, or the beginning of what is longer than may be held."""
+    held: list[bytes] = []
+    length = 0
+    async for part in parts:
+        held.append(part)
+        length += len(part)
+        if length > MOST_HELD:
+            break
+    return b"".join(held)
 
 
 async def _looked_at(upload: Upload, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -5,6 +5,7 @@ that the commit flips; what no commit made live is swept.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -61,7 +62,9 @@ class Photos:
         self, length: int, media_type: str, owner: ResourceKey, subjects: tuple[str, ...], state: str = PENDING
     ) -> tuple[Photo, DataKey]:
         """Its row and its key, before any of its bytes: nothing is ever left over that no sweep would find."""
-        return await self._begun(random_id(), length, media_type, owner, subjects, state)
+        id = random_id()
+        photo = Photo(id, owner, subjects, state, media_type, length, b"", b"", self._clock.now())
+        return await self._begun(photo, await self._keyring.rendition_key(subjects, id, new=True))
 
     async def arrive(
         self, photo_id: str, owner: ResourceKey, subjects: tuple[str, ...], media_type: str, parts: Parts
@@ -69,7 +72,8 @@ class Photos:
         earlier = await self.find(photo_id)
         if earlier is not None:
             await self.discard(earlier)
-        photo, key = await self._begun(photo_id, parts.length, media_type, owner, subjects, PENDING)
+        coming = Photo(photo_id, owner, subjects, PENDING, media_type, parts.length, b"", b"", self._clock.now())
+        photo, key = await self._begun(coming, await self._keyring.rendition_key(subjects, photo_id))
         try:
             await self._chunks.pour(_place(photo), key, parts.bytes)
         except BaseException:
@@ -78,12 +82,8 @@ class Photos:
         if not await self._move(photo, PENDING, LIVE):
             raise UnavailableError("A photo was not kept until all of it was there; try again.")
 
-    async def _begun(
-        self, photo_id: str, length: int, media_type: str, owner: ResourceKey, subjects: tuple[str, ...], state: str
-    ) -> tuple[Photo, DataKey]:
-        key = await self._keyring.rendition_key(subjects, photo_id)
-        salt, now = self._new_bytes(SALT_BYTES), self._clock.now()
-        photo = Photo(photo_id, owner, subjects, state, media_type, length, key.id, salt, now)
+    async def _begun(self, photo: Photo, key: DataKey) -> tuple[Photo, DataKey]:
+        photo = replace(photo, key=key.id, salt=self._new_bytes(SALT_BYTES))
         with seam():
             await self._rows.insert_one(self._row(photo, key))
         return photo, key

@@ -1,5 +1,6 @@
 """Bytes come to a Media that waits for them: at once by POST Binary, or in pieces that can be resumed."""
 
+import asyncio
 import base64
 import hashlib
 import tracemalloc
@@ -235,6 +236,20 @@ async def test_s69_s86_without_a_legal_basis_not_a_byte_is_kept(clinic: InProces
 
     assert (raw.status_code, pieces.status_code) == (403, 403)
     assert await clinic.counts() == before
+
+
+async def test_a_refusal_waits_for_no_more_of_the_body(doctor: Caller) -> None:
+    nobody = (await doctor.store(patient()))["id"]
+    media = await waiting(doctor, nobody)
+
+    async def without_end() -> AsyncIterator[bytes]:
+        yield jpeg()
+        await asyncio.Event().wait()
+
+    headers = {**doctor.headers, "Content-Type": "image/jpeg", "X-Security-Context": f"Media/{media['id']}"}
+    answer = await doctor.http.post("/fhir/Binary", content=without_end(), headers=headers)
+
+    assert answer.status_code == 403
 
 
 async def test_a_withdrawal_ends_an_upload_and_destroys_what_came(clinic: InProcess, doctor: Caller) -> None:

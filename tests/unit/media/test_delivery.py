@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from fhir_server.engine.call import Call, Interaction
 from fhir_server.engine.change import BlobMove, CareBasis
 from fhir_server.engine.pipeline import Step
+from fhir_server.engine.ports import Head
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import (
     EndedTokenError,
@@ -251,3 +253,62 @@ async def test_a_photo_whose_key_is_destroyed_while_it_is_opened_is_gone_and_the
         await scene.delivery.open(asking(photo), whole=True)
 
     assert scene.on.outcomes()[-1] == ("read", "4")
+
+
+async def test_what_held_a_moment_ago_is_not_looked_at_again() -> None:
+    """A withdrawal or a revocation that comes after the look comes after the reading, as one after its record does."""
+    scene = Scene()
+    photo = await scene.photo()
+
+    def permit_as_both_end(call: Call) -> None:
+        call.trace.bases["ann"] = CareBasis("care", "ann", 1)
+        scene.on.clinic.memory.ended_grants.add("of-the-token")
+        scene.on.clinic.memory.heads["ann"] = Head("ann", 2, {})
+
+    scene.deciding.after, scene.deciding.decide = scene.vault.asked, permit_as_both_end
+
+    opened = await scene.delivery.open(asking(photo), whole=True)
+
+    assert opened is not None
+    assert scene.on.outcomes()[-1] == ("read", "0")
+
+
+async def test_what_held_longer_ago_is_looked_at_again_when_it_is_recorded() -> None:
+    scene = Scene()
+    photo = await scene.photo()
+
+    def permit_after_a_while(call: Call) -> None:
+        call.trace.bases["ann"] = CareBasis("care", "ann", 1)
+        scene.on.clinic.memory.heads["ann"] = Head("ann", 2, {})
+        scene.on.clinic.clock.advance(timedelta(milliseconds=21))
+        scene.deciding.decide = refuse
+
+    scene.deciding.after, scene.deciding.decide = scene.vault.asked, permit_after_a_while
+
+    with pytest.raises(NoLegalBasisError):
+        await scene.delivery.open(asking(photo), whole=True)
+
+
+async def test_a_grant_that_ended_before_the_look_is_told_by_the_log() -> None:
+    scene = Scene()
+    photo = await scene.photo()
+    scene.grants.over = True
+    scene.on.clinic.memory.ended_grants.add("of-the-token")
+
+    with pytest.raises(EndedTokenError):
+        await scene.delivery.open(asking(photo), whole=True)
+
+
+async def test_a_part_that_was_fetched_while_it_was_decided_that_it_may_not_leave_is_dropped() -> None:
+    scene = Scene()
+    call = asking(await scene.photo())
+    opened = await scene.delivery.open(call)
+    assert opened is not None
+    stream = scene.delivery.stream(call, opened, 0, opened.photo.length)
+    await anext(stream)
+    scene.deciding.decide = refuse
+
+    with pytest.raises(NoLegalBasisError):
+        await anext(stream)
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
