@@ -80,14 +80,16 @@ class HeadRows:
             )
             seals += [_seal(fresh[place], first[place]) for place in made.upserted_ids or ()]
         if touched:
-            cursor = self._rows.find({"_id": {"$in": sorted(touched)}}, session=session)
-            heads = {found["_id"]: self._opened(found, key) async for found in cursor}
-            after = {patient: self._moved(heads[patient], moves, key) for patient in sorted(touched)}
-            updates = [_update(heads[patient], row) for patient, row in after.items()]
+            moved = sorted({move.patient for move in moves if isinstance(move, HeadMove)})
+            cursor = self._rows.find({"_id": {"$in": moved}}, session=session) if moved else None
+            heads = {found["_id"]: self._opened(found, key) async for found in cursor} if cursor else {}
+            after = {patient: self._moved(heads[patient], moves, key) for patient in moved}
+            updates = [_update(patient, heads[patient].epoch, row) for patient, row in after.items()]
+            updates += [_update(patient, _seen(patient, moves)) for patient in sorted(touched - heads.keys())]
             result = await self._rows.bulk_write(updates, session=session)
             if result.matched_count != len(updates):
                 raise StaleBasisError("What the change rested on has changed.")
-            seals += [_seal(patient, row) for patient, row in after.items() if row]
+            seals += [_seal(patient, row) for patient, row in after.items()]
         return Applied(fresh, seals)
 
     def remember(self, patients: Iterable[str]) -> None:
@@ -99,17 +101,14 @@ class HeadRows:
     async def _key(self) -> DataKey:
         return (await self._keyring.data_keys([_CLINIC]))[_CLINIC]
 
-    def _moved(self, head: Head, moves: Moves, key: DataKey) -> Document | None:
-        """What becomes of one row, valid only from the epoch that was just read; None where it stays as it is."""
+    def _moved(self, head: Head, moves: Moves, key: DataKey) -> Document:
+        """What becomes of one row, valid only from the epoch that was just read."""
         mine = [move for move in moves if move.patient == head.patient]
         expected = {move.epoch for move in mine if not isinstance(move, HeadMove)}
         if expected - {head.epoch}:
             raise StaleBasisError("What the change rested on has changed.")
-        changes = [move for move in mine if isinstance(move, HeadMove)]
-        if not changes:
-            return None
         consents = dict(head.consents)
-        for move in changes:
+        for move in (move for move in mine if isinstance(move, HeadMove)):
             consents.pop(move.consent, None)
             if move.in_force:
                 consents[move.consent] = move.version
@@ -132,9 +131,17 @@ def _first(patient: str, row: Document) -> UpdateOne:
     return UpdateOne({"_id": patient}, {"$setOnInsert": row}, upsert=True)
 
 
-def _update(head: Head, row: Document | None) -> UpdateOne:
+def _seen(patient: str, moves: Moves) -> int:
+    """The epoch that was seen by whatever relies on this row, which stays as it is."""
+    epoch, *others = {move.epoch for move in moves if not isinstance(move, HeadMove) and move.patient == patient}
+    if others:
+        raise StaleBasisError("What the change rested on has changed.")
+    return epoch
+
+
+def _update(patient: str, epoch: int, row: Document | None = None) -> UpdateOne:
     change: Document = {"$set": row} if row else {"$inc": {"relied": 1}}
-    return UpdateOne({"_id": head.patient, "epoch": head.epoch}, change)
+    return UpdateOne({"_id": patient, "epoch": epoch}, change)
 
 
 def _seal(patient: str, row: Document) -> RowSeal:
