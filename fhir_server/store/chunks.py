@@ -44,11 +44,14 @@ class Chunks:
         self._rows, self._clinic = collections.chunks, clinic
         self._lookups = Lookups(self._rows, None, most=_THUMBNAILS_AT_ONCE)
 
-    async def pour(self, place: Place, key: DataKey, parts: AsyncIterator[bytes]) -> None:
+    async def pour(
+        self, place: Place, key: DataKey, parts: AsyncIterator[bytes], after: "asyncio.Task[None] | None" = None
+    ) -> None:
         """Seal bytes that come in parts of any size; there must be exactly as many as the place says.
 
-        The salt must be fresh, or GCM is broken. A few stretches are on their way at once, sealed or sent: each waits
-        for the journal, and they wait together.
+        `after`: what must be done before any of them is kept, though not before they are sealed. The salt must be
+        fresh, or GCM is broken. A few stretches are on their way at once, sealed or sent: each waits for the journal,
+        and they wait together.
         """
         blob, at = Blob(key, place.salt, self._clinic, place.id), 0
         under_way: deque[asyncio.Task[None]] = deque()
@@ -59,7 +62,7 @@ class Chunks:
                     raise UnavailableError(_NOT_AS_MANY)
                 if len(under_way) == _UNDER_WAY:
                     await _first(under_way)
-                under_way.append(asyncio.create_task(self._insert(place, blob, begin // STEP, plain)))
+                under_way.append(asyncio.create_task(self._insert(place, blob, begin // STEP, plain, after)))
             while under_way:
                 await _first(under_way)
         finally:
@@ -68,8 +71,12 @@ class Chunks:
         if at != place.length:
             raise UnavailableError(_NOT_AS_MANY)
 
-    async def _insert(self, place: Place, blob: Blob, number: int, plain: memoryview) -> None:
+    async def _insert(
+        self, place: Place, blob: Blob, number: int, plain: memoryview, after: "asyncio.Task[None] | None" = None
+    ) -> None:
         documents = await asyncio.to_thread(_sealed, place, blob, number, plain)
+        if after is not None:
+            await after
         with seam():
             await self._rows.insert_many(documents)
 

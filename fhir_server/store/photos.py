@@ -4,8 +4,8 @@ sealed-storage section 5; architecture section 9. GridFS takes no part in transa
 that the commit flips; what no commit made live is swept.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -50,21 +50,34 @@ class Photos:
     async def pour(
         self, parts: AsyncIterator[bytes], length: int, media_type: str, owner: ResourceKey, subjects: tuple[str, ...]
     ) -> Photo:
-        photo, key = await self.begun(length, media_type, owner, subjects)
+        photo, key = await self._new(length, media_type, owner, subjects, PENDING)
+        await self._poured(photo, key, parts)
+        return photo
+
+    async def _poured(self, photo: Photo, key: DataKey, parts: AsyncIterator[bytes]) -> None:
+        keeping = asyncio.create_task(self._keep(photo, key))
         try:
-            await self._chunks.pour(_place(photo), key, parts)
+            await self._chunks.pour(_place(photo), key, parts, keeping)
         except BaseException:
+            await asyncio.wait([keeping])
             await self.discard(photo)
             raise
-        return photo
 
     async def begun(
         self, length: int, media_type: str, owner: ResourceKey, subjects: tuple[str, ...], state: str = PENDING
     ) -> tuple[Photo, DataKey]:
         """Its row and its key, before any of its bytes: nothing is ever left over that no sweep would find."""
+        photo, key = await self._new(length, media_type, owner, subjects, state)
+        await self._keep(photo, key)
+        return photo, key
+
+    async def _new(
+        self, length: int, media_type: str, owner: ResourceKey, subjects: tuple[str, ...], state: str
+    ) -> tuple[Photo, DataKey]:
         id = random_id()
-        photo = Photo(id, owner, subjects, state, media_type, length, b"", b"", self._clock.now())
-        return await self._begun(photo, await self._keyring.rendition_key(subjects, id, new=True))
+        key = await self._keyring.rendition_key(subjects, id, new=True)
+        salt, now = self._new_bytes(SALT_BYTES), self._clock.now()
+        return Photo(id, owner, subjects, state, media_type, length, key.id, salt, now), key
 
     async def arrive(
         self, photo_id: str, owner: ResourceKey, subjects: tuple[str, ...], media_type: str, parts: Parts
@@ -72,21 +85,17 @@ class Photos:
         earlier = await self.find(photo_id)
         if earlier is not None:
             await self.discard(earlier)
-        coming = Photo(photo_id, owner, subjects, PENDING, media_type, parts.length, b"", b"", self._clock.now())
-        photo, key = await self._begun(coming, await self._keyring.rendition_key(subjects, photo_id))
-        try:
-            await self._chunks.pour(_place(photo), key, parts.bytes)
-        except BaseException:
-            await self.discard(photo)
-            raise
+        key = await self._keyring.rendition_key(subjects, photo_id)
+        salt, now = self._new_bytes(SALT_BYTES), self._clock.now()
+        photo = Photo(photo_id, owner, subjects, PENDING, media_type, parts.length, key.id, salt, now)
+        await self._poured(photo, key, parts.bytes)
         if not await self._move(photo, PENDING, LIVE):
             raise UnavailableError("A photo was not kept until all of it was there; try again.")
 
-    async def _begun(self, photo: Photo, key: DataKey) -> tuple[Photo, DataKey]:
-        photo = replace(photo, key=key.id, salt=self._new_bytes(SALT_BYTES))
+    async def _keep(self, photo: Photo, key: DataKey) -> None:
+        """Its row, which comes before any of its bytes."""
         with seam():
             await self._rows.insert_one(self._row(photo, key))
-        return photo, key
 
     async def find(self, photo_id: str) -> Photo | None:
         with seam():
