@@ -16,7 +16,7 @@ from fhir_server.kernel.errors import ContendedError, FhirError, UnavailableErro
 from fhir_server.store.documents import Row
 from fhir_server.store.grant_states import ended_token
 from fhir_server.store.group import Unit, halves, take_group
-from fhir_server.store.transaction import OutageError, Transaction, TransientError, UnknownOutcomeError
+from fhir_server.store.transaction import Keys, OutageError, Transaction, TransientError, UnknownOutcomeError
 
 _MOST_WAITING = 2_000
 _MOST_RETRIES = 4
@@ -70,7 +70,8 @@ class Committer:
             while self._waiting:
                 await self._gather(together)
                 group = take_group(self._waiting)
-                await self._flush(await self._granted(group))
+                granted, keys = await asyncio.gather(self._granted(group), self._keys(group))
+                await self._flush(granted, keys)
                 together = len(group) + len(self._waiting)
 
     async def _granted(self, group: Sequence[Unit]) -> Sequence[Unit]:
@@ -86,6 +87,12 @@ class Committer:
                 unit.fail(ended_token(ended[grant]))
         return [unit for unit in group if not unit.grants & ended.keys()] if ended else group
 
+    async def _keys(self, group: Sequence[Unit]) -> Keys | None:
+        """None where they cannot be had: they are asked for again by whoever is told why."""
+        with suppress(Exception):
+            return await self._transaction.prepare([row for unit in group for row in unit.rows])
+        return None
+
     async def _gather(self, together: int) -> None:
         """Who wrote a moment ago will be back: one transaction for all of them costs less than two for some each.
 
@@ -100,12 +107,12 @@ class Committer:
     def _size(self) -> int:
         return sum(len(unit.rows) for unit in self._waiting)
 
-    async def _flush(self, group: Sequence[Unit]) -> None:
+    async def _flush(self, group: Sequence[Unit], keys: Keys | None = None) -> None:
         """Commit a group; where it fails, its halves, until the one that cannot be committed stands alone."""
         if not group:
             return
         try:
-            stored = await self._durable([row for unit in group for row in unit.rows])
+            stored = await self._durable([row for unit in group for row in unit.rows], keys)
         except Exception as error:  # noqa: BLE001  every waiting request gets its answer
             if len(group) > 1 and not isinstance(error, UnknownOutcomeError | OutageError):
                 first, second = halves(group)
@@ -120,14 +127,15 @@ class Committer:
             unit.succeed(stored[place : place + len(unit.rows)])
             place += len(unit.rows)
 
-    async def _durable(self, rows: Sequence[Row]) -> tuple[Stored, ...]:
+    async def _durable(self, rows: Sequence[Row], keys: Keys | None) -> tuple[Stored, ...]:
         """A conflict with another process passes; try again after a growing pause, which differs from the other's.
 
+        `keys`, looked up just now, are good for the first try.
         Not for long, since all who wait for the flusher wait too: one that stands alone goes back to who asked for it.
         """
         for attempt in range(_MOST_RETRIES):
             try:
-                return await self._transaction.run(rows)
+                return await self._transaction.run(rows, None if attempt else keys)
             except OutageError:
                 # The connection may have been lost to a member that stepped down; a second try finds its successor.
                 if attempt:

@@ -80,9 +80,10 @@ class Transaction:
         self._tombstones = Tombstones(collections, documents, clock)
         self._last_seq = 0
 
-    async def run(self, rows: Sequence[Row]) -> tuple[Stored, ...]:
-        """Write all rows, or raise and write none. Keys are durable before they are used."""
-        keys = await self._prepared(rows)
+    async def run(self, rows: Sequence[Row], keys: Keys | None = None) -> tuple[Stored, ...]:
+        """Write all rows, or raise and write none. `keys` are theirs where they were prepared a moment ago."""
+        if keys is None:
+            keys = await self.prepare(rows)
         with seam():
             async with self._to.client.start_session() as session:
                 written = await self._write(rows, keys, session)
@@ -90,8 +91,8 @@ class Transaction:
         self._writer.settle(written.events)
         return tuple(written.stored)
 
-    async def _prepared(self, rows: Sequence[Row]) -> Keys:
-        """The keys of rows that are laid out as they are to be. Raises OutageError where the database is away."""
+    async def prepare(self, rows: Sequence[Row]) -> Keys:
+        """The keys of rows that are laid out as they are to be, durable. Raises OutageError without the database."""
         created = {row.change.key.id for row in rows if row.change.previous is None}
         wanted: set[DataRequest] = {row.owners for row in rows if row.change.key.type != LOG}
         if any(row.change.erasures for row in rows):

@@ -15,7 +15,7 @@ from fhir_server.kernel.identity import ResourceKey
 from fhir_server.store import commit
 from fhir_server.store.commit import Committer
 from fhir_server.store.documents import Row
-from fhir_server.store.transaction import Transaction, TransientError, UnknownOutcomeError
+from fhir_server.store.transaction import Keys, Transaction, TransientError, UnknownOutcomeError
 from tests.fakes.authorization import FakeGrants
 from tests.fakes.clock import NOW
 
@@ -31,6 +31,8 @@ class FakeTransaction:
 
     def __init__(self, fault: Callable[[list[str]], Exception | None] = lambda _: None, turns: int = 3) -> None:
         self.runs: list[list[str]] = []
+        self.prepared: list[bool] = []
+        self.unready: Exception | None = None
         self.written: list[str] = []
         self.begun = asyncio.Event()
         self._fault, self._turns = fault, turns
@@ -38,7 +40,15 @@ class FakeTransaction:
     async def end(self) -> None:
         """Nothing is left to say."""
 
-    async def run(self, rows: Sequence[Row]) -> tuple[Stored, ...]:
+    async def prepare(self, rows: Sequence[Row]) -> Keys:
+        """Nothing, or `unready`."""
+        assert rows
+        if self.unready:
+            raise self.unready
+        return {}
+
+    async def run(self, rows: Sequence[Row], keys: Keys | None = None) -> tuple[Stored, ...]:
+        self.prepared.append(keys is not None)
         names = [row.change.key.id for row in rows]
         self.runs.append(names)
         self.begun.set()
@@ -110,6 +120,29 @@ async def test_a_transaction_that_met_another_is_tried_again_whole() -> None:
 
     assert [names(one) for one in outcomes] == [["a"], ["b"]]
     assert transaction.runs == [["a", "b"]] * 3
+
+
+async def test_keys_are_looked_up_with_the_grants_for_the_first_try_alone() -> None:
+    faults = [TransientError()]
+    transaction = FakeTransaction(lambda _: faults.pop() if faults else None)
+    committer = await started(transaction)
+
+    await all_of(committer, ["a"])
+    await committer.stop()
+
+    assert transaction.prepared == [True, False]
+
+
+async def test_keys_that_cannot_be_had_are_asked_for_again_by_who_tells_why() -> None:
+    transaction = FakeTransaction()
+    transaction.unready = UnavailableError("away")
+    committer = await started(transaction)
+
+    [outcome] = await all_of(committer, ["a"])
+    await committer.stop()
+
+    assert names(outcome) == ["a"]
+    assert transaction.prepared == [False]
 
 
 async def test_an_unknown_outcome_is_told_to_the_whole_group_and_never_written_again() -> None:
