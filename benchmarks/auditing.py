@@ -26,7 +26,7 @@ from fhir_server.engine.stored import Stored
 from fhir_server.settings import Settings
 
 _PATIENTS = 200
-_CLIENTS = 16
+CLIENTS = (16, 64)
 _ROUND, _ROUNDS = 2.0, 5
 _RECORDING_CLIENTS = 48
 _WARM_UP, _SECONDS = 1.0, 5.0
@@ -43,22 +43,8 @@ class Cost(NamedTuple):
         return self.server + self.database
 
 
-async def reads(servers: Sequence[tuple[int, int]], mongod: int, token: str) -> tuple[Cost, Cost]:
-    """Of the server and of the one that does not record, each a process id and a port: they take turns."""
-    [(recorded, port), (bare, bare_port)] = servers
-    await _filled(port, token)
-    found: dict[int, list[Cost]] = {recorded: [], bare: []}
-    for _ in range(_ROUNDS):
-        for process, at in ((recorded, port), (bare, bare_port)):
-            window = await measure(
-                Target(at, _requests(token), 200), _CLIENTS, _ROUND, _WARM_UP, {"server": process, "database": mongod}
-            )
-            cost = (window.processor[name] / window.done * 1e3 for name in ("server", "database"))
-            found[process].append(Cost(*cost))
-    return _middle(found[recorded]), _middle(found[bare])
-
-
-async def _filled(port: int, token: str) -> None:
+async def filled(port: int, token: str) -> None:
+    """The patients who are read."""
     connection = await Connection.open(port)
     for number in range(_PATIENTS):
         id = f"audited-{number}"
@@ -66,6 +52,20 @@ async def _filled(port: int, token: str) -> None:
         if answer.status != 201:
             raise BenchmarkError(f"A Patient was answered {answer.status}: {answer.body[:300]!r}")
     await connection.close()
+
+
+async def reads(servers: Sequence[tuple[int, int]], mongod: int, token: str, clients: int) -> tuple[Cost, Cost]:
+    """Of the server and of the one that does not record, each a process id and a port: they take turns."""
+    [(recorded, port), (bare, bare_port)] = servers
+    found: dict[int, list[Cost]] = {recorded: [], bare: []}
+    for _ in range(_ROUNDS):
+        for process, at in ((recorded, port), (bare, bare_port)):
+            window = await measure(
+                Target(at, _requests(token), 200), clients, _ROUND, _WARM_UP, {"server": process, "database": mongod}
+            )
+            cost = (window.processor[name] / window.done * 1e3 for name in ("server", "database"))
+            found[process].append(Cost(*cost))
+    return _middle(found[recorded]), _middle(found[bare])
 
 
 def _requests(token: str) -> Iterator[bytes]:

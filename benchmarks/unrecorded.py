@@ -112,7 +112,14 @@ def _looks(clinic: Clinic) -> Looks:
 async def serve(port: int) -> None:
     app = build(Settings.from_environment(os.environ))
     config = uvicorn.Config(
-        app, port=port, http="httptools", ws="none", access_log=False, log_level="warning", server_header=False
+        app,
+        port=port,
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
