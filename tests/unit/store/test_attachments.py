@@ -246,10 +246,10 @@ async def test_where_one_stretch_cannot_be_written_those_on_their_way_are_gone_a
 ) -> None:
     insert, sent = Chunks._insert, []
 
-    async def failing(self: Chunks, place: Place, blob: Blob, number: int, plain: memoryview) -> None:
+    async def failing(self: Chunks, place: Place, blob: Blob, number: int, *rest: Any) -> None:
         if not number:
             raise UnavailableError("The database does not answer.")
-        await insert(self, place, blob, number, plain)
+        await insert(self, place, blob, number, *rest)
         sent.append(number)
 
     monkeypatch.setattr(Chunks, "_insert", failing)
