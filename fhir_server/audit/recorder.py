@@ -79,9 +79,7 @@ class Recorder(Step):
 
     def _written(self, call: Call, change: Change, patient: str | None) -> Entry:
         basis = str(change.basis) if change.basis else None
-        happening = Happening(
-            call, SUCCESS, "", change.key, change.version, patient, basis, call.instant, self._clinic
-        )
+        happening = Happening(call, SUCCESS, "", change.key, change.version, patient, basis, call.instant, self._clinic)
         return Entry(draft(_of(happening, patient), server=self._server), (), call.principal.grant)
 
     def _failed(self, call: Call, failure: FhirError) -> list[Entry]:

@@ -19,9 +19,6 @@ MOST_DEPTH = 64
 """How deep objects and arrays may nest. R4's own examples stay under 20."""
 
 
-_DEEP = b"\n" + b" " * MOST_DEPTH
-"""Where each level is indented by one blank, a line begins so before anything nests deeper; no string breaks a line."""
-
 _NEGATIVE_ZERO = re.compile(rb"(?:^|[\[:,\s])-0(?=[\],}\s]|$)")
 
 
@@ -76,8 +73,7 @@ def decode(raw: bytes) -> Any:  # noqa: ANN401  JSON is any value
             value = _with_signs(raw, value)
         if raw.count(b"{") + raw.count(b"[") > MOST_DEPTH:
             # Fewer cannot nest deeper, and most bodies have fewer.
-            if _DEEP in msgspec.json.format(raw, indent=1):
-                _refuse_depth(value)
+            _refuse_depth(value)
     except RecursionError:
         raise _too_deep() from None
     except UnicodeDecodeError:
