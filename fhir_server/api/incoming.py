@@ -62,6 +62,7 @@ async def authenticated(request: Request, authenticate: Authenticate, clock: Clo
 
 
 def shown(request: Request, base: str) -> Shown:
-    """`base` is the external FHIR base: proofs are of the address as clients know it."""
-    url = f"{base.removesuffix('/fhir')}{request.url.path}"
-    return Shown(request.headers.get("authorization"), request.headers.getlist("dpop"), request.method, url)
+    """`base` is the external FHIR base: proofs are of the address as clients know it, and nothing else asks for it."""
+    proofs = request.headers.getlist("dpop")
+    url = f"{base.removesuffix('/fhir')}{request.url.path}" if proofs else ""
+    return Shown(request.headers.get("authorization"), proofs, request.method, url)

@@ -25,6 +25,8 @@ from fhir_server.smart.break_glass import parameters
 Do: TypeAlias = Callable[[], Awaitable[Response]]
 
 _MOST_OPERATION_BYTES = 64 * 1024
+_SHOWING = frozenset({"representation", "OperationOutcome"})
+"""With these preferences a write is answered with something of what it wrote; otherwise nobody asks who may read it."""
 
 
 async def bundle(surface: Surface, request: Request, call: Call) -> Do:
@@ -39,7 +41,12 @@ async def bundle(surface: Surface, request: Request, call: Call) -> Do:
 
     async def do() -> Response:
         answers = await surface.bundles.process(asked, body)
-        readable = [answer.stored is not None and may_read(asked, answer.stored) for answer in answers]
+        readable = [
+            answer.stored is not None
+            and (answer.method == "GET" or returns in _SHOWING)
+            and may_read(asked, answer.stored)
+            for answer in answers
+        ]
         pages = {
             index: links(surface, asked, answer.listed.path, answer.listed.used, answer.listed.page)
             for index, answer in enumerate(answers)

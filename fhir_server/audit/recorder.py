@@ -67,8 +67,7 @@ class Recorder(Step):
         """The events of a write travel in the write itself."""
         if change.key.type == "AuditEvent" and change.resource is not None:
             change = change.with_resource(marked(change.resource))
-        happening = _happening(call, change.key, change.version, basis=change.basis)
-        return change.recording(*(self._entry(happening, patient) for patient in change.subjects or (None,)))
+        return change.recording(*[self._written(call, change, patient) for patient in change.subjects or (None,)])
 
     async def conclude(self, call: Call, result: Result) -> None:
         if result.failure is not None:
@@ -77,6 +76,11 @@ class Recorder(Step):
             await self._log.append(self._listed(call, result.disclosed))
         elif not result.committed:
             await self._log.append(self._seen(call, result.disclosed))
+
+    def _written(self, call: Call, change: Change, patient: str | None) -> Entry:
+        basis = str(change.basis) if change.basis else None
+        happening = Happening(call, SUCCESS, "", change.key, change.version, patient, basis, call.instant, self._clinic)
+        return Entry(draft(_of(happening, patient), server=self._server), (), call.principal.grant)
 
     def _failed(self, call: Call, failure: FhirError) -> list[Entry]:
         """One event per patient that something was decided about; one without where it did not come to that."""
@@ -154,9 +158,7 @@ def _consent(decided: object) -> str | None:
     return f"{decided.consent}/_history/{decided.version}"
 
 
-def _happening(
-    call: Call, key: ResourceKey | None = None, version: int | None = None, basis: LegalBasis | None = None
-) -> Happening:
+def _happening(call: Call, key: ResourceKey | None = None, version: int | None = None) -> Happening:
     return Happening(
         call=call,
         outcome=SUCCESS,
@@ -164,6 +166,6 @@ def _happening(
         key=key,
         version=version,
         patient=None,
-        basis=str(basis) if basis else None,
+        basis=None,
         recorded=call.instant,
     )

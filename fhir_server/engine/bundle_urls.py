@@ -49,7 +49,7 @@ def target_of(method: str, url: str) -> Target:
     path, _, query = url.partition("?")
     path = path.strip("/")
     parts = [part for part in path.split("/") if path]
-    pairs = parse_qsl(query, keep_blank_values=True)
+    pairs = parse_qsl(query, keep_blank_values=True) if query else []
     if parts and parts[-1].startswith("$"):
         says = "Operations are not done as entries of a Bundle; ask for it alone."
         raise InvalidRequestError(issues=[Issue("not-supported", says, "request.url")])

@@ -51,13 +51,20 @@ _CONSENT_FORM = "urn:aesthetic-fhir-server:form:"
 
 def key_class(resource: Mapping[str, Any]) -> KeyClass:
     """The class whose key seals this resource of a patient, so that erasure can be partial."""
-    if is_receipt(resource) or is_signed_form(resource) or _answers_consent(resource):
+    type = resource["resourceType"]
+    if type == "DocumentReference":
+        return _document_class(resource)
+    if _answers_consent(resource):
         return KeyClass.PROOF
-    if is_health_link(resource):
-        return KeyClass.CONTACT
-    if resource["resourceType"] in _MESSAGES and _is_marketing(resource):
+    if type in _MESSAGES and _is_marketing(resource):
         return KeyClass.MARKETING
-    return _CLASSES.get(resource["resourceType"], KeyClass.RECORD)
+    return _CLASSES.get(type, KeyClass.RECORD)
+
+
+def _document_class(resource: Mapping[str, Any]) -> KeyClass:
+    if is_receipt(resource) or is_signed_form(resource):
+        return KeyClass.PROOF
+    return KeyClass.CONTACT if is_health_link(resource) else KeyClass.RECORD
 
 
 def is_receipt(resource: Mapping[str, Any]) -> bool:
@@ -88,8 +95,9 @@ def is_signed_form(resource: Mapping[str, Any]) -> bool:
 
 
 def _answers_consent(resource: Mapping[str, Any]) -> bool:
-    found = str(resource.get("questionnaire", ""))
-    return resource["resourceType"] == "QuestionnaireResponse" and found.startswith(_CONSENT_FORM)
+    if resource["resourceType"] != "QuestionnaireResponse":
+        return False
+    return str(resource.get("questionnaire", "")).startswith(_CONSENT_FORM)
 
 
 def _is_marketing(message: Mapping[str, Any]) -> bool:

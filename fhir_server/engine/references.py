@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/http.html#trules
 
 import re
 from collections.abc import Mapping
+from operator import is_not
 from typing import Any
 
 _URN = re.compile(r"urn:(?:uuid|oid):[A-Za-z0-9.\-]+")
@@ -33,13 +34,13 @@ def rewrite(value: object, known: Mapping[str, str], name: str = "") -> Any:  # 
                 if new is not child:
                     changed[inner] = new
         return {**value, **changed} if changed else value
-    if isinstance(value, str):
-        if name not in _LINKS:
-            return value
-        if name == "div":
-            return _URN.sub(lambda urn: known.get(urn[0], urn[0]), value) if "urn:" in value else value
-        return known.get(value, value)
     if isinstance(value, list):
         rewritten = [rewrite(child, known, name) for child in value]
-        return rewritten if any(new is not old for new, old in zip(rewritten, value, strict=True)) else value
-    return value
+        return rewritten if any(map(is_not, rewritten, value)) else value
+    return _link(value, known, name) if isinstance(value, str) and name in _LINKS else value
+
+
+def _link(text: str, known: Mapping[str, str], name: str) -> str:
+    if name == "div":
+        return _URN.sub(lambda urn: known.get(urn[0], urn[0]), text) if "urn:" in text else text
+    return known.get(text, text)

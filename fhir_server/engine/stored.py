@@ -31,12 +31,12 @@ def truth_outline(key: ResourceKey, resource: Json) -> Outline:
 
 def _ordered(key: ResourceKey, resource: Json) -> Json:
     meta = {k: v for k, v in resource.get("meta", {}).items() if k not in _GIVEN}
-    rest = {k: v for k, v in resource.items() if k not in _FIRST}
-    return {"resourceType": key.type, "id": key.id, "meta": meta, **rest}
+    first = {"resourceType": key.type, "id": key.id, "meta": meta}
+    # They keep the places of their first mention, and the values of their last.
+    return {**first, **resource, **first}
 
 
 _GIVEN = frozenset({"versionId", "lastUpdated"})
-_FIRST = frozenset({"resourceType", "id", "meta"})
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from fhir_server.fhir.data import read
 from fhir_server.fhir.definitions import compartments, search_parameters
-from fhir_server.fhir.fhirpath import CompiledPath, compile_path
+from fhir_server.fhir.fhirpath import Lane, compile_path
 from fhir_server.kernel.identity import ResourceKey, parse_reference
 from fhir_server.kernel.json import Json
 
@@ -20,8 +20,10 @@ def memberships(resource: Json, base: str = "") -> tuple[str, ...]:
     """
     resource_type = resource["resourceType"]
     found: set[str] = set()
-    for path, names in _ways(resource_type):
-        for _, value in path(resource):
+    for lane, names in _ways(resource_type):
+        if lane.names and lane.names[0] not in resource:
+            continue
+        for value in lane.items(resource, resource):
             text = value.get("reference") if isinstance(value, dict) else None
             if isinstance(text, str) and (key := _key(text, base)) is not None and key.type in names:
                 found.add(str(key))
@@ -31,14 +33,16 @@ def memberships(resource: Json, base: str = "") -> tuple[str, ...]:
 
 
 @cache
-def _ways(resource_type: str) -> tuple[tuple[CompiledPath, frozenset[str]], ...]:
-    """Each expression once, with the compartments for which it counts."""
+def _ways(resource_type: str) -> tuple[tuple[Lane, frozenset[str]], ...]:
+    """The lanes of each expression once, with the compartments for which they count."""
     parameters = search_parameters(resource_type)
     names: dict[str, set[str]] = {}
     for compartment, codes in compartments(resource_type).items():
         for code in codes:
             names.setdefault(parameters[code].expression, set()).add(compartment)
-    return tuple((compile_path(each, resource_type), frozenset(found)) for each, found in names.items())
+    return tuple(
+        (lane, frozenset(found)) for each, found in names.items() for lane in compile_path(each, resource_type).lanes
+    )
 
 
 def subjects(resource: Json, base: str = "") -> tuple[str, ...]:
@@ -55,15 +59,16 @@ def subjects(resource: Json, base: str = "") -> tuple[str, ...]:
 
 def _walk(node: Json, base: str, found: set[str]) -> None:
     for name, value in node.items():
-        if isinstance(value, dict):
+        if isinstance(value, str):
+            if name == "reference" and "Patient/" in value:
+                key = _key(value, base)
+                if key is not None and key.type == "Patient":
+                    found.add(key.id)
+        elif isinstance(value, dict):
             _walk(value, base, found)
         elif isinstance(value, list):
             _walk_all(value, base, found, contained=name == "contained")
-        elif name == "reference" and isinstance(value, str) and "Patient/" in value:
-            key = _key(value, base)
-            if key is not None and key.type == "Patient":
-                found.add(key.id)
-    if node.get("resourceType") == "Patient" and isinstance(node.get("id"), str):
+    if "resourceType" in node and node["resourceType"] == "Patient" and isinstance(node.get("id"), str):
         found.add(node["id"])
 
 

@@ -21,6 +21,7 @@ _NOT_TOLD = frozenset(
         *("modifierExtension", "identifier", "photo", "data", "url", "hash", "size", "contentType", "system", "use"),
     }
 )
+_NUMBERS = (int, Decimal)
 _MOST_MEMBERS, _MOST_CHARACTERS, _MOST_DEPTH = 5, 200, 2
 _MOST_IN_ALL = 2_000
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -56,27 +57,31 @@ def _told(node: Json, depth: int) -> Iterator[tuple[str, str]]:
 
 
 def _said(value: Any, depth: int) -> str:  # noqa: ANN401  JSON is any value
-    if isinstance(value, str):
-        return value if len(value) <= _MOST_CHARACTERS else f"{value[:_MOST_CHARACTERS]}…"
-    if isinstance(value, dict):
-        return _said_of(value, depth)
-    if isinstance(value, list):
-        if len(value) == 1:
-            return _said(value[0], depth)
-        said = [each for member in value[:_MOST_MEMBERS] if (each := _said(member, depth))]
-        return ", ".join(said) + (" …" if len(value) > _MOST_MEMBERS else "")
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value) if isinstance(value, int | Decimal) else ""
+    """What stands for people first: most elements hold one text, some objects and arrays further down."""
+    while not isinstance(value, str):
+        if isinstance(value, dict):
+            shown = value.get("text") or value.get("display") or value.get("coding") or value.get("reference")
+            if shown is None:
+                return _said_of(value, depth) if depth else ""
+            value = shown
+        elif isinstance(value, list):
+            if len(value) != 1:
+                return _listed(value, depth)
+            value = value[0]
+        elif isinstance(value, bool):
+            return "yes" if value else "no"
+        else:
+            return str(value) if isinstance(value, _NUMBERS) else ""
+    return value if len(value) <= _MOST_CHARACTERS else f"{value[:_MOST_CHARACTERS]}…"
+
+
+def _listed(members: list[Any], depth: int) -> str:
+    said = [each for member in members[:_MOST_MEMBERS] if (each := _said(member, depth))]
+    return ", ".join(said) + (" …" if len(members) > _MOST_MEMBERS else "")
 
 
 def _said_of(node: Json, depth: int) -> str:
-    """What stands for people first; then the forms of the common data types; then every part by its name."""
-    found = node.get("text") or node.get("display") or node.get("coding") or node.get("reference")
-    if found is not None:
-        return _said(found, depth)
-    if not depth:
-        return ""
+    """The forms of the common data types; else every part by its name."""
     for known, names in _FORMS:
         if known in node:
             return " ".join(each for name in names if name in node and (each := _said(node[name], depth - 1)))
@@ -102,4 +107,5 @@ def _label(name: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return escape(text if text.isprintable() else _NOT_XML.sub("\ufffd", text), quote=False)
+    text = text if text.isprintable() else _NOT_XML.sub("\ufffd", text)
+    return escape(text, quote=False) if "&" in text or "<" in text or ">" in text else text

@@ -29,8 +29,10 @@ class Withdrawal(Step):
         self._new_id = new_id
 
     async def prepare(self, call: Call, change: Change) -> Change:
+        if change.key.type != "Consent":
+            return change
         old = change.previous.resource if change.previous and not change.previous.deleted else None
-        if change.key.type != "Consent" or old is None or not in_force(old) or _stays(old, change.resource):
+        if old is None or not in_force(old) or _stays(old, change.resource):
             return change
         patient = parse_reference(old["patient"]["reference"])
         if patient is None:

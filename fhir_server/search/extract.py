@@ -43,7 +43,7 @@ def values_of(resource: Json, codes: Iterable[str], registry: Registry = STANDAR
     return {code: values for code, values in found if values}
 
 
-def index_keywords(resource: Json, registry: Registry = STANDARD) -> frozenset[Keyword]:
+def index_keywords(resource: Json, registry: Registry = STANDARD) -> set[Keyword]:
     """All keywords to store for a resource; each is as sensitive as the resource itself.
 
     Raises UnprocessableError for a resource with more than the index should carry.
@@ -52,14 +52,18 @@ def index_keywords(resource: Json, registry: Registry = STANDARD) -> frozenset[K
     found = {type_keyword(type_name)}
     inside = registry.inside
     for source in _sources(resource, registry.of(type_name).indexed):
+        values = source.read(resource)
+        if not values:
+            continue
         parameter = f"{type_name}.{source.code}"
-        for value in source.read(resource):
-            found.update([(parameter, keyword) for keyword in value.keywords()])
+        for value in values:
+            for keyword in value.keywords():
+                found.add((parameter, keyword))
             if parameter in inside:
-                found.update([(parameter, keyword) for keyword in inside_keywords(value)])
+                found.update((parameter, keyword) for keyword in inside_keywords(value))
     if len(found) > MOST_KEYWORDS:
         raise UnprocessableError(f"The resource has more than {MOST_KEYWORDS} keywords to be found by.")
-    return frozenset(found)
+    return found
 
 
 def type_keyword(type_name: str) -> Keyword:
@@ -71,10 +75,8 @@ def compartment_keyword(type_name: str, compartment: str) -> Keyword:
     return f"{type_name}._compartment", compartment
 
 
-def _sources(resource: Json, by_property: Mapping[str, tuple[Source, ...]]) -> Iterator[Source]:
-    yield from by_property.get("", ())
-    for name in resource:
-        yield from by_property.get(name, ())
+def _sources(resource: Json, by_property: Mapping[str, tuple[Source, ...]]) -> list[Source]:
+    return [source for name in ("", *resource) for source in by_property.get(name, ())]
 
 
 def _values(resource: Json, sources: tuple[Source, ...]) -> Iterator[Value]:

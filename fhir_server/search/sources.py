@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/searchparameter-definitions.html#SearchParameter.express
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from fhir_server.fhir.fhirpath import CompiledPath, Lane, compile_path
 from fhir_server.kernel.json import Json
@@ -35,8 +35,9 @@ def readable(kind: Kind, path: CompiledPath) -> tuple[Lane, ...]:
 
 def plain_sources(code: str, kind: Kind, lanes: tuple[Lane, ...]) -> tuple[Source, ...]:
     return tuple(
-        _source(code, lane, _read(_readers(kind, (lane,))), alone=bool(lane.names) and not lane.narrowed)
+        _source(code, lane, _read(lane, reader), alone=bool(lane.names) and not lane.narrowed)
         for lane in lanes
+        if (reader := kind.reader(lane.type, lane.owner)) is not None
     )
 
 
@@ -72,9 +73,19 @@ def _of_objects(reader: Reader) -> Reader:
     return lambda item: reader(item) if isinstance(item, dict) else ()
 
 
-def _read(readers: _Readers) -> Read:
+def _read(lane: Lane, reader: Reader) -> Read:
+    """Every write reads every place: most hold one item or none, which is read straight."""
+    steps, of_objects = lane.steps, lane.type[0].isupper()
+
     def read(resource: Json) -> Sequence[Value]:
-        return _values(readers, resource, resource)
+        items: list[Any] = [resource]
+        for step in steps:
+            items = step(items, resource)
+            if not items:
+                return ()
+        if of_objects:
+            items = [item for item in items if isinstance(item, dict)]
+        return reader(items[0]) if len(items) == 1 else [value for item in items for value in reader(item)]
 
     return read
 

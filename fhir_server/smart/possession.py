@@ -20,7 +20,7 @@ _HANDLE = "dpop"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a request shows of its sender. `url` is its external address without query."""
+    """What a request shows of its sender. `url`: beside a proof, its external address without query."""
 
     authorization: str | None = field(repr=False)
     proofs: Sequence[str] = field(repr=False)

@@ -62,10 +62,9 @@ def received_of(rows: Sequence[Row]) -> Mapping[str, Received]:
 def events_of(rows: Sequence[Row], received: Mapping[str, Received]) -> Iterator[tuple[str, Event]]:
     """All that goes into the log, each with its row, in their order; a received event before what is recorded of it."""
     for row in rows:
-        sent = received.get(row.id)
-        if sent is None:
-            yield from ((row.id, entry) for entry in row.change.audit)
-        else:
-            yield row.id, sent
-            for entry in row.change.audit:
-                yield row.id, About(entry, sent)
+        id = row.id
+        sent = received.get(id)
+        if sent is not None:
+            yield id, sent
+        for entry in row.change.audit:
+            yield id, entry if sent is None else About(entry, sent)

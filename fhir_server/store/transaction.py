@@ -135,13 +135,16 @@ class Transaction:
         received = received_of(rows)
         stored: dict[str, Stored] = {}
         documents: list[Document] = []
+        sealed: list[Row] = []
         for row in rows:
             seq = self._seq_after(row.change.previous.seq if row.change.previous else 0)
             seq = row.change.kept.seq if row.change.kept else seq
-            if row.id not in received:
-                document, stored[row.id] = self._documents.sealed(row, seq, keys[row.owners])
+            if row.change.key.type != LOG:
+                document, version = self._documents.sealed(row, seq, keys[row.owners])
+                stored[document["_id"]] = version
                 documents.append(document)
-        await self._resources([row for row in rows if row.id in stored], documents, session)
+                sealed.append(row)
+        await self._resources(sealed, documents, session)
         await self._photos(rows, session)
         erased = [key for change in changes for erasure in change.erasures for key in erasure.keys]
         laid = await self._tombstones.lay(erased, keys, self._seq_after, session)

@@ -67,6 +67,9 @@ def one(name: str) -> Step:
     """The property `name` of each item."""
 
     def step(items: list[Any], _root: Json) -> list[Any]:
+        if len(items) == 1:  # mostly
+            found = items[0].get(name) if isinstance(items[0], dict) else None
+            return [] if found is None else [found]
         return [found for item in items if isinstance(item, dict) and (found := item.get(name)) is not None]
 
     return step

@@ -13,15 +13,19 @@ from fhir_server.kernel.json import Json
 
 
 @cache
-def _choices() -> Mapping[str, frozenset[str]]:
-    """`value` -> `valueQuantity`, `valueString` …: every choice in R4. No other type has a plain element so named."""
-    found: dict[str, set[str]] = {}
+def _choices() -> Mapping[str, Mapping[str, str]]:
+    """`value` -> `valueQuantity`, `valueString` … and their shadows, each with the property that it stands for.
+
+    Every choice in R4. No other type has a plain element so named.
+    """
+    found: dict[str, dict[str, str]] = {}
     for definition in read("types").values():
         for name, element in definition.get("elements", {}).items():
             if name.endswith(CHOICE):
-                names = (property_name(name, unprofiled(each)) for each in element["type"])
-                found.setdefault(name.removesuffix(CHOICE), {name.removesuffix(CHOICE)}).update(names)
-    return {name: frozenset(names) for name, names in found.items()}
+                plain = name.removesuffix(CHOICE)
+                for each in (plain, *(property_name(name, unprofiled(each)) for each in element["type"])):
+                    found.setdefault(plain, {}).update({each: each, f"_{each}": each})
+    return found
 
 
 def child(name: str, source: Expression) -> Expression:
@@ -32,8 +36,11 @@ def child(name: str, source: Expression) -> Expression:
         before = source(items, scope)
         for item in before:
             if isinstance(item, dict):
-                for json_name in (name,) if choices is None else choices & {each.removeprefix("_") for each in item}:
-                    found += _values(item, json_name)
+                if choices is None:
+                    found += _values(item, name)
+                else:
+                    for json_name in {choices[each] for each in item if each in choices}:
+                        found += _values(item, json_name)
         scope.spend(len(before) + len(found))
         return found
 

@@ -127,8 +127,24 @@ LEVELS: tuple[Mapping[str, Combine], ...] = tuple(
 """From the loosest to the tightest."""
 
 
+_SETTLED: Mapping[Combine, tuple[bool, bool]] = MappingProxyType(
+    {_or: (True, True), _and: (False, False), _implies: (False, True)}
+)
+"""What the left side may say that no right side alters, and what both together say then."""
+
+
 def between(combine: Combine, left: Expression, right: Expression) -> Expression:
+    """The right side is not evaluated where the left one settles it."""
+
     def evaluate(items: Items, scope: Scope) -> Items:
         return combine(left(items, scope), right(items, scope))
 
-    return evaluate
+    if combine not in _SETTLED:
+        return evaluate
+    settling, settled = _SETTLED[combine]
+
+    def evaluate_shortly(items: Items, scope: Scope) -> Items:
+        first = left(items, scope)
+        return [settled] if truth(first) is settling else combine(first, right(items, scope))
+
+    return evaluate_shortly

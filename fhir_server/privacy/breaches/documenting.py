@@ -12,6 +12,8 @@ from fhir_server.privacy.breaches.record import faults, is_breach, timed
 
 class Documenting(Step):
     async def prepare(self, call: Call, change: Change) -> Change:
+        if change.key.type != "Task":
+            return change
         previous = change.previous
         before = previous.resource if previous is not None and not previous.deleted else None
         was = before is not None and is_breach(before)

@@ -35,9 +35,10 @@ class DateValue(NamedTuple):
 
     def keywords(self) -> Sequence[str]:
         """Those of the days on which it begins and ends."""
-        lower = None if self.low == BEGINNING else days.keywords(days.day_of(self.low))
-        upper = None if self.high == END else days.keywords(days.day_of(self.high - 1))
-        return bounds.keywords(lower, upper)
+        first = None if self.low == BEGINNING else days.day_of(self.low)
+        last = None if self.high == END else days.day_of(self.high - 1)
+        lower = None if first is None else days.keywords(first)
+        return bounds.keywords(lower, lower if last == first else None if last is None else days.keywords(last))
 
     def rank(self, zone: tzinfo | None = None) -> str | None:
         return ranks.whole((self.within(zone) if zone is not None and self.floating else self).low)

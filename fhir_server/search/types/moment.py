@@ -44,8 +44,8 @@ def stretch(text: str) -> Stretch | None:
 
 
 def _stretch(found: re.Match[str]) -> Stretch:
-    year, month, day = found["year"], found["month"], found["day"]
-    if found["time"]:
+    year, month, day, time = found.group("year", "month", "day", "time")
+    if time:
         return _instant(found)
     if day:
         low = days_until(int(year), int(month), int(day))
@@ -65,7 +65,7 @@ def days_until(year: int, month: int = 1, day: int = 1) -> int:
 
 
 def _instant(found: re.Match[str]) -> Stretch:
-    text, second, fraction = found[0], found["second"], found["fraction"]
+    text, second, fraction = found.group(0, "second", "fraction")
     leap = bool(second) and second.startswith(":60")
     if leap:
         text = text.replace(":60", ":59", 1)

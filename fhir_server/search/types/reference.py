@@ -60,7 +60,8 @@ def _read(text: str) -> ReferenceValue:
     found = _RESTFUL.fullmatch(url)
     if found is None:
         return ReferenceValue(url, "", "", "", version)
-    return ReferenceValue(url, found["base"] or "", found["type"], found["id"], version)
+    base, type, id = found.group("base", "type", "id")
+    return ReferenceValue(url, base or "", type, id, version)
 
 
 @dataclass(frozen=True, slots=True)

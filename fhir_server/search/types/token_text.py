@@ -57,10 +57,10 @@ class TokenText:
 def texts(concept: Json) -> tuple[str, ...]:
     """`text` of a CodeableConcept and `display` of its codings."""
     codings = concept.get("coding")
-    beside = (
-        [coding.get("display") for coding in codings if isinstance(coding, dict)] if isinstance(codings, list) else []
-    )
-    return tuple(dict.fromkeys(text for text in (concept.get("text"), *beside) if isinstance(text, str) and text))
+    found = [concept.get("text")]
+    if isinstance(codings, list):
+        found += [coding.get("display") for coding in codings if isinstance(coding, dict)]
+    return tuple(dict.fromkeys([text for text in found if isinstance(text, str) and text]))
 
 
 def words_of(text: str) -> list[str]:

@@ -73,8 +73,13 @@ def _codings(concept: Json) -> list[TokenValue]:
     codings = concept.get("coding")
     if not isinstance(codings, list):
         return []
-    found = [_within(coding, "code") for coding in codings if isinstance(coding, dict)]
-    return [TokenValue(system, code) for system, code in found if system or code]
+    found = []
+    for coding in codings:
+        if isinstance(coding, dict):
+            system, code = _within(coding, "code")
+            if system or code:
+                found.append(TokenValue(system, code))
+    return found
 
 
 def _concept(item: Json) -> Sequence[Value]:

@@ -165,6 +165,35 @@ def test_a_resource_that_makes_the_invariants_compare_each_with_each_is_refused_
         validate(resource | {"component": [{"code": {"text": "x"}}] * 4000})
 
 
+@pytest.mark.parametrize(
+    ("operator", "left", "decided"), [("or", True, True), ("and", False, False), ("implies", False, True)]
+)
+def test_what_the_left_side_settles_is_not_asked_of_the_right_side(operator: str, left: bool, decided: bool) -> None:  # noqa: FBT001  a value of the JSON
+    asked, alone = Scope.of({}), Scope.of({})
+    for right in (True, False, None):
+        item = {"a": left} if right is None else {"a": left, "b": right}
+        assert compiled(f"a {operator} b")([item], asked) == [decided]
+        compiled("a")([item], alone)
+
+    assert asked.steps == alone.steps
+
+
+@pytest.mark.parametrize(
+    ("operator", "table"),
+    [
+        ("or", {(False, True): True, (False, False): False, (None, True): True}),
+        ("and", {(True, True): True, (True, False): False, (None, False): False}),
+        ("implies", {(True, True): True, (True, False): False, (None, True): True}),
+    ],
+)
+def test_what_the_left_side_leaves_open_the_right_side_decides(
+    operator: str, table: dict[tuple[bool | None, bool], bool]
+) -> None:
+    for (left, right), decided in table.items():
+        item = {"b": right} if left is None else {"a": left, "b": right}
+        assert compiled(f"a {operator} b")([item], Scope.of({})) == [decided]
+
+
 @pytest.mark.parametrize("text", ["a.nope()", "%vs", "a ! b", "(a", "a b", "'a", "1 +"])
 def test_what_the_grammar_does_not_know_is_refused_when_compiled(text: str) -> None:
     with pytest.raises((NotCompiledError, IndexError)):
