@@ -23,7 +23,7 @@ from fhir_server.fhir.compartments import subjects
 from fhir_server.fhir.subset import refuse_subsetted
 from fhir_server.fhir.validation import validate
 from fhir_server.kernel.errors import NoLegalBasisError, NotFoundError, VersionConflictError
-from fhir_server.kernel.identity import NewId, ResourceKey
+from fhir_server.kernel.identity import NewId, ResourceKey, is_random_id
 from fhir_server.kernel.json import Json
 
 
@@ -64,11 +64,13 @@ class Drafts:
         refuse_log_change(str(call.type))
         resource = require_type(body, str(call.type))
         require_id(resource, str(call.id))
-        refuse_telling_id(resource, str(call.id))
         refuse_subsetted(resource)
         validate(resource)
         key = ResourceKey(str(call.type), str(call.id))
         previous = await self._store.read(key) if ahead is None else ahead.get(key)
+        if previous is None or not is_random_id(key.id):
+            # What is found in 128 random bits is there by chance, and who updates has no other id to choose.
+            refuse_telling_id(resource, key.id)
         await self._require_version(call, if_match, previous)
         if only_new and previous is not None and not previous.deleted:
             raise VersionConflictError("There is a resource with this id already.")

@@ -12,6 +12,7 @@ from uuid import UUID
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 _RELATIVE = re.compile(r"([A-Z][A-Za-z]{0,63})/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?", re.ASCII)
 
+_RANDOM = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 NewId = Callable[[], str]
@@ -49,3 +50,8 @@ def random_uuid() -> str:
 def random_id() -> str:
     """A fresh logical id: 128 random bits in hexadecimal, so that it says nothing about whom it names."""
     return secrets.token_hex(16)
+
+
+def is_random_id(text: str) -> bool:
+    """True for an id of the form that `random_id` gives."""
+    return _RANDOM.fullmatch(text) is not None

@@ -243,6 +243,23 @@ async def test_an_id_that_contains_an_identifier_is_refused() -> None:
         )
 
 
+@pytest.mark.parametrize("is_random", [True, False])
+async def test_what_a_random_id_contains_by_chance_does_not_keep_its_resource_from_being_updated(
+    *, is_random: bool
+) -> None:
+    at, id = running(), f"{'0' * 14}f123{'0' * 14}" if is_random else "mrn-f123"
+    known = {**patient(id), "identifier": [{"value": "F-123"}]}
+    with pytest.raises(UnprocessableError):
+        await at.engine.update(call(UPDATE, id=id), known)
+    await at.engine.update(call(UPDATE, id=id), patient(id))
+
+    if is_random:
+        assert (await at.engine.update(call(UPDATE, id=id), known)).version == 2
+    else:
+        with pytest.raises(UnprocessableError):
+            await at.engine.update(call(UPDATE, id=id), known)
+
+
 async def test_r_balp_019_nobody_changes_the_log() -> None:
     at = running()
 
