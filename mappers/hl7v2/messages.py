@@ -48,7 +48,9 @@ def mapped(found: Parsed, message: Message, tables: Tables) -> Mapping:
         entries = documents.entries(found, source, zone, tables)
     unsure = [entry for entry in entries if entry["resource"]["resourceType"] == "Patient" and not _is_part(entry)]
     key = f"{source}|{found.control_id}"
-    return mapping(NAME, message, key, order, entries, [*lost, *found.losses()], unsure=unsure)
+    lost += found.losses()
+    continues = found.type == "SIU" and found.trigger not in siu.FIRST
+    return mapping(NAME, message, key, order, entries, lost, unsure=unsure, continues=continues)
 
 
 def _is_part(entry: Json) -> bool:

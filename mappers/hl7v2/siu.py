@@ -18,6 +18,9 @@ from mappers.mapping.json_text import Json
 from mappers.mapping.message import Tables
 
 TRIGGERS = frozenset(f"S{number}" for number in (12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 26))
+FIRST = frozenset({"S12", "S23"})
+"""Those that begin something; the others are about what was told before."""
+
 _SAID = {"S15": "cancelled", "S16": "cancelled", "S17": "entered-in-error", "S26": "noshow"}
 _NEW = frozenset({"S12", "S13"})
 _BLOCKS = {"S23": "busy-unavailable", "S24": "free"}

@@ -34,10 +34,12 @@ class IdentityQuestion:
 class Mapping:
     """`key` is the same for the same message sent again.
 
-    `bundle` may be empty: some messages say nothing that FHIR would keep.
+    `bundle` may be empty: some messages say nothing that FHIR would keep. `continues`: it says of itself that it is about
+    something that came before, where its patient is named already.
     """
 
     bundle: Json = field(repr=False)
     key: str
     losses: tuple[Loss, ...] = ()
     questions: tuple[IdentityQuestion, ...] = ()
+    continues: bool = False

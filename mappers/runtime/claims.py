@@ -41,7 +41,7 @@ def with_claims(entries: Sequence[Json], records: Records, known: Claims, *, is_
     `is_new`: nothing was said against it so far. Then the claim alone sees to it that a patient is made once, which
     costs the server less than a condition. Who was claimed before and is not there any more is made on condition.
     """
-    made = {entry["fullUrl"]: entry["resource"]["identifier"][0] for entry in entries if _makes_patient(entry)}
+    made = {entry["fullUrl"]: entry["resource"]["identifier"][0] for entry in entries if makes_patient(entry)}
     there = {entry["resource"].get("id") for entry in entries}
     fresh = [records.claim("Patient", by) for by in made.values()]
     fresh = [claim for claim in fresh if claim["resource"]["id"] not in known.taken | there]
@@ -54,7 +54,8 @@ def waiting(ids: Sequence[str], records: Records, known: Claims) -> list[Json]:
     return [replaced(known.awaited[id]) if id in known.awaited else records.awaited(id) for id in ids]
 
 
-def _makes_patient(entry: Json) -> bool:
+def makes_patient(entry: Json) -> bool:
+    """If nobody is there who is known by that identifier."""
     return entry["resource"]["resourceType"] == "Patient" and "ifNoneExist" in entry["request"]
 
 

@@ -16,7 +16,7 @@ from mappers.mapping.json_text import Json
 from mappers.mapping.message import Message, Tables
 from mappers.mapping.provenance import CONNECTOR
 from mappers.mapping.result import Mapping
-from mappers.runtime.claims import claims_of, patient_claims, waiting, with_claims
+from mappers.runtime.claims import claims_of, makes_patient, patient_claims, waiting, with_claims
 from mappers.runtime.clock import Clock
 from mappers.runtime.faults import NotNowError, OvertakenError, RejectedError
 from mappers.runtime.followers import Followers
@@ -31,6 +31,9 @@ Keep = Callable[[bytes], bytes]
 
 _MOST_LOOKS = 8
 _PAUSE = 0.02
+_SMALL = 16 * 1024
+"""Bytes of a message that shares a request with others."""
+
 
 
 class Outcome(Enum):
@@ -143,16 +146,20 @@ class Delivery:
         is_first = any(entry["resource"].get("id") == id for entry in records(Plan()))
         taken: frozenset[str] = frozenset()
         kept, claims, people = to_keep(mapping), self._claims(mapping), patients_to_know(mapping)
-        asked = [*(person(one["resource"]) for one in people), *(bearers(one["resource"]) for one in kept)]
         marks = [f"DocumentReference/{id}", *(f"Basic/{one}" for one in claims)]
+        who = [] if mapping.continues else people
         for look in range(_MOST_LOOKS):
+            asked = [*(person(one["resource"]) for one in who), *(bearers(one["resource"]) for one in kept)]
             answers = await self.server.read([*asked, *(() if is_new else marks)])
-            known = _known(people, [answers.pop(0) for _ in people])
+            known = _known(who, [answers.pop(0) for _ in who])
             found = [[one["resource"] for one in (answers.pop(0) or {}).get("entry", ())] for _ in kept]
             seen, *there = answers or [None for _ in marks]
             if seen is not None and is_first:
                 return Outcome.DUPLICATE, ()
             planned = plan(mapping, found, taken, self.records, known)
+            if len(who) < len(people) and any(map(makes_patient, planned.entries)):
+                who = people  # it names somebody who is not named there: that may be somebody who is here
+                continue
             claimed = claims_of(claims, there)
             taken = claimed.taken
             try:
@@ -164,7 +171,8 @@ class Delivery:
                 if planned.lack is None:
                     asking = await with_candidates(self.server, planned.entries)
                     entries = with_claims(asking, self.records, claimed, is_new=is_new)
-                    await self.server.write([*entries, *records(planned)])
+                    write = self.server.write_along if is_new and len(message.raw) <= _SMALL else self.server.write
+                    await write([*entries, *records(planned)])
                     return Outcome.WRITTEN if entries else Outcome.NOTHING_NEW, claimed.woken(entries)
                 if planned.lack is not Lack.NOT_THERE:
                     raise UnusableError(planned.lack.value)

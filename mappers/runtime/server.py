@@ -14,6 +14,7 @@ from mappers.runtime.faults import NotNowError, OvertakenError, RejectedError, S
 from mappers.runtime.line import MOST_AT_ONCE, UNREACHED, Answer, Posting
 from mappers.runtime.looks import Look, together, told, url_of
 from mappers.runtime.reading import Reading
+from mappers.runtime.writing import Writing
 
 _FHIR = "application/fhir+json"
 _HEADERS = {"Content-Type": _FHIR, "Accept": _FHIR, "Accept-Encoding": "identity"}
@@ -39,10 +40,12 @@ class Server:
     tokens: Tokens
     pauses: Sequence[float] = (0.2, 0.5, 1.0, 2.0)
     _reading: Reading = field(init=False, repr=False)
+    _writing: Writing = field(init=False, repr=False)
     _room: asyncio.Semaphore = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._reading = Reading(self._asked)
+        self._writing = Writing(self._once, self.write)
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def read(self, looks: Sequence[Look]) -> list[Json | None]:
@@ -53,7 +56,11 @@ class Server:
 
     async def write(self, entries: Sequence[Json]) -> None:
         """All of it or nothing: OvertakenError to look again, RejectedError for good."""
-        await self._post({"resourceType": "Bundle", "type": "transaction", "entry": list(entries)})
+        await self._post(_transaction(entries), pauses=self.pauses)
+
+    async def write_along(self, entries: Sequence[Json]) -> None:
+        """The same, in one request with others that are ready: for what is small."""
+        await self._writing.of(entries)
 
     async def search(self, query: str) -> list[Json]:
         [found] = await self.read([query])
@@ -61,7 +68,10 @@ class Server:
 
     async def ask(self, operation: str, parameters: Json) -> Json:
         """An operation that changes nothing: RejectedError for what it does not answer."""
-        return await self._post(parameters, operation)
+        return await self._post(parameters, operation, pauses=self.pauses)
+
+    async def _once(self, entries: Sequence[Json]) -> None:
+        await self._post(_transaction(entries), pauses=())
 
     async def _asked(self, looks: Sequence[Look]) -> list[Json]:
         searches = together(looks)
@@ -72,13 +82,13 @@ class Server:
 
     async def _batch(self, urls: Sequence[str]) -> list[Json]:
         entries = [{"request": {"method": "GET", "url": url}} for url in urls]
-        answer = await self._post({"resourceType": "Bundle", "type": "batch", "entry": entries})
+        answer = await self._post({"resourceType": "Bundle", "type": "batch", "entry": entries}, pauses=self.pauses)
         found: list[Json] = answer["entry"]
         return found
 
-    async def _post(self, resource: Json, path: str = "") -> Json:
+    async def _post(self, resource: Json, path: str = "", *, pauses: Sequence[float]) -> Json:
         body, renewed = encode(resource), False
-        for pause in (*self.pauses, None):
+        for pause in (*pauses, None):
             answer = await self._sent(body, path)
             if answer is not None and answer.status_code == _UNAUTHORIZED and not renewed:
                 self.tokens.forget()
@@ -96,6 +106,10 @@ class Server:
                 return await self.http.post(f"{self.base}/{path}".rstrip("/"), content=body, headers=headers)
         except UNREACHED:
             return None
+
+
+def _transaction(entries: Sequence[Json]) -> Json:
+    return {"resourceType": "Bundle", "type": "transaction", "entry": list(entries)}
 
 
 def _told(answer: Answer) -> Json:

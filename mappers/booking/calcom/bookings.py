@@ -33,6 +33,8 @@ _STATUS = {
 }
 """Trigger -> what it says of the status whatever the payload says; None: as the payload says."""
 
+_FIRST = frozenset({"BOOKING_CREATED", "BOOKING_REQUESTED"})
+
 REASONS = {
     "videoCallUrl": "It lets whoever has it into the meeting.",
     "price": "Payment is not carried.",
@@ -61,6 +63,7 @@ def read(message: Message, tables: Tables) -> Mapping:
         entries,
         source.losses(REASONS),
         unsure=[who] if who else [],
+        continues=trigger not in _FIRST,
     )
 
 
