@@ -111,6 +111,9 @@ class Transactions:
             resources=tuple(brought.values()),
         )
         ahead = await self._ahead(planned)
+        named = (one.key for one in planned if one.entry.if_match is not None)
+        # Whether the caller may know of the version that it names is asked of each, and looked up for all at once.
+        await self._engine.steps.foresee(call, [ahead[key] for key in named if key in ahead])
         for done, one in enumerate(ordered):
             if done % _ENTRIES_BETWEEN_BREATHS == 0:
                 await asyncio.sleep(0)

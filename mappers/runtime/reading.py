@@ -1,6 +1,6 @@
 """Looks of several messages in one round trip: while one is under way, who comes waits for the next and shares it.
 
-Only looks are shared. What a message changes is a transaction, and so a commit, of its own.
+Who was looked for together is mostly ready to be written together as well.
 """
 
 import asyncio

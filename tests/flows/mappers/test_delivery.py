@@ -204,6 +204,48 @@ async def test_a_poison_message_is_put_aside_and_does_not_stop_the_next(
     assert task["statusReason"]["text"] == "The message is not JSON."
 
 
+async def test_those_who_share_a_request_with_a_poison_message_are_taken_and_it_alone_is_put_aside(
+    clinic: InProcess, deliveries: Deliveries
+) -> None:
+    """All at once: six visits, each twice; and one whose resources the server does not take."""
+    delivery = deliveries(CALCOM)
+
+    def read(message: Message, tables: Tables) -> Mapping:
+        found = delivery.source.read(message, tables)
+        if b"poison" in message.raw:
+            for entry in found.bundle["entry"]:
+                entry["resource"]["status"] = "of no code system"
+        return found
+
+    spoilt = replace(delivery, source=replace(delivery.source, read=read))
+    messages = [own("booking-created", f"{'poison' if place == 3 else 'shared'}-{place}") for place in range(7)]
+
+    outcomes = await asyncio.gather(*(spoilt.deliver(one) for one in (*messages, *messages)))
+
+    first, again = outcomes[:7], outcomes[7:]
+    assert first == [Outcome.DEAD if place == 3 else Outcome.WRITTEN for place in range(7)]
+    assert again == [Outcome.DUPLICATE] * 7
+    assert [len(await calcom(clinic, f"shared-{place}-0")) for place in (0, 1, 2, 4, 5, 6)] == [1] * 6
+    assert not await calcom(clinic, "poison-3-0")
+    assert len(await search(clinic, f"Task?identifier={delivery.source.name}&status=failed")) == 1
+    assert len(await search(clinic, f"DocumentReference?identifier={delivery.source.name}")) == 7
+
+
+async def test_a_move_that_comes_before_its_booking_finds_the_patient_who_is_here(
+    clinic: InProcess, deliveries: Deliveries
+) -> None:
+    """A message that continues something asks who is in it only where the visit does not say so."""
+    delivery = deliveries("hl7v2.messages")
+    booked = named("hl7v2/siu-s12").message.raw.replace(b"4471^", b"comes-first^")
+    moved = booked.replace(b"SIU^S12", b"SIU^S13").replace(b"-100", b"-other")
+
+    outcomes = [await delivery.deliver(Message(raw, RECEIVED)) for raw in (booked, moved.replace(b"|MSG", b"|NEXT"))]
+
+    assert outcomes == [Outcome.WRITTEN] * 2
+    [patient] = await search(clinic, "Patient?identifier=comes-first")
+    assert len(await search(clinic, f"Appointment?patient=Patient/{patient['id']}")) == 2
+
+
 async def test_a_mapper_that_fails_does_not_stop_the_next(clinic: InProcess, deliveries: Deliveries) -> None:
     def failing(message: Message, tables: Tables) -> Mapping:
         raise KeyError("Léa Martin")

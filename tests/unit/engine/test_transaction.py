@@ -1,8 +1,12 @@
 """Bundles on a clinic in memory: a transaction is all or nothing, a batch is each by itself; all of it is recorded."""
 
+from collections.abc import Sequence
+
 import pytest
 
-from fhir_server.engine.call import Interaction
+from fhir_server.engine.call import Call, Interaction
+from fhir_server.engine.pipeline import Step
+from fhir_server.engine.stored import Stored
 from fhir_server.kernel.errors import (
     FhirError,
     InvalidRequestError,
@@ -248,3 +252,25 @@ async def test_a_transaction_that_is_overtaken_is_drawn_up_again_and_in_the_end_
     assert refusal.value.status == 409
     assert len(at.clinic.resources.failures) < 199, "it insisted"
     assert [outcome for _, outcome in at.outcomes()] == ["0", "4"]
+
+
+class Foreseeing(Step):
+    def __init__(self) -> None:
+        self.foreseen: list[list[str]] = []
+
+    async def foresee(self, call: Call, found: Sequence[Stored]) -> None:
+        self.foreseen.append([stored.key.id for stored in found])
+
+
+async def test_who_may_know_of_the_versions_that_a_transaction_names_is_looked_up_for_all_at_once() -> None:
+    step = Foreseeing()
+    at = running(step)
+    await at.bundles.process(TRANSACTION, bundle(*(entry("PUT", f"Patient/{id}", patient(id)) for id in "abc")))
+    again = [entry("PUT", f"Patient/{id}", patient(id)) for id in "abc"]
+    for one in again[:2]:
+        one["request"]["ifMatch"] = 'W/"1"'
+
+    answers = await at.bundles.process(TRANSACTION, bundle(*again))
+
+    assert [answer.stored.version for answer in answers if answer.stored] == [2, 2, 2]
+    assert step.foreseen == [[], ["a", "b"]]
