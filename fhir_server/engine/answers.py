@@ -50,8 +50,12 @@ class Answer:
 
 
 def call_of(call: Call, entry: Entry, beside: Beside | None = None) -> Call:
-    """Each entry is admitted, decided and recorded as the call that it is. A POST names no id."""
+    """Each entry is admitted, decided and recorded as the call that it is. A POST names no id.
+
+    What was looked up of patients is shared by the writes of a transaction, which are drawn up at one instant.
+    """
     target = entry.target
+    stands = {} if beside is None else call.trace.stands
     searches = target.listing == "search"
     type = (target.member or target.type).replace(ANY, "") if searches else target.type
     return Call(
@@ -65,7 +69,7 @@ def call_of(call: Call, entry: Entry, beside: Beside | None = None) -> Call:
         request_id=call.request_id,
         client_address=call.client_address,
         request=f"{entry.method} {target.path}?{target.query}" if searches else "",
-        trace=Trace(ties=call.trace.ties, broken=call.trace.broken, glass=call.trace.glass),
+        trace=Trace(stands=stands, ties=call.trace.ties, broken=call.trace.broken, glass=call.trace.glass),
         beside=beside,
     )
 

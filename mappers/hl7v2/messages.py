@@ -48,9 +48,8 @@ def mapped(found: Parsed, message: Message, tables: Tables) -> Mapping:
         entries = documents.entries(found, source, zone, tables)
     unsure = [entry for entry in entries if entry["resource"]["resourceType"] == "Patient" and not _is_part(entry)]
     key = f"{source}|{found.control_id}"
-    lost += found.losses()
-    continues = found.type == "SIU" and found.trigger not in siu.FIRST
-    return mapping(NAME, message, key, order, entries, lost, unsure=unsure, continues=continues)
+    made = mapping(NAME, message, key, order, entries, [*lost, *found.losses()], unsure=unsure)
+    return made.continuing() if found.type == "SIU" and found.trigger not in siu.FIRST else made
 
 
 def _is_part(entry: Json) -> bool:

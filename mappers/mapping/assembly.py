@@ -21,20 +21,17 @@ def mapping(
     losses: Iterable[Loss],
     unsure: Sequence[Json] = (),
     aspect: str = WHOLE,
-    *,
-    continues: bool = False,
 ) -> Mapping:
     """`order` and `aspect`: the stamp of every entry that changes something and has none of its own.
 
-    `unsure`: those entries whose patient may be one whom the clinic knows under another id. `continues`: it is about
-    something that an earlier message brought.
+    `unsure`: those entries whose patient may be one whom the clinic knows under another id.
     """
     questions = tuple(IdentityQuestion(entry["fullUrl"], known_by(entry["resource"])) for entry in unsure)
     tasks = [match_task(question, entry["resource"]) for question, entry in zip(questions, unsure, strict=True)]
     targets = list(dict.fromkeys(entry["fullUrl"] for entry in entries))
     origin = [provenance(system, message, targets)] if targets else []
     marked = [_marked(entry, order, aspect) for entry in entries]
-    return Mapping(transaction([*marked, *tasks, *origin]), key, tuple(losses), questions, continues)
+    return Mapping(transaction([*marked, *tasks, *origin]), key, tuple(losses), questions)
 
 
 def nothing(key: str, losses: Iterable[Loss]) -> Mapping:

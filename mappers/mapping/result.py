@@ -1,6 +1,6 @@
 """What a mapper answers: a transaction Bundle, what was lost, and who somebody may be."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from mappers.mapping.json_text import Json
@@ -34,8 +34,8 @@ class IdentityQuestion:
 class Mapping:
     """`key` is the same for the same message sent again.
 
-    `bundle` may be empty: some messages say nothing that FHIR would keep. `continues`: it says of itself that it is about
-    something that came before, where its patient is named already.
+    `bundle` may be empty: some messages say nothing that FHIR would keep. `continues`: it says of itself that it is
+    about something that came before, where its patient is named already.
     """
 
     bundle: Json = field(repr=False)
@@ -43,3 +43,6 @@ class Mapping:
     losses: tuple[Loss, ...] = ()
     questions: tuple[IdentityQuestion, ...] = ()
     continues: bool = False
+
+    def continuing(self) -> "Mapping":
+        return replace(self, continues=True)

@@ -35,7 +35,6 @@ _SMALL = 16 * 1024
 """Bytes of a message that shares a request with others."""
 
 
-
 class Outcome(Enum):
     WRITTEN = "written"
     NOTHING_NEW = "nothing new"

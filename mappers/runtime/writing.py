@@ -1,4 +1,4 @@
-"""Transactions of several messages in one request: while some are under way, who comes waits for the next and shares it.
+"""Transactions of several messages in one request: while some are under way, who comes shares the next.
 
 https://hl7.org/fhir/R4/http.html#transaction: a Bundle is done as a whole or not at all. Of a message nothing is known
 from a failure that it shared, so each of them is written again by itself: what is wrong with one is nobody else's.

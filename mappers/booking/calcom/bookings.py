@@ -55,7 +55,7 @@ def read(message: Message, tables: Tables) -> Mapping:
     old = payload.text("rescheduleUid")
     who = _patient(payload, old or uid)
     entries = [*([who] if who else []), kept(_appointment(payload, trigger, uid, old, who, tables))]
-    return mapping(
+    made = mapping(
         NAME,
         message,
         f"{uid}|{trigger}|{created}",
@@ -63,8 +63,8 @@ def read(message: Message, tables: Tables) -> Mapping:
         entries,
         source.losses(REASONS),
         unsure=[who] if who else [],
-        continues=trigger not in _FIRST,
     )
+    return made if trigger in _FIRST else made.continuing()
 
 
 def _appointment(payload: Source, trigger: str, uid: str, old: str | None, who: Json | None, tables: Tables) -> Json:

@@ -255,11 +255,19 @@ async def test_a_transaction_that_is_overtaken_is_drawn_up_again_and_in_the_end_
 
 
 class Foreseeing(Step):
+    """`known`: of whom something was looked up when a version was disclosed, by interaction."""
+
     def __init__(self) -> None:
         self.foreseen: list[list[str]] = []
+        self.known: list[tuple[Interaction, list[str]]] = []
 
     async def foresee(self, call: Call, found: Sequence[Stored]) -> None:
         self.foreseen.append([stored.key.id for stored in found])
+        call.trace.stands.update({stored.key.id: "a stand" for stored in found})
+
+    async def disclose(self, call: Call, stored: Stored) -> Stored:
+        self.known.append((call.interaction, sorted(call.trace.stands)))
+        return stored
 
 
 async def test_who_may_know_of_the_versions_that_a_transaction_names_is_looked_up_for_all_at_once() -> None:
@@ -270,7 +278,9 @@ async def test_who_may_know_of_the_versions_that_a_transaction_names_is_looked_u
     for one in again[:2]:
         one["request"]["ifMatch"] = 'W/"1"'
 
-    answers = await at.bundles.process(TRANSACTION, bundle(*again))
+    answers = await at.bundles.process(TRANSACTION, bundle(*again, entry("GET", "Patient/a")))
 
-    assert [answer.stored.version for answer in answers if answer.stored] == [2, 2, 2]
+    assert [answer.stored.version for answer in answers if answer.stored] == [2, 2, 2, 2]
     assert step.foreseen == [[], ["a", "b"]]
+    update, read = Interaction.UPDATE, Interaction.READ
+    assert step.known == [(update, ["a", "b"]), (update, ["a", "b"]), (read, [])]
