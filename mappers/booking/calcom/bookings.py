@@ -55,7 +55,7 @@ def read(message: Message, tables: Tables) -> Mapping:
     old = payload.text("rescheduleUid")
     who = _patient(payload, old or uid)
     entries = [*([who] if who else []), kept(_appointment(payload, trigger, uid, old, who, tables))]
-    made = mapping(
+    mapped = mapping(
         NAME,
         message,
         f"{uid}|{trigger}|{created}",
@@ -64,7 +64,7 @@ def read(message: Message, tables: Tables) -> Mapping:
         source.losses(REASONS),
         unsure=[who] if who else [],
     )
-    return made if trigger in _FIRST else made.continuing()
+    return mapped if trigger in _FIRST else mapped.continuing()
 
 
 def _appointment(payload: Source, trigger: str, uid: str, old: str | None, who: Json | None, tables: Tables) -> Json:
