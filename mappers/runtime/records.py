@@ -8,7 +8,6 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 
 from mappers.mapping.identifiers import OURS, identifier
 from mappers.mapping.instants import written
@@ -36,7 +35,7 @@ class Records:
     key: str = field(repr=False)
 
     def id(self, *parts: str) -> str:
-        return hmac.new(self.key.encode(), "|".join(parts).encode(), sha256).hexdigest()[:32]
+        return hmac.digest(self.key.encode(), "|".join(parts).encode(), "sha256").hex()[:32]
 
     def message_id(self, key: str) -> str:
         return self.id("message", self.source, key)
