@@ -236,8 +236,8 @@ async def test_a_move_that_comes_before_its_booking_finds_the_patient_who_is_her
 ) -> None:
     """A message that continues something asks who is in it only where the visit does not say so."""
     delivery = deliveries("hl7v2.messages")
-    booked = named("hl7v2/siu-s12").message.raw.replace(b"4471^", b"comes-first^")
-    moved = booked.replace(b"SIU^S12", b"SIU^S13").replace(b"-100", b"-other")
+    booked = named("hl7v2/siu-s12").message.raw.replace(b"4471^", b"comes-first^").replace(b"-100", b"-comes-first")
+    moved = booked.replace(b"SIU^S12", b"SIU^S13").replace(b"-comes-first", b"-moved-first")
 
     outcomes = [await delivery.deliver(Message(raw, RECEIVED)) for raw in (booked, moved.replace(b"|MSG", b"|NEXT"))]
 
