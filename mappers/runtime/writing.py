@@ -15,7 +15,8 @@ _MOST_MESSAGES = 16
 _MOST_ENTRIES = 80
 """The server commits up to 100 entries of one request together with those of others."""
 
-_AT_ONCE = 2
+_LONGEST = 1.0
+"""Seconds after which the next do not wait any longer for those that are under way."""
 
 Write = Callable[[Sequence[Json]], Awaitable[None]]
 """All of it or nothing."""
@@ -35,22 +36,22 @@ class Writing:
     once: Write
     patiently: Write
     _waiting: list[_Ready] = field(default_factory=list, init=False, repr=False)
-    _running: int = field(default=0, init=False)
+    _running: bool = field(default=False, init=False)
     _tasks: set["asyncio.Task[None]"] = field(default_factory=set, init=False, repr=False)
 
     async def of(self, entries: Sequence[Json]) -> None:
         """Committed when it returns. What it raises is of these entries alone."""
         ready = _Ready(entries, _names(entries), asyncio.get_running_loop().create_future())
         self._waiting.append(ready)
-        if self._running < _AT_ONCE:
-            self._running += 1
+        if not self._running:
+            self._running = True
             self._begin(self._run())
         await ready.done
 
     async def _run(self) -> None:
         while taken := self._taken():
-            await self._tried(taken)
-        self._running -= 1
+            await asyncio.wait([self._begin(self._tried(taken))], timeout=_LONGEST)
+        self._running = False
 
     async def _tried(self, taken: Sequence[_Ready]) -> None:
         fault: Exception | None = None
@@ -92,10 +93,11 @@ class Writing:
         self._waiting = left
         return taken
 
-    def _begin(self, work: Coroutine[None, None, None]) -> None:
+    def _begin(self, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)
         self._tasks.add(task)  # the loop itself holds tasks weakly
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _names(entries: Sequence[Json]) -> frozenset[str]:

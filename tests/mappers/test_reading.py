@@ -65,6 +65,21 @@ async def test_who_looks_meanwhile_shares_a_round_trip_and_gets_their_own_answer
     assert len(played.asked) == 1
 
 
+async def test_a_look_that_hangs_does_not_hold_up_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mappers.runtime.reading._LONGEST", 0.0)
+    played = Played()
+    reading = Reading(played.batch)
+    first = asyncio.create_task(reading.of(["first"]))
+    await settled()
+    second = asyncio.create_task(reading.of(["second"]))
+    for _ in range(5):
+        await settled()
+
+    assert played.asked == [["first"], ["second"]]
+    played.open.set()
+    await asyncio.gather(first, second)
+
+
 async def test_a_look_that_is_too_large_to_share_is_alone() -> None:
     played = Played()
     reading = Reading(played.batch)
