@@ -13,6 +13,8 @@ from mappers.runtime.mllp import END, START
 
 _LINES = 4
 _STEPS = 3
+WARMING = float(_STEPS)
+"""Seconds that do not count: in each of them the first messages of a kind come, for which everything is new."""
 
 
 def visit_of(place: int, rate: int) -> tuple[int, int]:
@@ -25,14 +27,14 @@ def visit_of(place: int, rate: int) -> tuple[int, int]:
 async def answered(
     address: tuple[str, int], rate: int, seconds: float, made: Callable[[int, int], bytes]
 ) -> list[float]:
-    """Seconds to each answer, of those that were due after the first second."""
+    """Seconds to each answer, of those that were due once it was warm."""
     begun = perf_counter()
-    total = int(rate * (seconds + 1))
+    total = int(rate * (seconds + WARMING))
     async with asyncio.TaskGroup() as group:
         lines = [
             group.create_task(_line(address, range(first, total, _LINES), begun, rate, made)) for first in range(_LINES)
         ]
-    return [spent for line in lines for place, spent in line.result() if place >= rate]
+    return [spent for line in lines for place, spent in line.result() if place >= rate * WARMING]
 
 
 async def _line(

@@ -20,7 +20,7 @@ import uvloop
 from benchmarks import processor_time
 from benchmarks.connection import BenchmarkError
 from benchmarks.deployment import Deployment, deployed
-from benchmarks.lines import answered
+from benchmarks.lines import WARMING, answered
 from benchmarks.load import percentile
 from benchmarks.visits import hl7, webhook
 from mappers.booking.calcom import bookings
@@ -129,7 +129,7 @@ async def _by_mllp(deployment: Deployment, rate: int, seconds: float) -> str:
         async with await Listener(Acknowledging(delivery).answer).serve("127.0.0.1", 0, None) as listener:
             before = {name: processor_time.of_process(id) for name, id in ids.items()}
             spent = tuple(sorted(await answered(listener.sockets[0].getsockname(), rate, seconds, made)))
-    count = rate * (seconds + 1)
+    count = rate * (seconds + WARMING)
     costs = {name: (processor_time.of_process(id) - before[name]) * 1000 / count for name, id in ids.items()}
     half, most = (percentile(spent, share) * 1000 for share in (0.5, 0.95))
     parts = ", ".join(f"{name} {cost:.2f}" for name, cost in costs.items())
