@@ -23,7 +23,7 @@ from fhir_server.kernel.errors import (
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.delivery import Delivery
 from fhir_server.media.ports import CONDEMNED, LIVE, PENDING, Photo
-from tests.fakes.clock import NOW
+from tests.fakes.clock import NOW, FakeClock
 from tests.fakes.memory import Memory
 from tests.fakes.photo_vault import PART, FakePhotos
 from tests.unit.engine.calls import SYSTEM, Running, running
@@ -92,14 +92,14 @@ class Scene:
     def __init__(self) -> None:
         self.deciding = Deciding()
         self.on: Running = running(self.deciding)
-        self.grants = Grants()
+        self.grants, self.clock = Grants(), FakeClock()
         clinic = self.on.clinic
         self.vault = Fetching(clinic.memory)
         self.watch = Watch()
         self.delivery = Delivery(
             self.on.engine,
             self.vault,
-            clinic.clock,
+            self.clock,
             lambda _call, _type: True,
             clinic.heads,
             self.grants,
@@ -280,7 +280,7 @@ async def test_what_held_longer_ago_is_looked_at_again_when_it_is_recorded() -> 
     def permit_after_a_while(call: Call) -> None:
         call.trace.bases["ann"] = CareBasis("care", "ann", 1)
         scene.on.clinic.memory.heads["ann"] = Head("ann", 2, {})
-        scene.on.clinic.clock.advance(timedelta(milliseconds=21))
+        scene.clock.advance(timedelta(milliseconds=21))
         scene.deciding.decide = refuse
 
     scene.deciding.after, scene.deciding.decide = scene.vault.asked, permit_after_a_while

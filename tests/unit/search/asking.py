@@ -1,5 +1,6 @@
 """A search as a test wants it: does this query find this resource, and does the index know?"""
 
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,5 +48,5 @@ def indexed(query: Query, resource: Json) -> bool:
     return all(within(group, keywords) for group in plan(query))
 
 
-def within(group: Group, keywords: frozenset[tuple[str, str]]) -> bool:
+def within(group: Group, keywords: AbstractSet[tuple[str, str]]) -> bool:
     return not keywords.isdisjoint(group.any_of)
