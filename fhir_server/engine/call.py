@@ -108,7 +108,7 @@ class Trace:
     where they did not; `glass`: those of them on which the answer rests.
     `listed`: whether all to whom something ties were looked up; `tied` are these, None where they are too many.
     `release`: whom what is disclosed is handed to; then it is recorded as a disclosure to them.
-    `looked`: what was looked at so lately that it need not be looked at again when the call is recorded.
+    `looked`: what was looked at so lately that it need not be looked at again by what is recorded now; then it is gone.
     `within`: the patients to one of whom an answer has to keep that lists what is listed within one patient only.
     """
 

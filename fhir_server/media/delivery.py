@@ -113,7 +113,11 @@ class Delivery:
             attempt.disclosed.append(seen)
             return seen
 
-        return await disclosing(self._engine.steps, media, once)
+        try:
+            return await disclosing(self._engine.steps, media, once)
+        finally:
+            # Whatever else the call still records is recorded later, and looks for itself.
+            media.trace.looked = None
 
     def stream(self, call: Call, opened: Opened, start: int, stop: int) -> AsyncIterator[bytes]:
         """The bytes, decided again before each further part: a withdrawal or a revocation cuts a running stream."""

@@ -289,6 +289,15 @@ async def test_what_held_longer_ago_is_looked_at_again_when_it_is_recorded() -> 
         await scene.delivery.open(asking(photo), whole=True)
 
 
+async def test_the_look_is_good_for_the_record_of_this_reading_and_for_no_later_one() -> None:
+    scene = Scene()
+    call = asking(await scene.photo())
+
+    await scene.delivery.open(call)
+
+    assert call.trace.looked is None
+
+
 async def test_a_grant_that_ended_before_the_look_is_told_by_the_log() -> None:
     scene = Scene()
     photo = await scene.photo()
