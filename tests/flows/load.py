@@ -31,6 +31,11 @@ class Acknowledged:
     failures: Counter[str] = field(default_factory=Counter)
     surprises: list[str] = field(default_factory=list)
 
+    @property
+    def is_of_every_kind(self) -> bool:
+        """Whether a loss of any kind of write could be seen."""
+        return all((self.resources, self.transactions, self.photos, self.documents))
+
 
 class Client:
     def __init__(self, http: AsyncClient, name: str, acknowledged: Acknowledged) -> None:

@@ -15,6 +15,8 @@ from tests.flows.nothing_lost import assert_all_there, assert_whole
 pytestmark = pytest.mark.anyio
 
 CLIENTS = 6
+LEAST = 50
+"""Resources acknowledged: with fewer, a kill would hardly meet a write."""
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +36,23 @@ async def under_load(place: Killable, disturb: Callable[[], Awaitable[None]]) ->
     async with speaking(place.address, token) as http:
         clients = [Client(http, secrets.token_hex(4), acknowledged) for _ in range(CLIENTS)]
         running = asyncio.gather(*(client.run(over) for client in clients))
+        await until(acknowledged, lambda: acknowledged.is_of_every_kind)
         await disturb()
-        await a_moment()
+        known = len(acknowledged.resources)
+        await until(acknowledged, lambda: len(acknowledged.resources) > max(known, LEAST))
         over.set()
         await asyncio.wait_for(running, 60)
-    assert len(acknowledged.resources) > 50, acknowledged.failures
-    assert acknowledged.transactions
-    assert acknowledged.photos
-    assert acknowledged.documents
     return acknowledged
+
+
+async def until(acknowledged: Acknowledged, come: Callable[[], bool]) -> None:
+    """How long that takes is the machine's affair; that it comes is not."""
+    try:
+        async with asyncio.timeout(60):
+            while not come():
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        pytest.fail(f"acknowledged: {len(acknowledged.resources)}, failures: {acknowledged.failures}")
 
 
 async def test_t32_t38_t59_a_server_killed_at_any_moment_loses_nothing_acknowledged(place: Killable) -> None:

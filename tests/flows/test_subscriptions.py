@@ -362,7 +362,7 @@ async def test_the_loop_tells_within_its_round_and_two_never_tell_at_once(
     loops = [asyncio.create_task(one.run()) for one in (clinic.clinic.notifier, other)]
 
     await asyncio.gather(*(booked(clinic.caller()) for _ in range(20)))
-    for _ in range(200):
+    for _ in range(1200):
         if len(receiver.events) >= 20:
             break
         await asyncio.sleep(0.05)

@@ -242,9 +242,11 @@ def test_sigterm_ends_all_of_it_after_the_request_under_way(tmp_path: Path) -> N
             f"Authorization: Bearer {server.token()}",
             "Content-Type: application/fhir+json",
             f"Content-Length: {len(body)}",
+            "Expect: 100-continue",
         )
-        wire.sendall("\r\n".join((*head, "", "")).encode() + body[:10])
-        time.sleep(0.5)
+        wire.sendall("\r\n".join((*head, "", "")).encode())
+        assert wire.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        wire.sendall(body[:10])
         server.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
         wire.sendall(body[10:])
