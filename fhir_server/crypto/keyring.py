@@ -11,8 +11,9 @@ from typing import TypeAlias
 
 from fhir_server.crypto import rows
 from fhir_server.crypto.cache import Recent
-from fhir_server.crypto.chain import Chain
+from fhir_server.crypto.chain import Chain, Rows
 from fhir_server.crypto.destroyed import DestroyedKey
+from fhir_server.crypto.draft import Draft
 from fhir_server.crypto.errors import DestroyedKeyError, OpeningError, UnknownKeyError
 from fhir_server.crypto.keys import DataKey, DataRequest, KeyClass, KeyId, KeyRequest, PictureRequest
 from fhir_server.crypto.making import Maker
@@ -25,6 +26,7 @@ from fhir_server.crypto.status import KeyStatus, key_status
 from fhir_server.kernel.clock import Clock
 
 _Request: TypeAlias = tuple[tuple[str, ...], KeyClass] | PictureRequest
+_NOTHING: Mapping[DataRequest, Wanted] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +67,27 @@ class Keyring:
         No owners: the clinic's own key.
         `new`: patients who probably have no keys yet. It saves a round trip where that is so.
         """
-        asked = {_named(request): rows.requested(request) for request in requests}
-        keys = await self._take(list(asked.values()), new)
-        return {request: keys[place.name] for request, place in asked.items()}
+        draft = await self.draft(requests, new)
+        return draft.answer(await self._settle(draft))
 
-    async def standing_keys(
-        self, requests: Collection[_Request], new: Container[str] = ()
-    ) -> Mapping[DataRequest, DataKey]:
+    async def draft(self, requests: Collection[_Request], new: Container[str] = ()) -> Draft:
+        """The same keys at once, as far as that goes: remembered ones, and new ones that are not stored yet.
+
+        What they seal must not be kept before `confirm` has answered with the same keys.
+        """
+        asked = {_named(request): rows.requested(request) for request in requests}
+        return await self._draft(asked.values(), new, asked)
+
+    async def confirm(self, draft: Draft) -> Mapping[DataRequest, DataKey]:
         """As `data_keys`, for what is to last: none that another process destroyed since it was remembered here."""
-        remembered = {self._ids.get(rows.requested(request).name) for request in requests}
-        keys = await self.data_keys(requests, new)
+        keys = await self._settle(draft)
         # What was made or read just now stood in the store a moment ago: step 3 of `making`.
-        old = [key.id for key in keys.values() if key.id in remembered]
+        old = [key.id for key in draft.remembered.values()]
         gone = await self._store.destroyed(old) if old else ()
-        if not gone:
-            return keys
-        self.forget([entry.key_id for entry in gone])
-        return await self.data_keys(requests, new)
+        if gone:
+            self.forget([entry.key_id for entry in gone])
+            keys = await self._settle(await self._draft(draft.asked.values()))
+        return draft.answer(keys)
 
     async def known(self, requests: Collection[KeyRequest]) -> Mapping[KeyRequest, KeyId]:
         """The ids of those that there are. Makes none, and remembers none."""
@@ -101,7 +107,7 @@ class Keyring:
         place = rows.rendition(owners, photo_id)
         if not new and place.fixed_id and await self._store.destroyed([place.fixed_id]):
             raise DestroyedKeyError("The key of this photo was destroyed.")
-        return (await self._take([place]))[place.name]
+        return await self._take(place)
 
     async def named(self, name: str, key_class: KeyClass) -> bytes:
         """A secret of the clinic's, wrapped by the root: the token key of an epoch, a signing key."""
@@ -110,7 +116,7 @@ class Keyring:
     async def named_key(self, name: str, key_class: KeyClass) -> DataKey:
         """The same with its id, by which it can be destroyed."""
         place = rows.named(name, key_class)
-        return (await self._take([place]))[place.name]
+        return await self._take(place)
 
     async def known_named(self, name: str, key_class: KeyClass) -> KeyId | None:
         """The id of such a secret, if there is one. Makes none, and remembers none."""
@@ -165,8 +171,14 @@ class Keyring:
     async def status(self) -> KeyStatus:
         return await key_status(self._store, self._provider)
 
-    async def _take(self, places: Collection[Wanted], new: Container[str] = ()) -> Mapping[str, DataKey]:
-        found: dict[str, DataKey] = {}
+    async def _take(self, place: Wanted) -> DataKey:
+        return (await self._settle(await self._draft([place])))[place.name]
+
+    async def _draft(
+        self, places: Collection[Wanted], new: Container[str] = (), asked: Mapping[DataRequest, Wanted] = _NOTHING
+    ) -> Draft:
+        began = self._forgettings
+        remembered: dict[str, DataKey] = {}
         left = []
         for place in places:
             key_id = self._ids.get(place.name)
@@ -174,18 +186,31 @@ class Keyring:
             if key is None:
                 left.append(place)
             else:
-                found[place.name] = key
-        if left:
-            began = self._forgettings
-            taken = await self._maker.take(left, new)
-            for place in left:
-                row = taken[place.name]
-                if row.owners != place.owners:
-                    raise OpeningError("The key of this photo belongs to others.")
-                key = DataKey(row.newest, await self._chain.secret(row, 0, taken))
-                self._remember(row, key, began)
-                found[place.name] = key
+                remembered[place.name] = key
+        drawn = await self._maker.draw(left, new) if left else None
+        made = {place.name: await self._key(drawn.rows, place) for place in left} if drawn else {}
+        return Draft(asked, remembered, tuple(left), drawn, made, began)
+
+    async def _settle(self, draft: Draft) -> Mapping[str, DataKey]:
+        """Each key by its name, durable."""
+        found = dict(draft.remembered)
+        if not draft.left:
+            return found
+        before = draft.drawn.rows if draft.drawn else {}
+        taken = await self._maker.take(draft.left, draft.drawn)
+        for place in draft.left:
+            row = taken[place.name]
+            if row.owners != place.owners:
+                raise OpeningError("The key of this photo belongs to others.")
+            is_as_drawn = row == before.get(place.name)
+            key = draft.made[place.name] if is_as_drawn else await self._key(taken, place)
+            self._remember(row, key, draft.began)
+            found[place.name] = key
         return found
+
+    async def _key(self, found: Rows, place: Wanted) -> DataKey:
+        row = found[place.name]
+        return DataKey(row.newest, await self._chain.secret(row, 0, found))
 
     def _remember(self, row: KeyRow, key: DataKey, began: int) -> None:
         if row.kind is not KeyClass.RENDITION and began == self._forgettings:

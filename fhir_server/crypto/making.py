@@ -19,6 +19,7 @@ died before its step 3, never given out by anyone. It is replaced.
 """
 
 from collections.abc import Container, Iterable
+from dataclasses import dataclass
 
 from fhir_server.crypto.chain import Chain, Rows
 from fhir_server.crypto.errors import CryptoError, WrapperGoneError
@@ -30,18 +31,33 @@ from fhir_server.kernel.errors import UnavailableError
 _ROUNDS = 50
 
 
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Rows for new patients that are not stored yet, under the buckets as they were last seen.
+
+    What is sealed with them may be sealed already, and must not be kept before they were taken as they are.
+    """
+
+    seen: Rows
+    made: list[KeyRow]
+
+    @property
+    def rows(self) -> Rows:
+        return {**self.seen, **{row.name: row for row in self.made}}
+
+
 class Maker:
     def __init__(self, store: KeyStore, provider: RootKeyProvider, chain: Chain) -> None:
         self._store, self._provider, self._chain = store, provider, chain
         self._buckets: dict[str, KeyRow] = {}  # as last read; there are 256
 
-    async def take(self, wanted: Iterable[Wanted], new: Container[str] = ()) -> Rows:
+    async def take(self, wanted: Iterable[Wanted], drawn: Drawn | None = None) -> Rows:
         """The rows wanted and their wrappers, safe to use. Two round trips, three when something was made.
 
-        Two as well for patients named in `new`, as having no keys yet: if they have some, it takes longer.
+        Two as well for what was `drawn`; if its patients have keys already, it takes longer, and theirs are found.
         """
         places = _wrappers_first(wanted)
-        before: Rows = await self._guessed(places, new)
+        before: Rows = await self._added(drawn.seen, drawn.made) if drawn else {}
         for _ in range(_ROUNDS):
             now, steady = await self._read(places, before)
             changed, whole = await self._changed(places, now, steady=steady)
@@ -56,19 +72,19 @@ class Maker:
             before = await self._added(now, missing)
         raise UnavailableError("Keys are being changed by others all the time; nothing was done.")
 
-    async def _guessed(self, places: dict[str, Wanted], new: Container[str]) -> Rows:
-        """What there is after storing keys for new patients without a look first; empty where that is no good guess."""
+    async def draw(self, wanted: Iterable[Wanted], new: Container[str]) -> Drawn | None:
+        """Keys for patients said to be `new`, without a look into the store; None where it takes one."""
+        places = _wrappers_first(wanted)
         buckets = {name: self._buckets.get(name) for name, place in places.items() if place.kind is WrapperKind.BUCKET}
         seen = {name: row for name, row in buckets.items() if row is not None}
         if len(seen) < len(buckets) or not all(_new(place, new) for name, place in places.items() if name not in seen):
-            return {}
+            return None
         try:
-            made = await self._missing(places, seen)
+            return Drawn(seen, await self._missing(places, seen))
         except CryptoError:
             # As they were last seen they may stand under a version of the root that was destroyed since: read them.
             self._buckets.clear()
-            return {}
-        return await self._added(seen, made)
+            return None
 
     async def _added(self, rows: Rows, missing: list[KeyRow]) -> Rows:
         added = await self._store.insert(missing) if missing else 0

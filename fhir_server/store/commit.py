@@ -7,7 +7,7 @@ comparison of matched counts after each one.
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from fhir_server.engine.ports import Grants
@@ -16,7 +16,9 @@ from fhir_server.kernel.errors import ContendedError, FhirError, UnavailableErro
 from fhir_server.store.documents import Row
 from fhir_server.store.grant_states import ended_token
 from fhir_server.store.group import Unit, halves, take_group
-from fhir_server.store.transaction import Keys, OutageError, Transaction, TransientError, UnknownOutcomeError
+from fhir_server.store.meanwhile import meanwhile
+from fhir_server.store.outcomes import OutageError, TransientError, UnknownOutcomeError, telling_outage
+from fhir_server.store.transaction import Transaction
 
 _MOST_WAITING = 2_000
 _MOST_RETRIES = 4
@@ -27,6 +29,21 @@ _LINGER = 0.005
 
 _ENOUGH = 64
 """So many changes waiting gain nothing by waiting for more."""
+
+
+class EndedError(Exception):
+    """Some grants of the group do not hold any more; nothing was written."""
+
+    def __init__(self, ended: Mapping[str, str]) -> None:
+        super().__init__()
+        self._ended = ended
+
+    def left_of(self, group: Sequence[Unit]) -> Sequence[Unit]:
+        """Those whose grant holds; the others are told."""
+        for unit in group:
+            for grant in unit.grants & self._ended.keys():
+                unit.fail(ended_token(self._ended[grant]))
+        return [unit for unit in group if not unit.grants & self._ended.keys()]
 
 
 class Committer:
@@ -70,28 +87,8 @@ class Committer:
             while self._waiting:
                 await self._gather(together)
                 group = take_group(self._waiting)
-                granted, keys = await asyncio.gather(self._granted(group), self._keys(group))
-                await self._flush(granted, keys)
+                await self._flush(group)
                 together = len(group) + len(self._waiting)
-
-    async def _granted(self, group: Sequence[Unit]) -> Sequence[Unit]:
-        """Those whose grant holds, looked up once for all: after they arrived, so that no revocation is overtaken."""
-        try:
-            ended = await self._grants.ended({grant for unit in group for grant in unit.grants})
-        except FhirError as error:
-            for unit in group:
-                unit.fail(error)
-            return []
-        for unit in group if ended else ():
-            for grant in unit.grants & ended.keys():
-                unit.fail(ended_token(ended[grant]))
-        return [unit for unit in group if not unit.grants & ended.keys()] if ended else group
-
-    async def _keys(self, group: Sequence[Unit]) -> Keys | None:
-        """None where they cannot be had: they are asked for again by whoever is told why."""
-        with suppress(Exception):
-            return await self._transaction.prepare([row for unit in group for row in unit.rows])
-        return None
 
     async def _gather(self, together: int) -> None:
         """Who wrote a moment ago will be back: one transaction for all of them costs less than two for some each.
@@ -107,44 +104,55 @@ class Committer:
     def _size(self) -> int:
         return sum(len(unit.rows) for unit in self._waiting)
 
-    async def _flush(self, group: Sequence[Unit], keys: Keys | None = None) -> None:
+    async def _flush(self, group: Sequence[Unit]) -> None:
         """Commit a group; where it fails, its halves, until the one that cannot be committed stands alone."""
         if not group:
             return
         try:
-            stored = await self._durable([row for unit in group for row in unit.rows], keys)
+            stored = await self._durable(group)
+        except EndedError as refusal:
+            await self._flush(refusal.left_of(group))
         except Exception as error:  # noqa: BLE001  every waiting request gets its answer
             if len(group) > 1 and not isinstance(error, UnknownOutcomeError | OutageError):
-                first, second = halves(group)
-                await self._flush(first)
-                await self._flush(second)
+                for half in halves(group):
+                    await self._flush(half)
                 return
             for unit in group:
                 unit.fail(error if isinstance(error, FhirError) else _unexpected(error))
-            return
-        place = 0
-        for unit in group:
-            unit.succeed(stored[place : place + len(unit.rows)])
-            place += len(unit.rows)
+        else:
+            for unit in group:
+                unit.succeed(stored[: len(unit.rows)])
+                stored = stored[len(unit.rows) :]
 
-    async def _durable(self, rows: Sequence[Row], keys: Keys | None) -> tuple[Stored, ...]:
+    async def _durable(self, group: Sequence[Unit]) -> tuple[Stored, ...]:
         """A conflict with another process passes; try again after a growing pause, which differs from the other's.
 
-        `keys`, looked up just now, are good for the first try.
         Not for long, since all who wait for the flusher wait too: one that stands alone goes back to who asked for it.
         """
+        rows = [row for unit in group for row in unit.rows]
         for attempt in range(_MOST_RETRIES):
-            try:
-                return await self._transaction.run(rows, None if attempt else keys)
-            except OutageError:
-                # The connection may have been lost to a member that stepped down; a second try finds its successor.
-                if attempt:
+            async with meanwhile(self._granted(group)) as granted:
+                try:
+                    return await self._transaction.run(rows, granted)
+                except OutageError:
+                    # The connection may have been lost to a member that stepped down; a second try finds its successor.
+                    if attempt:
+                        raise
+                except TransientError:
+                    await asyncio.sleep(_FIRST_PAUSE * 2**attempt * secrets.randbelow(_STEPS) / _STEPS)
+                except Exception:
+                    await granted  # whose grant has ended is told that, whatever else was wrong
                     raise
-            except TransientError:
-                await asyncio.sleep(_FIRST_PAUSE * 2**attempt * secrets.randbelow(_STEPS) / _STEPS)
         raise ContendedError(
             "The database, or others writing the same, kept the write from being committed; try again."
         )
+
+    async def _granted(self, group: Sequence[Unit]) -> None:
+        """Looked up once for all: after they arrived, so that no revocation is overtaken. Raises EndedError."""
+        with telling_outage():
+            ended = await self._grants.ended({grant for unit in group for grant in unit.grants})
+        if ended:
+            raise EndedError(ended)
 
 
 def _unexpected(error: Exception) -> FhirError:

@@ -27,9 +27,9 @@ from fhir_server.store.history import History
 from fhir_server.store.indexing import Indexing
 from fhir_server.store.lookups import Lookups
 from fhir_server.store.opening import Opening
+from fhir_server.store.outcomes import UnknownOutcomeError
 from fhir_server.store.query_compiler import Compiled, by, compile_query
 from fhir_server.store.referrers import reference_tokens
-from fhir_server.store.transaction import UnknownOutcomeError
 
 _FEWEST_CANDIDATES = 20
 

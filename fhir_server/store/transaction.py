@@ -11,16 +11,17 @@ from typing import TypeAlias
 
 from pymongo import InsertOne, ReplaceOne, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.errors import BulkWriteError, ConnectionFailure, PyMongoError
+from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from fhir_server.crypto.draft import Draft
 from fhir_server.crypto.keyring import Keyring
 from fhir_server.crypto.keys import DataKey, DataRequest
 from fhir_server.engine.integrity import LOG
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import Clock, microseconds
-from fhir_server.kernel.errors import ConflictError, FhirError, StaleVersionError, UnavailableError
+from fhir_server.kernel.errors import ConflictError, StaleVersionError, UnavailableError
 from fhir_server.store.attachments import LIVE, PENDING
 from fhir_server.store.collections import Collections
 from fhir_server.store.conditions import Conditions
@@ -28,8 +29,10 @@ from fhir_server.store.connection import Document, is_duplicate, seam
 from fhir_server.store.documents import Documents, Row, historic
 from fhir_server.store.heads import HeadRows
 from fhir_server.store.layouts import Layouts
-from fhir_server.store.received import Event, events_of, received_of
-from fhir_server.store.row_seals import row_seal, spread
+from fhir_server.store.meanwhile import meanwhile
+from fhir_server.store.outcomes import TransientError, UnknownOutcomeError, explained, telling_outage
+from fhir_server.store.received import Received, events_of, received_of
+from fhir_server.store.row_seals import RowSeal, row_seal, spread
 from fhir_server.store.task_rows import task_document
 from fhir_server.store.tombstones import CLINIC, Tombstones
 from fhir_server.store.writer import Writer
@@ -38,19 +41,25 @@ _COMMIT_TRIES = 20
 _COMMIT_PAUSE = 0.25
 
 
-class TransientError(Exception):
-    """The transaction met another one; nothing was written, and it may be tried again as it is."""
-
-
-class OutageError(UnavailableError):
-    """The database cannot be reached, whatever is to be written: nothing was, and no part of it would fare better."""
-
-
-class UnknownOutcomeError(UnavailableError):
-    """The connection was lost while committing, for longer than we wait: it may have been written or not."""
-
-
 Keys: TypeAlias = Mapping[DataRequest, DataKey]
+Granted: TypeAlias = asyncio.Task[None]
+"""Raises where a grant that the rows are written with does not hold any more."""
+
+Standing: TypeAlias = asyncio.Task[Keys]
+"""The keys that are stored, and not destroyed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A row, the document to write, and the version that it makes."""
+
+    row: Row
+    document: Document
+    version: Stored
+
+    @property
+    def seal(self) -> RowSeal:
+        return row_seal(self.row.id, self.version.version, self.document["sealed"])
 
 
 @dataclass(slots=True)
@@ -80,42 +89,51 @@ class Transaction:
         self._tombstones = Tombstones(collections, documents, clock)
         self._last_seq = 0
 
-    async def run(self, rows: Sequence[Row], keys: Keys | None = None) -> tuple[Stored, ...]:
-        """Write all rows, or raise and write none. `keys` are theirs where they were prepared a moment ago."""
-        if keys is None:
-            keys = await self.prepare(rows)
+    async def run(self, rows: Sequence[Row], granted: Granted) -> tuple[Stored, ...]:
+        """Write all rows, or raise and write none. Whether the grants hold, and the keys stand, is known at the commit.
+
+        Until then both are asked for beside what is written, which nobody sees. Raises OutageError without the
+        database, TransientError where the same may be tried again.
+        """
+        with telling_outage():
+            await self._layouts.require({row.layout for row in rows})
+            draft = await self._draft(rows)
         with seam():
-            async with self._to.client.start_session() as session:
-                written = await self._write(rows, keys, session)
+            async with meanwhile(self._standing(draft)) as standing, self._to.client.start_session() as session:
+                keys = draft.keys
+                if keys is None:
+                    keys = await standing
+                written = await self._write(rows, keys, session, standing, granted)
         self._heads.remember(written.new_heads)
         self._writer.settle(written.events)
         return tuple(written.stored)
 
-    async def prepare(self, rows: Sequence[Row]) -> Keys:
-        """The keys of rows that are laid out as they are to be, durable. Raises OutageError without the database."""
+    async def _draft(self, rows: Sequence[Row]) -> Draft:
         created = {row.change.key.id for row in rows if row.change.previous is None}
         wanted: set[DataRequest] = {row.owners for row in rows if row.change.key.type != LOG}
         if any(row.change.erasures for row in rows):
             wanted.add(CLINIC)
-        try:
-            await self._layouts.require({row.layout for row in rows})
-            return await self._keyring.standing_keys(wanted, created)
-        except UnavailableError as error:
-            if isinstance(error.__cause__, ConnectionFailure):
-                raise OutageError("The database cannot be reached; nothing was written.") from error
-            raise
+        return await self._keyring.draft(wanted, created)
+
+    async def _standing(self, draft: Draft) -> Keys:
+        with telling_outage():
+            return await self._keyring.confirm(draft)
 
     async def end(self) -> None:
         """The last one was run."""
         await self._writer.end()
 
-    async def _write(self, rows: Sequence[Row], keys: Keys, session: AsyncClientSession) -> _Written:
+    async def _write(
+        self, rows: Sequence[Row], keys: Keys, session: AsyncClientSession, standing: Standing, granted: Granted
+    ) -> _Written:
         await session.start_transaction(ReadConcern("snapshot"), WriteConcern("majority", j=True))
         try:
             written = await self._operations(rows, keys, session)
+            await _as_sealed(keys, standing)
+            await granted
         except PyMongoError as error:
             await _abort(session)
-            raise _explained(error) from error
+            raise explained(error) from error
         except BaseException:
             await _abort(session)
             raise
@@ -131,39 +149,54 @@ class Transaction:
             for change in changes
             for move in (*change.heads, *change.unmoved, *((change.basis,) if change.basis else ()))
         ]
-        heads = await self._heads.apply(patients, moves, session)
-        received = received_of(rows)
-        stored: dict[str, Stored] = {}
-        documents: list[Document] = []
-        sealed: list[Row] = []
-        for row in rows:
-            seq = self._seq_after(row.change.previous.seq if row.change.previous else 0)
-            seq = row.change.kept.seq if row.change.kept else seq
-            if row.change.key.type != LOG:
-                document, version = self._documents.sealed(row, seq, keys[row.owners])
-                stored[document["_id"]] = version
-                documents.append(document)
-                sealed.append(row)
-        await self._resources(sealed, documents, session)
-        await self._photos(rows, session)
+        async with meanwhile(self._heads.apply(patients, moves, session)) as applied:
+            sealed = self._sealed(rows, keys)
+        heads = await applied
         erased = [key for change in changes for erasure in change.erasures for key in erasure.keys]
-        laid = await self._tombstones.lay(erased, keys, self._seq_after, session)
+        received = received_of(rows)
+        async with meanwhile(self._current(rows, sealed, session)) as written:
+            laid: Sequence[RowSeal] = ()
+            if erased:
+                await written
+                laid = await self._tombstones.lay(erased, keys, self._seq_after, session)
+            events = await self._events(rows, received, sealed, (*heads.seals, *laid))
+        await written
         await self._attachments(rows, keys, session)
         tasks = [task_document(task, self._clock.now()) for change in changes for task in change.tasks]
         if tasks:
             await self._to.tasks.insert_many(tasks, session=session)
-        entries = list(events_of(rows, received))
-        seals = {one["_id"]: row_seal(one["_id"], one["version"], one["sealed"]) for one in documents}
-        if entries:
-            carried = spread([row for row, _ in entries], seals, (*heads.seals, *laid))
-            await self._record(entries, carried, session)
+        if events:
+            await self._record(events, session)
+        stored = {one.row.id: one.version for one in sealed}
         stored |= {id: event.stored(self._last_seq) for id, event in received.items()}
-        return _Written([stored[row.id] for row in rows], heads.fresh, len(entries))
+        return _Written([stored[row.id] for row in rows], heads.fresh, len(events))
 
-    async def _record(
-        self, entries: Sequence[tuple[str, Event]], carried: Sequence[bytes], session: AsyncClientSession
-    ) -> None:
-        events = await self._writer.documents([event for _, event in entries], self._last_seq, carried)
+    def _sealed(self, rows: Sequence[Row], keys: Keys) -> Sequence[_Sealed]:
+        """All but what goes into the log."""
+        sealed = []
+        for row in rows:
+            seq = self._seq_after(row.change.previous.seq if row.change.previous else 0)
+            seq = row.change.kept.seq if row.change.kept else seq
+            if row.change.key.type != LOG:
+                sealed.append(_Sealed(row, *self._documents.sealed(row, seq, keys[row.owners])))
+        return sealed
+
+    async def _events(
+        self,
+        rows: Sequence[Row],
+        received: Mapping[str, Received],
+        sealed: Sequence[_Sealed],
+        others: Sequence[RowSeal],
+    ) -> Sequence[Document]:
+        """What goes into the log, sealed, with the seals of the rows that are written."""
+        entries = list(events_of(rows, received))
+        if not entries:
+            return ()
+        seals = {one.row.id: one.seal for one in sealed}
+        carried = spread([row for row, _ in entries], seals, others)
+        return await self._writer.documents([event for _, event in entries], self._last_seq, carried)
+
+    async def _record(self, events: Sequence[Document], session: AsyncClientSession) -> None:
         try:
             await self._to.audit.insert_many(events, ordered=False, session=session)
         except BulkWriteError as error:
@@ -173,19 +206,23 @@ class Transaction:
             await self._writer.lease()
             raise TransientError from None
 
-    async def _resources(self, rows: Sequence[Row], documents: list[Document], session: AsyncClientSession) -> None:
+    async def _current(self, rows: Sequence[Row], sealed: Sequence[_Sealed], session: AsyncClientSession) -> None:
+        await self._resources(sealed, session)
+        await self._photos(rows, session)
+
+    async def _resources(self, sealed: Sequence[_Sealed], session: AsyncClientSession) -> None:
         """The current version replaces exactly the one that was read; that one moves into the history."""
-        if not rows:
+        if not sealed:
             return
         operations: list[InsertOne[Document] | ReplaceOne[Document]] = []
         earlier: list[Document] = []
-        for row, document in zip(rows, documents, strict=True):
-            previous = row.change.previous
+        for one in sealed:
+            previous = one.row.change.previous
             if previous is None:
-                operations.append(InsertOne(document))
+                operations.append(InsertOne(one.document))
             else:
-                operations.append(ReplaceOne({"_id": row.id, "version": previous.version}, document))
-                earlier.append(historic(previous.raw, until=document["seq"]))
+                operations.append(ReplaceOne({"_id": one.row.id, "version": previous.version}, one.document))
+                earlier.append(historic(previous.raw, until=one.document["seq"]))
         result = await self._to.resources.bulk_write(operations, ordered=False, session=session)
         if result.matched_count != len(earlier):
             raise StaleVersionError("The resource was changed in the meantime.")
@@ -234,7 +271,7 @@ class Transaction:
                 if error.has_error_label("UnknownTransactionCommitResult"):
                     await asyncio.sleep(_COMMIT_PAUSE)
                     continue
-                raise _explained(error) from error
+                raise explained(error) from error
             else:
                 return
         # Its numbers may be taken or not: go on under another id, so that neither a gap nor a repeat can come of it.
@@ -243,22 +280,15 @@ class Transaction:
         raise UnknownOutcomeError("The database did not say whether the write was committed.")
 
 
+async def _as_sealed(keys: Keys, standing: Standing) -> None:
+    """Raises where others made or destroyed some of them meanwhile: then it is sealed anew."""
+    if await standing != keys:
+        raise TransientError
+
+
 async def _abort(session: AsyncClientSession) -> None:
     if session.in_transaction:
         try:
             await session.abort_transaction()
         except PyMongoError:
             return  # The server forgets it by itself; the fault that led here is the one to tell.
-
-
-def _explained(error: PyMongoError) -> Exception:
-    """What a fault of the database means for the group."""
-    if isinstance(error, ConnectionFailure):
-        return OutageError("The database cannot be reached; nothing was written.")
-    if error.has_error_label("TransientTransactionError"):
-        return TransientError()
-    if isinstance(error, BulkWriteError) and is_duplicate(error):
-        return StaleVersionError("A resource with this id was created in the meantime.")
-    if isinstance(error, FhirError):
-        return error
-    return error

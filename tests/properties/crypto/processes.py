@@ -82,7 +82,9 @@ class World:
     async def take_as_new(self, requests: Sequence[Request]) -> None:
         """By a process that saw the buckets some time ago, and is told that nobody has keys yet."""
         self.old.forget_all()
-        for request, key in (await self.old.data_keys(requests, new=(A, B, C))).items():
+        draft = await self.old.draft(requests, new=(A, B, C))
+        await _pause()  # it seals with them
+        for request, key in (await self.old.confirm(draft)).items():
             assert self.given.setdefault(key.id, key.secret) == key.secret
             self.names.setdefault(request, set()).add(key.id)
 

@@ -40,6 +40,12 @@ def take(store: FakeKeyStore, root: FakeRootKeys, *requests: Request) -> Mapping
     return keys
 
 
+async def standing(ring: Keyring, *requests: Request) -> Mapping[Request, DataKey]:
+    """What may be sealed with for good."""
+    keys: Mapping[Any, DataKey] = await ring.confirm(await ring.draft(requests))
+    return keys
+
+
 def carry_bucket(store: FakeKeyStore, root: FakeRootKeys) -> None:
     """The patient's bucket under a new generation, its old one dropped; nobody's key is touched."""
     name = bucket("p1").name

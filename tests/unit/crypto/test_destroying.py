@@ -14,7 +14,7 @@ from fhir_server.crypto.keys import KeyClass, KeyId, KeyRequest
 from fhir_server.crypto.rows import KeyRow, WrapperKind, bucket, next_generation, patient
 from fhir_server.kernel.errors import UnavailableError
 from tests.fakes.key_store import FakeKeyStore, FakeRootKeys
-from tests.unit.crypto.keys_at_hand import MARKETING, NOW, PAIR, RECORD, done, keyring, take
+from tests.unit.crypto.keys_at_hand import MARKETING, NOW, PAIR, RECORD, done, keyring, standing, take
 
 
 def test_m2_a_destroyed_key_is_gone_and_everything_above_it_is_new(store: FakeKeyStore, root: FakeRootKeys) -> None:
@@ -165,7 +165,7 @@ def test_a_write_never_uses_a_key_that_another_process_destroyed(store: FakeKeyS
     before = done(remembers.data_keys([RECORD, MARKETING]))
 
     done(destroys.destroy([before[MARKETING].id], "erasure"))
-    after = done(remembers.standing_keys([RECORD, MARKETING]))
+    after = done(standing(remembers, RECORD, MARKETING))
 
     assert after[RECORD] == before[RECORD]
     assert after[MARKETING].id != before[MARKETING].id
@@ -177,8 +177,8 @@ def test_a_key_made_just_now_is_not_asked_about(store: FakeKeyStore, root: FakeR
     ring = keyring(store, root)
     done(ring.data_keys([PAIR]))
     trips = [store.trips]
-    for take_keys, wanted in ((ring.data_keys, MARKETING), (ring.standing_keys, RECORD), (ring.standing_keys, RECORD)):
-        done(take_keys([wanted]))
+    for work in (ring.data_keys([MARKETING]), standing(ring, RECORD), standing(ring, RECORD)):
+        done(work)
         trips.append(store.trips)
 
     making, made, remembered = (after - before for before, after in pairwise(trips))

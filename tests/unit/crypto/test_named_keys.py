@@ -54,7 +54,7 @@ def test_the_key_of_a_picture_is_of_one_resource_and_its_patients(store: FakeKey
     keys = done(ring.data_keys([one, other, RECORD]))
 
     assert len({key.secret for key in keys.values()}) == 3
-    assert done(ring.standing_keys([one])) == {one: keys[one]}
+    assert done(ring.confirm(done(ring.draft([one])))) == {one: keys[one]}
     assert [row.name for row in done(ring.picture_keys("p2"))] == ["picture/p1,p2/Task/1"]
     with pytest.raises(ValueError, match="type and its id"):
         done(ring.data_keys([PictureRequest(("p1",), "Task/1 2")]))

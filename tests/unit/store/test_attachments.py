@@ -24,7 +24,7 @@ from fhir_server.store.base64_text import plain
 from fhir_server.store.chunks import Chunks, Place
 from fhir_server.store.clinic import ClinicStore
 from fhir_server.store.documents import Row
-from fhir_server.store.transaction import UnknownOutcomeError
+from fhir_server.store.outcomes import UnknownOutcomeError
 from tests.contract.clinics import store_on, writing
 from tests.fakes.clock import FakeClock
 

@@ -1,21 +1,26 @@
 """Group commit on a transaction that a test can make fail: who gets which answer."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymongo.errors import ConnectionFailure
 
 from fhir_server.engine.change import Change
+from fhir_server.engine.ports import AuditRow
 from fhir_server.engine.stored import Stored
-from fhir_server.kernel.errors import FhirError, UnavailableError, VersionConflictError
+from fhir_server.kernel.errors import EndedTokenError, FhirError, UnavailableError, VersionConflictError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.store import commit
 from fhir_server.store.commit import Committer
 from fhir_server.store.documents import Row
-from fhir_server.store.transaction import Keys, Transaction, TransientError, UnknownOutcomeError
+from fhir_server.store.outcomes import OutageError, TransientError, UnknownOutcomeError
+from fhir_server.store.transaction import Granted, Transaction
 from tests.fakes.authorization import FakeGrants
 from tests.fakes.clock import NOW
 
@@ -31,8 +36,6 @@ class FakeTransaction:
 
     def __init__(self, fault: Callable[[list[str]], Exception | None] = lambda _: None, turns: int = 3) -> None:
         self.runs: list[list[str]] = []
-        self.prepared: list[bool] = []
-        self.unready: Exception | None = None
         self.written: list[str] = []
         self.begun = asyncio.Event()
         self._fault, self._turns = fault, turns
@@ -40,15 +43,7 @@ class FakeTransaction:
     async def end(self) -> None:
         """Nothing is left to say."""
 
-    async def prepare(self, rows: Sequence[Row]) -> Keys:
-        """Nothing, or `unready`."""
-        assert rows
-        if self.unready:
-            raise self.unready
-        return {}
-
-    async def run(self, rows: Sequence[Row], keys: Keys | None = None) -> tuple[Stored, ...]:
-        self.prepared.append(keys is not None)
+    async def run(self, rows: Sequence[Row], granted: Granted) -> tuple[Stored, ...]:
         names = [row.change.key.id for row in rows]
         self.runs.append(names)
         self.begun.set()
@@ -56,6 +51,7 @@ class FakeTransaction:
             await asyncio.sleep(0)
         if error := self._fault(names):
             raise error
+        await granted
         self.written += names
         return tuple(Stored(row.change.key, 1, 1, NOW, row.truth) for row in rows)
 
@@ -122,27 +118,80 @@ async def test_a_transaction_that_met_another_is_tried_again_whole() -> None:
     assert transaction.runs == [["a", "b"]] * 3
 
 
-async def test_keys_are_looked_up_with_the_grants_for_the_first_try_alone() -> None:
-    faults = [TransientError()]
-    transaction = FakeTransaction(lambda _: faults.pop() if faults else None)
-    committer = await started(transaction)
+@dataclass
+class Ended:
+    """Grants of which some have ended; it answers after some turns of the loop, or with a fault."""
 
-    await all_of(committer, ["a"])
+    reasons: Mapping[str, str]
+    fault: Exception | None = None
+    asked: list[set[str]] = field(default_factory=list)
+
+    async def ended(self, ids: Collection[str]) -> Mapping[str, str]:
+        self.asked.append(set(ids))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        if self.fault:
+            raise self.fault
+        return {id: reason for id, reason in self.reasons.items() if id in ids}
+
+
+def granted(name: str, grant: str) -> tuple[Row, ...]:
+    entry = cast("AuditRow", SimpleNamespace(grant=grant))
+    change = Change(ResourceKey("Patient", name), {"resourceType": "Patient"}, audit=(entry,))
+    return (Row(change, b"{}", (), (), [], {}, 1),)
+
+
+async def under(grants: Ended, transaction: FakeTransaction, *units: tuple[Row, ...]) -> list[Any]:
+    committer = Committer(cast("Transaction", transaction), grants)
+    await committer.start()
+    outcomes = await asyncio.gather(*map(committer.commit, units), return_exceptions=True)
     await committer.stop()
+    return outcomes
 
-    assert transaction.prepared == [True, False]
+
+@pytest.mark.parametrize("turns", [0, 30], ids=["known after it was written", "known before"])
+async def test_whose_grant_has_ended_writes_nothing_and_the_others_do(turns: int) -> None:
+    transaction, grants = FakeTransaction(turns=turns), Ended({"gone": ""})
+
+    one, other, third = await under(
+        grants, transaction, granted("a", "good"), granted("b", "gone"), granted("c", "good")
+    )
+
+    assert isinstance(other, EndedTokenError)
+    assert (names(one), names(third)) == (["a"], ["c"])
+    assert transaction.written == ["a", "c"]
+    assert transaction.runs == [["a", "b", "c"], ["a", "c"]]
 
 
-async def test_keys_that_cannot_be_had_are_asked_for_again_by_who_tells_why() -> None:
-    transaction = FakeTransaction()
-    transaction.unready = UnavailableError("away")
-    committer = await started(transaction)
+async def test_whose_grant_has_ended_is_told_that_whatever_else_is_wrong() -> None:
+    transaction = FakeTransaction(lambda group: VersionConflictError("b") if "b" in group else None)
 
-    [outcome] = await all_of(committer, ["a"])
-    await committer.stop()
+    [one, other] = await under(Ended({"gone": ""}), transaction, granted("a", "good"), granted("b", "gone"))
+
+    assert isinstance(other, EndedTokenError)
+    assert names(one) == ["a"]
+
+
+async def test_each_try_asks_for_the_grants_anew() -> None:
+    faults = [TransientError(), OutageError("away")]
+    grants = Ended({})
+
+    [outcome] = await under(grants, FakeTransaction(lambda _: faults.pop() if faults else None), granted("a", "good"))
 
     assert names(outcome) == ["a"]
-    assert transaction.prepared == [False]
+    assert grants.asked == [{"good"}] * 3
+
+
+async def test_where_it_is_not_known_whether_grants_hold_nothing_is_written_and_nobody_is_tried_alone() -> None:
+    lost = UnavailableError("away")
+    lost.__cause__ = ConnectionFailure("lost")
+    grants, transaction = Ended({}, lost), FakeTransaction()
+
+    outcomes = await under(grants, transaction, granted("a", "good"), granted("b", "good"))
+
+    assert all(isinstance(one, UnavailableError) for one in outcomes)
+    assert transaction.written == []
+    assert transaction.runs == [["a", "b"]] * 2
 
 
 async def test_an_unknown_outcome_is_told_to_the_whole_group_and_never_written_again() -> None:

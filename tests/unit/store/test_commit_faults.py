@@ -3,16 +3,21 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fhir_server.crypto.draft import Draft
+from fhir_server.crypto.keyring import Keyring
+from fhir_server.crypto.keys import KeyClass
 from fhir_server.kernel.errors import UnavailableError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.store import transaction
 from fhir_server.store.clinic import ClinicStore
-from fhir_server.store.transaction import UnknownOutcomeError
+from fhir_server.store.outcomes import UnknownOutcomeError
+from fhir_server.store.transaction import Keys
 from fhir_server.store.writer import Writer
 from tests.contract.clinics import Events, Noted, opened_events, patient, store_on, writing
 from tests.fakes.clock import FakeClock
@@ -151,6 +156,47 @@ async def test_when_not_even_a_writer_can_be_leased_a_group_is_not_written_a_sec
     assert [type(one) for one in outcomes] == [UnknownOutcomeError] * 4
     await store.resources.commit([writing(patient(after)).recording(Noted(after))])
     await writers_of(mongo, database, store, *words, after)
+
+
+async def test_what_was_sealed_with_a_key_that_does_not_stand_is_sealed_anew(
+    mongo: FailingMongo, database: str, store: ClinicStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else was faster, or destroyed it: seen while it is being written."""
+    word, confirm, drafts = fresh(), Keyring.confirm, []
+    await store.keyring.data_keys([((word,), KeyClass.RECORD)])
+
+    async def late(keyring: Keyring, draft: Draft) -> Keys:
+        drafts.append(draft)
+        standing = await confirm(keyring, draft)
+        return standing if len(drafts) > 1 else {request: replace(key, version=7) for request, key in standing.items()}
+
+    monkeypatch.setattr(Keyring, "confirm", late)
+    [stored] = await store.resources.commit([writing(patient(word)).recording(Noted(word))])
+
+    assert len(drafts) == 2
+    assert await store.resources.read(stored.key) == stored
+    await writers_of(mongo, database, store, word)
+
+
+async def test_where_a_key_cannot_be_stored_nothing_that_it_sealed_is_kept(
+    mongo: FailingMongo, database: str, store: ClinicStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, after = fresh(), fresh()
+    await store.keyring.data_keys([((lost,), KeyClass.RECORD)])
+
+    async def refuse(keyring: Keyring, draft: Draft) -> Keys:
+        assert draft.asked
+        assert keyring is store.keyring
+        raise UnavailableError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keyring, "confirm", refuse)
+        with pytest.raises(UnavailableError):
+            await store.resources.commit([writing(patient(lost)).recording(Noted(lost))])
+    await store.resources.commit([writing(patient(after)).recording(Noted(after))])
+
+    assert await store.resources.read(ResourceKey("Patient", lost)) is None
+    await writers_of(mongo, database, store, after)
 
 
 async def test_events_of_which_it_is_unknown_whether_they_were_written_leave_no_gap(
