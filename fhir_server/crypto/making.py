@@ -8,7 +8,7 @@ under the old generation after it was carried over would be lost. So:
 2. Store what is missing, wrappers first; bring what stands under an old generation under the newest.
 3. Read their revisions. Only when none differs from what was read or stored before, and every row stands under the
    newest generation, were all of them so at one instant between the two readings. From then on whoever makes a further
-   generation does it later, finds these rows and carries them along. Now the keys may be used.
+   generation does it later, finds these rows and carries them along. Now what they sealed may be committed.
 
 A revision only rises, and a row made anew begins at a random one, so equal revisions are the same row all the time in
 between, however long that was. So the reading of step 1 may be an old one: keys of patients who are said to be new are
