@@ -49,7 +49,7 @@ async def until(acknowledged: Acknowledged, come: Callable[[], bool]) -> None:
     """How long that takes is the machine's affair; that it comes is not."""
     try:
         async with asyncio.timeout(60):
-            while not come():
+            while not come():  # noqa: ASYNC110  other processes
                 await asyncio.sleep(0.05)
     except TimeoutError:
         pytest.fail(f"acknowledged: {len(acknowledged.resources)}, failures: {acknowledged.failures}")
