@@ -25,6 +25,7 @@ from fhir_server.privacy.register.surveying import Law, Surveying
 from fhir_server.privacy.retention import Pack
 from fhir_server.privacy.reversibility.exporting import House, Reversibility
 from fhir_server.privacy.reversibility.members import ARCHIVE_TYPE
+from fhir_server.professions.body import Bodies, BodyError, bodies
 from fhir_server.search.tree import Query
 from fhir_server.settings import Settings
 from fhir_server.smart.clients.client import Client
@@ -44,6 +45,14 @@ def require_region(settings: Settings) -> None:
         raise SettingsError(f"{PREFIX}REGION must be one of {', '.join(sorted(allowed))}.")
 
 
+def practised(settings: Settings) -> Bodies:
+    """The professional bodies whose rules are here. Raises SettingsError for a file that is none."""
+    try:
+        return bodies(settings.professional_bodies)
+    except BodyError as error:
+        raise SettingsError(f"{PREFIX}PROFESSIONAL_BODIES: {error}") from None
+
+
 def accountability(
     settings: Settings,
     store: ClinicStore,
@@ -60,9 +69,8 @@ def accountability(
     told = authority(settings.jurisdiction)
     ledger = Ledger(engine, premises, rules)
     clinic = settings.organization_name or settings.clinic_name
-    surveying = Surveying(
-        engine, ledger, premises, Law(clinic, settings.region, rules, told, settings.eu_provider_required), server
-    )
+    law = Law(clinic, settings.region, rules, told, settings.eu_provider_required, practised(settings))
+    surveying = Surveying(engine, ledger, premises, law, server)
     sealing = Sealing(clinic, lambda told: _signed(told, keys))
     return Accounts(
         surveying,

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fhir_server.accountability import require_region
+from fhir_server.accountability import practised, require_region
 from fhir_server.api.dispatch import Dispatch
 from fhir_server.api.error_handlers import fhir_error, http_exception
 from fhir_server.api.health import health
@@ -74,6 +74,7 @@ from fhir_server.privacy.publications import Publications
 from fhir_server.privacy.register.registering import Registering
 from fhir_server.privacy.register.trained import Trained
 from fhir_server.privacy.withdrawal import Withdrawal
+from fhir_server.professions.numbering import Numbering
 from fhir_server.search.registry import parameters_of
 from fhir_server.settings import Settings, transport
 from fhir_server.smart.access import Access, may_export, may_name
@@ -137,6 +138,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 Paper(),  # a scan says where the original lies
                 Filing(THE_SERVER),  # receipts are the server's own, and stay
                 Registering(retention(settings)),  # the register says what the law asks of it
+                Numbering(practised(settings)),  # a number of a professional body has that body's form
                 Documenting(),  # a breach has the law's clock, and stays on record
                 Keeping(THE_SERVER),  # nor do photos and consents go by a deletion
                 Imports(random_id),  # what came without evidence of a consent says so

@@ -6,7 +6,7 @@ Part of the composition root; the policy of the steps is in `app`.
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 
-from fhir_server.accountability import accountability
+from fhir_server.accountability import accountability, practised
 from fhir_server.api.doubts import doubts
 from fhir_server.api.paging import Paging
 from fhir_server.api.surface import Surface
@@ -139,7 +139,7 @@ async def offering(core: Core) -> Offering:
     glass = glass_policy(settings)
     inquiry = Inquiry(engine, core.law, glass.roles, zone)
     proofs = Proofs(engine, store.log, store.sequencer.key, core.anchoring.assurance)
-    parts = Parts(bundles, inquiry, Releasing(core.standing, core.gate), store.photos, proofs)
+    parts = Parts(bundles, inquiry, Releasing(core.standing, core.gate), store.photos, proofs, practised(settings))
     surface = Surface(
         engine=engine,
         bundles=bundles,

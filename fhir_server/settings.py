@@ -100,6 +100,7 @@ class Settings:
         24
     )
     insurance_policies: Annotated[Path | None, "A folder of the conditions of your insurers, each a TOML file."] = None
+    professional_bodies: Annotated[Path | None, "A folder of further professional bodies, each a TOML file."] = None
     notify_loopback: Annotated[bool, "For a demo: subscriptions may notify this machine, also by plain http."] = False
     clinic_name: Annotated[str, "The clinic's name on the sign-in pages and in authenticator apps.", _TITLE] = "Clinic"
     jurisdiction: Annotated[str, "Whose rules on care, age and bans hold; `eu`: the GDPR alone.", _PACK] = "eu"

@@ -1,4 +1,4 @@
-"""Operations on what is injected: `$lot-patients`, `$lot-recall`, `$lots`, `$insurance-check`, `$evidence-pack`.
+"""Operations on what is injected: lots and recalls, what a treatment lacks for an insurer or a body, evidence.
 
 https://hl7.org/fhir/R4/operations.html
 """
@@ -23,13 +23,16 @@ from fhir_server.injectables.checking import Checked, Finding
 from fhir_server.injectables.evidence import Asked
 from fhir_server.injectables.lots import Traced, Use, Wanted
 from fhir_server.injectables.policy import GENERAL
+from fhir_server.injectables.professional import Judged
 from fhir_server.injectables.recall import Notice
 from fhir_server.kernel.errors import InvalidRequestError, UnprocessableError
 from fhir_server.kernel.json import Json
+from fhir_server.professions.judging import Finding as ProfessionalFinding
 
 Do: TypeAlias = Callable[[], Awaitable[Response]]
 
 _MOST_BYTES = 64 * 1024
+PROFESSIONAL_RULE = "urn:aesthetic-fhir-server:professional-rule"
 INSURANCE_RULE = "urn:aesthetic-fhir-server:insurance-rule"
 _RECIPIENTS = frozenset({"Organization", "Practitioner", "PractitionerRole"})
 _ZIP = "application/zip"
@@ -86,6 +89,17 @@ async def insurance_check(surface: Surface, request: Request, call: Call) -> Do:
 
     async def do() -> Response:
         return _answer(_checked(await surface.injectables.checking.check(call, policy)))
+
+    return do
+
+
+async def professional_check(surface: Surface, request: Request, call: Call) -> Do:
+    """`GET Procedure/[id]/$professional-check`: each rule of the bodies of those who treated and prescribed."""
+    if query_pairs(request):
+        raise InvalidRequestError("The operation has no parameters.")
+
+    async def do() -> Response:
+        return _answer(_judged(await surface.injectables.professional.check(call)))
 
     return do
 
@@ -155,6 +169,64 @@ def _issue(finding: Finding) -> Json:
         "code": "business-rule" if finding.missing else "informational",
         "details": {"coding": [rule], "text": text},
         "diagnostics": finding.missing or "Met.",
+    }
+
+
+def _judged(judged: Judged) -> list[Json]:
+    issues = [_ruled(finding) for finding in judged.findings]
+    issues += [{"severity": "information", "code": "incomplete", "diagnostics": one} for one in judged.unjudged]
+    return [
+        {"name": "result", "valueBoolean": judged.passed},
+        *(
+            {
+                "name": "body",
+                "part": [
+                    {"name": "practitioner", "valueReference": {"reference": person.reference}},
+                    {"name": "code", "valueCode": one.body.code},
+                    {"name": "name", "valueString": one.body.name},
+                ],
+            }
+            for person in judged.people
+            for one in person.memberships
+        ),
+        *(_rule(finding) for finding in judged.findings),
+        *({"name": "unjudged", "valueString": one} for one in judged.unjudged),
+        {"name": "outcome", "resource": {"resourceType": "OperationOutcome", "issue": issues or [_NOBODY]}},
+    ]
+
+
+_NOBODY: Json = {
+    "severity": "information",
+    "code": "informational",
+    "diagnostics": "No rule of a professional body speaks of this treatment.",
+}
+
+
+def _rule(finding: ProfessionalFinding) -> Json:
+    rule = finding.rule
+    return {
+        "name": "rule",
+        "part": [
+            {"name": "rule", "valueCode": rule.id},
+            {"name": "practitioner", "valueReference": {"reference": finding.who}},
+            {"name": "met", "valueBoolean": not finding.missing},
+            {"name": "severity", "valueCode": finding.severity},
+            {"name": "text", "valueString": rule.text},
+            {"name": "clause", "valueString": rule.cited},
+            *([{"name": "kept", "valueString": rule.by}] if rule.by else []),
+            *([{"name": "missing", "valueString": finding.missing}] if finding.missing else []),
+            *({"name": "evidence", "valueReference": {"reference": one}} for one in finding.evidence),
+        ],
+    }
+
+
+def _ruled(finding: ProfessionalFinding) -> Json:
+    """Coded by the rule of the body."""
+    return {
+        "severity": finding.severity,
+        "code": "business-rule" if finding.missing else "informational",
+        "details": {"coding": [{"system": PROFESSIONAL_RULE, "code": finding.rule.id}], "text": finding.rule.text},
+        "diagnostics": finding.missing or finding.rule.by or "Met.",
     }
 
 

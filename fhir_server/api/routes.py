@@ -119,6 +119,7 @@ TABLE: Mapping[str, Methods] = {
     "/fhir/Medication/$lot-recall": {"POST": (Interaction.OPERATION, injectables.lot_recall)},
     "/fhir/Patient/{id}/$lots": {"GET": (Interaction.OPERATION, injectables.lots_of_patient)},
     "/fhir/Procedure/{id}/$insurance-check": {"GET": (Interaction.OPERATION, injectables.insurance_check)},
+    "/fhir/Procedure/{id}/$professional-check": {"GET": (Interaction.OPERATION, injectables.professional_check)},
     "/fhir/Procedure/{id}/$evidence-pack": {"POST": (Interaction.OPERATION, injectables.evidence_pack)},
     "/fhir/Media/$timeline": {"GET": (Interaction.OPERATION, photo_operations.in_order)},
     "/fhir/Media/$capture-session": {"POST": (Interaction.OPERATION, capture_sessions.begin)},

@@ -13,7 +13,7 @@ from fhir_server.consent.period import span
 from fhir_server.engine.call import Call, Interaction
 from fhir_server.engine.interactions import Engine
 from fhir_server.injectables.policy import Condition, Policy
-from fhir_server.injectables.treatment import Treatment, Treatments
+from fhir_server.injectables.treatment import Treatment, Treatments, coded
 from fhir_server.kernel.errors import UnprocessableError
 from fhir_server.kernel.json import Json
 from fhir_server.media.admission import admitted
@@ -146,9 +146,7 @@ class Checking:
 
 
 def _covers(policy: Policy, treatment: Treatment) -> bool:
-    procedure = treatment.procedure.resource
-    concepts = (procedure.get("category", {}), procedure.get("code", {}))
-    said = {f"{one.get('system', '')}|{one.get('code', '')}" for each in concepts for one in each.get("coding", [])}
+    said = coded(treatment.procedure.resource)
     return bool(said & policy.codes) or (policy.any_product and bool(treatment.products))
 
 

@@ -14,9 +14,11 @@ from fhir_server.injectables.evidence import Collecting
 from fhir_server.injectables.lots import Lots
 from fhir_server.injectables.packs import Issuer, Packs
 from fhir_server.injectables.policy import Policy
+from fhir_server.injectables.professional import ProfessionalChecking
 from fhir_server.injectables.recall import Recalls
 from fhir_server.injectables.treatment import Treatments
 from fhir_server.media.ports import PhotoVault
+from fhir_server.professions.body import Bodies
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Injectables:
     lots: Lots
     recalls: Recalls
     checking: Checking
+    professional: ProfessionalChecking
     packs: Packs
 
 
@@ -36,6 +39,7 @@ class Parts:
     releasing: Releasing
     photos: PhotoVault
     proofs: Proofs
+    bodies: Bodies
 
 
 def injectables(
@@ -46,5 +50,6 @@ def injectables(
         lots,
         Recalls(engine, parts.bundles, lots),
         Checking(engine, treatments, parts.inquiry, policies, zone),
+        ProfessionalChecking(engine, treatments, parts.inquiry, parts.bodies, zone),
         Packs(engine, Collecting(engine, treatments, parts.releasing), parts.photos, parts.proofs, issuer),
     )

@@ -18,6 +18,7 @@ from fhir_server.media.protocol import codes
 
 _NOTES = ("ClinicalImpression", "Composition", "DocumentReference")
 _GIVEN = "MedicationAdministration"
+INJECTABLE = "urn:aesthetic-fhir-server:procedure-category|injectable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,18 @@ class Treatments:
         told = {one.key: one for each in notes for one in each.found}
         withheld = given.withheld.union(articles.withheld, *(each.withheld for each in notes))
         return Treatment(procedure, subject.id, given.found, articles.found, tuple(told.values()), withheld)
+
+
+def coded(procedure: Json) -> frozenset[str]:
+    """What a Procedure is coded with, as its category or itself: `system|code`."""
+    concepts = (procedure.get("category", {}), procedure.get("code", {}))
+    return frozenset(
+        f"{one.get('system', '')}|{one.get('code', '')}" for each in concepts for one in each.get("coding", [])
+    )
+
+
+def is_injectable(treatment: Treatment) -> bool:
+    return INJECTABLE in coded(treatment.procedure.resource) or bool(treatment.products)
 
 
 def belongs(stored: Stored, procedure: Stored) -> bool:

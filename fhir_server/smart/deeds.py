@@ -39,6 +39,7 @@ _LETTER_OF_OPERATION: Mapping[str, str] = {
     "$lot-patients": "s",
     "$lot-recall": "s",
     "$lots": "r",
+    "$professional-check": "r",
     "$propose-areas": "r",
     "$rendition": "r",
     "$share": "r",

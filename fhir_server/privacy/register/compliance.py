@@ -23,7 +23,7 @@ from fhir_server.privacy.register.entries import (
 )
 
 GREEN, AMBER, RED = "green", "amber", "red"
-DATA_PROTECTION, INSURANCE = "data-protection", "insurance"
+DATA_PROTECTION, INSURANCE, PROFESSIONS = "data-protection", "insurance", "professions"
 _YEAR = timedelta(days=365)
 _LARGE = 5_000
 """Patients from which a hint says that care may be on a large scale; no law has the number (GDPR recital 91)."""
@@ -61,7 +61,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    """`section`: data protection or insurance. `basis`: the law. `evidence`: what it was seen by."""
+    """`section`: data protection, insurance or professions. `basis`: the law. `evidence`: what it was seen by."""
 
     name: str
     section: str
@@ -257,7 +257,7 @@ _DUTIES = (
 
 
 def by_section(found: Sequence[Duty]) -> Iterator[tuple[str, Sequence[Duty]]]:
-    for section in (DATA_PROTECTION, INSURANCE):
+    for section in (DATA_PROTECTION, INSURANCE, PROFESSIONS):
         yield section, [duty for duty in found if duty.section == section]
 
 

@@ -4,7 +4,7 @@ Row S6. An administrator sees no patient and no breach's details: the report tel
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from fhir_server.engine.attempts import Attempt, disclosing
@@ -21,7 +21,9 @@ from fhir_server.privacy.reading import everything
 from fhir_server.privacy.register.compliance import Drill, Duty, Facts, duties
 from fhir_server.privacy.register.entries import HOSTING, SUPPLIER
 from fhir_server.privacy.register.ledger import Ledger
+from fhir_server.privacy.register.registrations import registrations
 from fhir_server.privacy.retention import Pack
+from fhir_server.professions.body import Bodies
 from fhir_server.search.parse import parse
 from fhir_server.smart.tie_sources import TASK_SYSTEM
 
@@ -41,6 +43,7 @@ class Law:
     pack: Pack
     authority: Authority
     eu_provider_required: bool = False
+    bodies: Bodies = field(default_factory=dict)
 
 
 class Surveying:
@@ -83,7 +86,12 @@ class Surveying:
         looking = Call(Interaction.SEARCH_TYPE, self._server, now)
         breaches = await everything(self._engine, looking, "Task", [("code", f"{TASK_SYSTEM}|{BREACH}")])
         requests = await everything(self._engine, looking, "Task", [("code", f"{TASK_SYSTEM}|"), ("status", _OPEN)])
-        return duties(
+        staff = [
+            (str(one.key), one.resource)
+            for one in await everything(self._engine, looking, "Practitioner")
+            if one.resource.get("active") is not False
+        ]
+        found = duties(
             Facts(
                 now,
                 await self._ledger.entries(looking),
@@ -99,6 +107,7 @@ class Surveying:
                 self._law.eu_provider_required,
             )
         )
+        return (*found, *registrations(self._law.bodies, staff, now))
 
     async def _drill(self, call: Call) -> Drill | None:
         found = await everything(self._engine, call, "DocumentReference", [("type", f"{RECEIPT_SYSTEM}|{DRILL}")])

@@ -1,0 +1,1 @@
+"""Professional bodies: their rules as data, who stands under them, and whether what was done keeps them."""
