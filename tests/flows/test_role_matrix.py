@@ -285,6 +285,7 @@ _ASKED_BY_GET = {
     "Patient/unknown/$export-my-data": "Patient/unknown/$export-my-data",
     "Patient/unknown/$lots": "Patient/unknown/$lots",
     "Procedure/unknown/$insurance-check": "Procedure/unknown/$insurance-check",
+    "Procedure/unknown/$professional-check": "Procedure/unknown/$professional-check",
     "Task/unknown/$breach-scope": "Task/unknown/$breach-scope",
     "Task/unknown/$breach-notification": "Task/unknown/$breach-notification",
 }
