@@ -73,6 +73,7 @@ from fhir_server.privacy.keeping import Keeping
 from fhir_server.privacy.publications import Publications
 from fhir_server.privacy.register.registering import Registering
 from fhir_server.privacy.register.trained import Trained
+from fhir_server.privacy.templates import FaceTemplates
 from fhir_server.privacy.withdrawal import Withdrawal
 from fhir_server.professions.numbering import Numbering
 from fhir_server.search.registry import parameters_of
@@ -114,6 +115,7 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
         elsewhere = Elsewhere(store.resources, base, may_carry_photo, shows_photo)
         access, gate = Access(base, ties), Gate(standing, store.resources, base, elsewhere, ties)
         taking = Taking(store.photos, speech().zone or UTC)
+        faces = FaceTemplates(standing, store.resources, THE_SERVER)
         hooks = way_out(loopback=settings.notify_loopback)
         steps = Pipeline(
             (
@@ -123,8 +125,11 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
                 ),
                 *([Trained(store.resources)] if settings.require_training else []),  # photographs: who may handle them
                 gate,  # on what legal basis
+                faces,  # a template of one is biometric data: assessed, consented to, for back ends alone
                 Lifecycle(store.resources, standing),  # a newer signature takes the place of the older
-                SecurityContext(store.resources, Pipeline((access, gate)), base),  # a Binary as what it belongs to
+                SecurityContext(
+                    store.resources, Pipeline((access, gate, faces)), base
+                ),  # a Binary as what it belongs to
                 Owned(  # a subscription tells what its writer may see, and is its writer's own
                     THE_SERVER, access, store.resources, speech, may_export, hooks.may
                 ),

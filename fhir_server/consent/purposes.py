@@ -13,6 +13,7 @@ ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 TREATMENT = "treatment"
 CARE_PHOTOGRAPHY = "care-photography"
 COMMUNICATIONS = "communications"
+FACE_RECOGNITION = "face-recognition"
 BREAK_GLASS = f"{ACT_REASON}|BTG"
 
 
@@ -43,6 +44,7 @@ PURPOSES = (
     Purpose("research", "Research", "HRESCH"),
     Purpose("publication-journal", "Publication in a professional journal", named=_PUBLISHED),
     Purpose("marketing", "Marketing", "HMARKT"),
+    Purpose(FACE_RECOGNITION, "Recognising a face by a template of it"),
 )
 BY_CODE = {purpose.code: purpose for purpose in PURPOSES}
 

@@ -37,6 +37,7 @@ def test_each_purpose_is_named_by_its_own_code() -> None:
         "research",
         "publication-journal",
         "marketing",
+        "face-recognition",
     ]
 
 
