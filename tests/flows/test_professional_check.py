@@ -184,7 +184,7 @@ async def test_the_prescriber_is_judged_beside_whoever_treats(clinic: InProcess,
 
 async def test_notes_are_read_wherever_they_stand(clinic: InProcess, office: Caller) -> None:
     nurse = await on_record(office, member("NMC"))
-    visit = {"encounter": {"reference": "Encounter/noted"}}
+    visit: dict[str, Any] = {"encounter": {"reference": "Encounter/noted"}}
     done = await treated(clinic, office, **by(nurse), **visit, note=[{"text": "Even."}])
     thought = {"resourceType": "ClinicalImpression", "status": "completed", "date": done.at(), **visit}
     told = {**thought, "subject": {"reference": f"Patient/{done.patient}"}, "summary": "Even."}

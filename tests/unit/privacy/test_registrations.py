@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 from fhir_server.privacy.register.compliance import PROFESSIONS, by_section
 from fhir_server.privacy.register.registrations import registrations
-from fhir_server.professions.body import REGISTERED, WARNING, bodies
+from fhir_server.professions.body import REGISTERED, WARNING, Bodies, bodies
 from tests.unit.professions.people import member, practitioner, qualification
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
-def told(*staff: dict[str, object], rules: dict[str, object] | None = None) -> dict[str, tuple[str, str]]:
+def told(*staff: dict[str, object], rules: Bodies | None = None) -> dict[str, tuple[str, str]]:
     found = registrations(rules or bodies(), [(f"Practitioner/{n}", one) for n, one in enumerate(staff)], NOW)
     assert {duty.section for duty in found} <= {PROFESSIONS}
     return {duty.name: (duty.state, duty.evidence) for duty in found}
