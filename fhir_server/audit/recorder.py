@@ -79,33 +79,32 @@ class Recorder(Step):
 
     def _written(self, call: Call, change: Change, patient: str | None) -> Entry:
         basis = str(change.basis) if change.basis else None
-        happening = Happening(call, SUCCESS, "", change.key, change.version, patient, basis, call.instant, self._clinic)
-        return Entry(draft(_of(happening, patient), server=self._server), (), call.principal.grant)
+        happening = self._happened(_towards(call, patient), change.key, change.version, patient, basis)
+        return Entry(draft(happening, server=self._server), (), call.principal.grant)
 
     def _failed(self, call: Call, failure: FhirError) -> list[Entry]:
         """One event per patient that something was decided about; one without where it did not come to that."""
-        outcome = SERIOUS_FAILURE if failure.status >= _SERVER_FAULT else MINOR_FAILURE
-        happening = _happening(call, call.key, call.version)._replace(
-            outcome=outcome,
+        refusing = {patient: _consent(decided) for (patient, _), decided in call.trace.decisions.items()}
+        about: list[tuple[str | None, str | None]] = list(refusing.items())
+        return [self._failure(call, failure, patient, consent) for patient, consent in about or [(None, None)]]
+
+    def _failure(self, call: Call, failure: FhirError, patient: str | None, consent: str | None) -> Entry:
+        happening = self._happened(_towards(call, patient), call.key, call.version, patient, consent)._replace(
+            outcome=SERIOUS_FAILURE if failure.status >= _SERVER_FAULT else MINOR_FAILURE,
             description=f"{failure.status}: {failure.issues[0].diagnostics}",
             issue=failure.issues[0].code,
         )
-        refusing = {patient: _consent(decided) for (patient, _), decided in call.trace.decisions.items()}
-        about: list[tuple[str | None, str | None]] = list(refusing.items())
-        entries = [
-            self._entry(happening._replace(basis=consent), patient) for patient, consent in about or [(None, None)]
-        ]
+        bases, grant = call.trace.relied_on((), call.principal.grant)
         # A refusal tells something too, unless it is that the token is no good: that one relies on no grant.
-        return [entry._replace(grant="") for entry in entries] if failure.status == _NO_TOKEN else entries
+        relied_on = "" if failure.status == _NO_TOKEN else grant
+        return Entry(draft(happening, server=self._server), bases, relied_on)
 
     def _listed(self, call: Call, disclosed: Sequence[Stored]) -> list[Entry]:
         """One event per distinct patient on the page; one without where no patient was seen."""
         patients = dict.fromkeys(patient for stored in disclosed for patient in stored.subjects)
         bases = {patient: call.trace.bases.get(patient) for patient in patients}
         seen = {patient: str(basis) if basis else None for patient, basis in bases.items()}
-        drafts = page_drafts(
-            _of(_happening(call), *seen)._replace(organization=self._clinic), seen, server=self._server
-        )
+        drafts = page_drafts(self._happened(_towards(call, *seen), None, None, None, None), seen, server=self._server)
         held = tuple(basis for basis in bases.values() if basis)
         # The bases of the whole page hang on its first event: they must hold for all of it or none is answered.
         grant = call.principal.grant
@@ -113,11 +112,11 @@ class Recorder(Step):
 
     def _seen(self, call: Call, disclosed: Sequence[Stored]) -> list[Entry]:
         if not disclosed:
-            return [self._entry(_happening(call, call.key), None)]
+            return [self._shown(call, call.key, None, None, None)]
         if call.trace.release:
             return self._released(call, call.trace.release, disclosed)
         return [
-            self._entry(_happening(call, stored.key, stored.version), patient, call.trace.bases.get(patient or ""))
+            self._shown(call, stored.key, stored.version, patient, call.trace.bases.get(patient or ""))
             for stored in disclosed
             for patient in stored.subjects or (None,)
         ]
@@ -132,23 +131,29 @@ class Recorder(Step):
             entries.append(Entry(event, (basis,) if basis else (), call.principal.grant))
         return entries
 
-    def _entry(self, happening: Happening, patient: str | None, basis: LegalBasis | None = None) -> Entry:
-        named = str(basis) if basis else happening.basis
-        stated = _of(happening, patient)._replace(patient=patient, basis=named, organization=self._clinic)
-        call = happening.call
+    def _shown(
+        self, call: Call, key: ResourceKey | None, version: int | None, patient: str | None, basis: LegalBasis | None
+    ) -> Entry:
+        named = str(basis) if basis else None
+        happening = self._happened(_towards(call, patient), key, version, patient, named)
         relied_on = call.trace.relied_on((basis,) if basis else (), call.principal.grant)
-        return Entry(draft(stated, server=self._server), *relied_on)
+        return Entry(draft(happening, server=self._server), *relied_on)
+
+    def _happened(
+        self, call: Call, key: ResourceKey | None, version: int | None, patient: str | None, basis: str | None
+    ) -> Happening:
+        return Happening(call, SUCCESS, "", key, version, patient, basis, call.instant, self._clinic)
 
 
 _BROKEN = "BTG"
 
 
-def _of(happening: Happening, *patients: str | None) -> Happening:
+def _towards(call: Call, *patients: str | None) -> Call:
     """Where nothing but a broken glass ties the caller to one of them, that is the purpose."""
-    glass = happening.call.trace.glass
+    glass = call.trace.glass
     if not glass or glass.keys().isdisjoint(patients):
-        return happening
-    return happening._replace(call=replace(happening.call, purpose=_BROKEN))
+        return call
+    return replace(call, purpose=_BROKEN)
 
 
 def _consent(decided: object) -> str | None:
@@ -156,16 +161,3 @@ def _consent(decided: object) -> str | None:
     if not isinstance(decided, Refusal) or decided.consent is None:
         return None
     return f"{decided.consent}/_history/{decided.version}"
-
-
-def _happening(call: Call, key: ResourceKey | None = None, version: int | None = None) -> Happening:
-    return Happening(
-        call=call,
-        outcome=SUCCESS,
-        description="",
-        key=key,
-        version=version,
-        patient=None,
-        basis=None,
-        recorded=call.instant,
-    )

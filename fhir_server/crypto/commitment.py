@@ -5,7 +5,9 @@ and salt can check them against it, and nobody who is given neither learns anyth
 """
 
 import hashlib
-import hmac
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from fhir_server.crypto.derivation import derive
 from fhir_server.crypto.keys import DataKey
@@ -14,13 +16,17 @@ COMMITMENT_BYTES = 32
 _LENGTH_BYTES = 4
 
 
-def salt_key(root: DataKey, writer: str) -> bytes:
-    """One for each writer of the log, so that a salt takes no room."""
-    return derive(root.secret, "audit-salt", writer.encode())
+class Salts:
+    """Those of one writer of the log, by the numbers of its events: made again when they are needed, kept nowhere."""
 
+    def __init__(self, root: DataKey, writer: str) -> None:
+        self._keyed = HMAC(derive(root.secret, "audit-salt", writer.encode()), SHA256())
 
-def salt(key: bytes, number: int) -> bytes:
-    return hmac.digest(key, number.to_bytes(8), "sha256")
+    def of(self, number: int) -> bytes:
+        """HMAC with SHA-256 (RFC 2104); what depends on the key alone was worked out before."""
+        keyed = self._keyed.copy()
+        keyed.update(number.to_bytes(8))
+        return keyed.finalize()
 
 
 def commitment(salt: bytes, event: bytes) -> bytes:

@@ -28,17 +28,22 @@ _ENOUGH = 64
 
 
 class _Waiting:
+    """The rows of one call. Who asked may go away meanwhile: what it asked for is recorded all the same."""
+
     __slots__ = ("done", "rows")
 
     def __init__(self, rows: Sequence[AuditRow]) -> None:
         self.rows = rows
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        # Whoever asked may be gone when it fails; nobody is left to tell, which is no fault of its own.
-        self.done.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def fail(self, error: FhirError) -> None:
         if not self.done.done():
             self.done.set_exception(error)
+            self.done.exception()  # Where nobody is left to tell, that is no fault of its own.
+
+    def succeed(self) -> None:
+        if not self.done.done():
+            self.done.set_result(None)
 
 
 class AuditRows:
@@ -47,7 +52,7 @@ class AuditRows:
     def __init__(self, collections: Collections, heads: HeadRows, grants: GrantStates, writer: Writer) -> None:
         self._rows, self._heads, self._grants, self._writer = collections.audit, heads, grants, writer
         self._waiting: list[_Waiting] = []
-        self._arrived = asyncio.Event()
+        self._arrived, self._awaited = asyncio.Event(), 1
         self._flusher: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -70,19 +75,26 @@ class AuditRows:
             raise UnavailableError("The audit log cannot keep up; nothing is answered without it.")
         waiting = _Waiting(entries)
         self._waiting.append(waiting)
-        self._arrived.set()
-        await asyncio.shield(waiting.done)
+        if len(self._waiting) >= self._awaited:
+            self._arrived.set()
+        await waiting.done
 
     async def _flush_forever(self) -> None:
         together = 0
-        while not self._stopping:
-            await self._arrived.wait()
-            self._arrived.clear()
-            while self._waiting:
+        while self._waiting or not self._stopping:
+            await self._arrival(1)
+            if self._waiting:
                 await self._gather(together)
                 taken = self._take()
                 await self._flush(taken)
                 together = len(taken) + len(self._waiting)
+
+    async def _arrival(self, count: int) -> None:
+        """Until so many wait, or the server stops: woken once for all of them, not for each."""
+        self._awaited = count
+        while len(self._waiting) < count and not self._stopping:
+            self._arrived.clear()
+            await self._arrived.wait()
 
     async def _gather(self, together: int) -> None:
         """Who asked a moment ago will be back: one insert for all of them costs less than two for some each.
@@ -91,9 +103,7 @@ class AuditRows:
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(_LINGER):
-                while len(self._waiting) < min(together, _ENOUGH) and not self._stopping:
-                    self._arrived.clear()
-                    await self._arrived.wait()
+                await self._arrival(min(together, _ENOUGH))
 
     def _take(self) -> list[_Waiting]:
         taken: list[_Waiting] = []
@@ -117,8 +127,7 @@ class AuditRows:
                 one.fail(error if isinstance(error, FhirError) else _unwritten(error))
         else:
             for one in taken:
-                if not one.done.done():
-                    one.done.set_result(None)
+                one.succeed()
 
     async def _append(self, taken: list[_Waiting]) -> None:
         ended = await self._relied_on([row for one in taken for row in one.rows])

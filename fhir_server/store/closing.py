@@ -59,4 +59,5 @@ class Closing:
     async def _end(self, writer: str, number: int) -> Document:
         root = (await self._keyring.data_keys([AUDIT]))[AUDIT]
         now = microseconds(self._clock.now())
-        return {**Lane.of(root, writer).sealed(self._documents, self._ended, number, now), "end": True}
+        [row] = Lane.of(root, writer).sealed(self._documents, [(number, self._ended, b"")], now)
+        return {**row, "end": True}

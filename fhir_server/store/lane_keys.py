@@ -3,10 +3,12 @@
 Random nonces under one key for all events of a clinic would wear it out: each writer's lane has its own, derived.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
 
-from fhir_server.crypto.commitment import commitment, salt, salt_key
+from fhir_server.crypto.commitment import Salts, commitment
 from fhir_server.crypto.derivation import derive
 from fhir_server.crypto.keys import DataKey
 from fhir_server.store.connection import Document
@@ -18,20 +20,26 @@ from fhir_server.store.received import Event
 class Lane:
     writer: str
     key: DataKey
-    salts: bytes
+    salts: Salts
 
     @classmethod
     def of(cls, root: DataKey, writer: str) -> Self:
         """`root`: the key of the log."""
-        return cls(writer, writer_key(root, writer), salt_key(root, writer))
+        return cls(writer, writer_key(root, writer), Salts(root, writer))
 
     def salt(self, number: int) -> bytes:
-        return salt(self.salts, number)
+        return self.salts.of(number)
 
-    def sealed(self, documents: Documents, event: Event, number: int, seq: int, carried: bytes = b"") -> Document:
-        """An event's row. Its id is known here, so it is written here."""
+    def sealed(self, documents: Documents, events: Iterable[tuple[int, Event, bytes]], seq: int) -> list[Document]:
+        """The rows of these events, each with its number and what it carries along. The ids are known here at last."""
+        recorded = moment(seq)
+        return [self._row(documents, event, number, seq, recorded, more) for number, event, more in events]
+
+    def _row(
+        self, documents: Documents, event: Event, number: int, seq: int, recorded: datetime, carried: bytes
+    ) -> Document:
         id = f"{self.writer}-{number}"
-        plain = event.event(id, moment(seq))
+        plain = event.event(id, recorded)
         row: Document = {
             "_id": {"w": self.writer, "n": number},
             "seq": seq,
@@ -39,7 +47,9 @@ class Lane:
             "commitment": commitment(self.salt(number), plain),
             "sealed": documents.seal_bytes(plain, "AuditEvent", id, seq, self.key),
         }
-        return {**row, "carried": carried} if carried else row
+        if carried:
+            row["carried"] = carried
+        return row
 
     def opened(self, documents: Documents, row: Document) -> bytes:
         """The event as it was written. Raises UnavailableError where the row is not what was sealed."""

@@ -52,10 +52,8 @@ class Writer:
             await self.lease()
         lane = await self._lane()
         along = carried or [b""] * len(entries)
-        return [
-            lane.sealed(self._documents, entry, number, seq, more)
-            for number, (entry, more) in enumerate(zip(entries, along, strict=True), self._next)
-        ]
+        numbers = range(self._next, self._next + len(entries))
+        return lane.sealed(self._documents, zip(numbers, entries, along, strict=True), seq)
 
     async def end(self) -> None:
         """Say which number was the last, so that nobody looks for more."""
