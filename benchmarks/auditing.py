@@ -27,8 +27,8 @@ from fhir_server.settings import Settings
 
 _PATIENTS = 200
 CLIENTS = (16, 64)
-_ROUND, _ROUNDS = 1.0, 11
-"""Short, since what a processor does in a second changes by a third on a machine that others share."""
+_ROUND, _ROUNDS, _BETWEEN = 0.5, 30, 0.25
+"""Short, since what a processor does in a second changes by a third on a machine that others share; and many."""
 _RECORDING_CLIENTS = 48
 _WARM_UP, _SECONDS = 1.0, 5.0
 
@@ -67,10 +67,12 @@ async def reads(servers: Sequence[tuple[int, int]], mongod: int, token: str, cli
     """Of the server and of the one that does not record, each a process id and a port: they take turns."""
     [(recorded, port), (bare, bare_port)] = servers
     found: dict[int, list[Cost]] = {recorded: [], bare: []}
-    for _ in range(_ROUNDS):
-        for process, at in ((recorded, port), (bare, bare_port)):
+    for round in range(_ROUNDS):
+        # Each goes first as often as the other: what grows or falls over two windows meets both alike.
+        turns = ((recorded, port), (bare, bare_port))
+        for process, at in turns if round % 2 else turns[::-1]:
             window = await measure(
-                Target(at, _requests(token), 200), clients, _ROUND, _WARM_UP, {"server": process, "database": mongod}
+                Target(at, _requests(token), 200), clients, _ROUND, _BETWEEN, {"server": process, "database": mongod}
             )
             cost = (window.processor[name] / window.done * 1e3 for name in ("server", "database"))
             found[process].append(Cost(*cost))

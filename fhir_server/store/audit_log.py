@@ -5,7 +5,7 @@ are looked at once more, together for all calls that are recorded together.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from pymongo.errors import PyMongoError
@@ -28,7 +28,7 @@ _ENOUGH = 64
 
 
 class _Waiting:
-    """The rows of one call. Who asked may go away meanwhile: what it asked for is recorded all the same."""
+    """The rows of one call. Whoever asked may go away: then nobody is told, and they are recorded all the same."""
 
     __slots__ = ("done", "rows")
 
@@ -39,7 +39,6 @@ class _Waiting:
     def fail(self, error: FhirError) -> None:
         if not self.done.done():
             self.done.set_exception(error)
-            self.done.exception()  # Where nobody is left to tell, that is no fault of its own.
 
     def succeed(self) -> None:
         if not self.done.done():
@@ -130,14 +129,9 @@ class AuditRows:
                 one.succeed()
 
     async def _append(self, taken: list[_Waiting]) -> None:
-        ended = await self._relied_on([row for one in taken for row in one.rows])
-        rows: list[AuditRow] = []
-        for one in taken:
-            reason = next((ended[row.grant] for row in one.rows if row.grant in ended), None)
-            if reason is None:
-                rows += one.rows
-            else:
-                one.fail(ended_token(reason))
+        rows = [row for one in taken for row in one.rows]
+        if ended := await self._relied_on(rows):
+            rows = list(_standing(taken, ended))
         if not rows:
             return
         documents = await self._writer.documents(rows, self._writer.now())
@@ -157,6 +151,16 @@ class AuditRows:
             return await looking
         ended, _ = await asyncio.gather(looking, self._heads.require_unmoved(bases))
         return ended
+
+
+def _standing(taken: Sequence[_Waiting], ended: Mapping[str, str]) -> Iterator[AuditRow]:
+    """The rows of those whose grant holds; the others are told that it ended."""
+    for one in taken:
+        reason = next((ended[row.grant] for row in one.rows if row.grant in ended), None)
+        if reason is None:
+            yield from one.rows
+        else:
+            one.fail(ended_token(reason))
 
 
 def _unwritten(error: Exception) -> UnavailableError:

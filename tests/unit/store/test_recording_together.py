@@ -1,13 +1,16 @@
 """Events of reads share one insert where their callers keep coming, and nobody waits for somebody who does not come."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pymongo.errors import AutoReconnect
 
+from fhir_server.kernel.errors import UnavailableError
 from fhir_server.store import audit_log
 from fhir_server.store.audit_log import AuditRows
 from tests.contract.clinics import Noted
@@ -20,9 +23,12 @@ class Rows:
 
     def __init__(self) -> None:
         self.inserts: list[int] = []
+        self.is_away = False
 
     async def insert_many(self, documents: Sequence[object], *, ordered: bool) -> None:
         assert ordered
+        if self.is_away:
+            raise AutoReconnect
         for _ in range(20):
             await asyncio.sleep(0)
         self.inserts.append(len(documents))
@@ -37,6 +43,9 @@ class Writer:
 
     def settle(self, count: int) -> None:
         """Numbers are of no account here."""
+
+    async def lease(self) -> None:
+        """Nor is under which id they are given."""
 
     async def end(self) -> None:
         """Nor is who wrote."""
@@ -107,3 +116,36 @@ async def test_who_is_waited_for_in_vain_is_not_waited_for_when_the_server_stops
 
     await asyncio.wait_for(last, 30)
     assert rows.inserts == [3, 1]
+
+
+async def test_who_goes_away_is_recorded_all_the_same() -> None:
+    async with started() as (log, rows):
+        gone = asyncio.create_task(log.append([Noted("gone")]))
+        stays = asyncio.create_task(log.append([Noted("stays")]))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.wait_for(stays, 30)
+
+    assert gone.cancelled()
+    assert rows.inserts == [2]
+
+
+async def test_who_went_away_is_told_of_no_fault_and_the_others_are() -> None:
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+
+    async with started() as (log, rows):
+        rows.is_away = True
+        gone = asyncio.create_task(log.append([Noted("gone")]))
+        stays = asyncio.create_task(log.append([Noted("stays")]))
+        await asyncio.sleep(0)
+        gone.cancel()
+        with pytest.raises(UnavailableError):
+            await asyncio.wait_for(stays, 30)
+        rows.is_away = False
+        await asyncio.wait_for(log.append([Noted("later")]), 30)
+
+    gc.collect()
+    assert gone.cancelled()
+    assert not complaints
+    assert rows.inserts == [1]
