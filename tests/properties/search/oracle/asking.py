@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir_server.engine.stored import Stored
 from fhir_server.fhir.definitions import SearchParameter
-from tests.properties.search.oracle import kinds, links, moments
+from tests.properties.search.oracle import kinds, links, moments, terms
 from tests.properties.search.oracle.meaning import Alternative, Criterion, Holds, escaped
 from tests.properties.search.oracle.world import Item, World, parameters
 
@@ -62,7 +62,7 @@ class Asking:
         def holds(each: Stored) -> bool:
             items = self.world.items(each, code)
             met = any(one.holds(*item) for item in items for one in alternatives)
-            return not met if modifier == "not" else met
+            return not met if modifier in {"not", "not-in"} else met
 
         return Criterion(name, value, holds)
 
@@ -99,7 +99,7 @@ class Asking:
         choices = {
             "string": ["exact", "contains"],
             "token": ["not"]
-            + (["text"] if types & {"CodeableConcept", "Coding"} else [])
+            + (["text", "in", "not-in", "below", "above"] if types & terms.CODED else [])
             + (["text", "of-type"] if "Identifier" in types else []),
             "uri": ["above", "below"],
             "reference": ["type"] + (["identifier"] if "Reference" in types else []),
@@ -177,6 +177,10 @@ class Asking:
         )
 
     def _token(self, item: Any, kind: str, modifier: str, type: str, parameter: SearchParameter) -> Alternative | None:
+        if modifier in {"in", "not-in"}:
+            return self._in()
+        if modifier in {"below", "above"}:
+            return self._side(modifier)
         if modifier == "text":
             return self._words(item, kind)
         if modifier == "of-type":
@@ -205,6 +209,16 @@ class Asking:
         }[form]
         asked = "" if form == "system|" else code
         return Alternative(text, lambda each, found, _: kinds.token_holds(each, found, wanted, asked.strip()))
+
+    def _in(self) -> Alternative:
+        name = self.chance.choice(sorted(terms.MEMBERS))
+        text = self.chance.choice([name, f"ValueSet/{name.rpartition(':')[2]}"])
+        return Alternative(text, lambda each, found, _: terms.among_holds(each, found, terms.MEMBERS[name]))
+
+    def _side(self, side: str) -> Alternative:
+        code = self.chance.choice(sorted(terms.UNDER))
+        text = f"{terms.SYSTEM}|{self.chance.choice([code, code.lower()])}"
+        return Alternative(text, lambda each, found, _: terms.side_holds(each, found, side, code))
 
     def _words(self, item: Any, kind: str) -> Alternative | None:
         found = [text for text in kinds.words(item, kind) if kinds.folded(text)]
