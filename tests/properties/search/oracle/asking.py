@@ -32,6 +32,8 @@ class Asking:
             return links.has(self, type, depth)
         if draw < 0.27:
             return self._ids(type)
+        if draw < 0.32 and (found := terms.criterion(self, type)) is not None:
+            return found
         codes = [code for code, each in parameters(type).items() if code not in {"_id", "_lastUpdated"}]
         filled = [code for code in codes if self._pool(type, code)]
         code = self.chance.choice(filled if filled and self.chance.random() < 0.9 else codes)
@@ -62,7 +64,7 @@ class Asking:
         def holds(each: Stored) -> bool:
             items = self.world.items(each, code)
             met = any(one.holds(*item) for item in items for one in alternatives)
-            return not met if modifier in {"not", "not-in"} else met
+            return not met if modifier == "not" else met
 
         return Criterion(name, value, holds)
 
@@ -99,7 +101,7 @@ class Asking:
         choices = {
             "string": ["exact", "contains"],
             "token": ["not"]
-            + (["text", "in", "not-in", "below", "above"] if types & terms.CODED else [])
+            + (["text"] if types & {"CodeableConcept", "Coding"} else [])
             + (["text", "of-type"] if "Identifier" in types else []),
             "uri": ["above", "below"],
             "reference": ["type"] + (["identifier"] if "Reference" in types else []),
@@ -177,10 +179,6 @@ class Asking:
         )
 
     def _token(self, item: Any, kind: str, modifier: str, type: str, parameter: SearchParameter) -> Alternative | None:
-        if modifier in {"in", "not-in"}:
-            return self._in()
-        if modifier in {"below", "above"}:
-            return self._side(modifier)
         if modifier == "text":
             return self._words(item, kind)
         if modifier == "of-type":
@@ -209,16 +207,6 @@ class Asking:
         }[form]
         asked = "" if form == "system|" else code
         return Alternative(text, lambda each, found, _: kinds.token_holds(each, found, wanted, asked.strip()))
-
-    def _in(self) -> Alternative:
-        name = self.chance.choice(sorted(terms.MEMBERS))
-        text = self.chance.choice([name, f"ValueSet/{name.rpartition(':')[2]}"])
-        return Alternative(text, lambda each, found, _: terms.among_holds(each, found, terms.MEMBERS[name]))
-
-    def _side(self, side: str) -> Alternative:
-        code = self.chance.choice(sorted(terms.UNDER))
-        text = f"{terms.SYSTEM}|{self.chance.choice([code, code.lower()])}"
-        return Alternative(text, lambda each, found, _: terms.side_holds(each, found, side, code))
 
     def _words(self, item: Any, kind: str) -> Alternative | None:
         found = [text for text in kinds.words(item, kind) if kinds.folded(text)]

@@ -1,17 +1,19 @@
 """A CodeSystem and ValueSets for the invented resources, and, written out by hand, what they mean."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from fhir_server.kernel.json import Json
 from tests.properties.search.oracle import kinds
+from tests.properties.search.oracle.links import Asking
+from tests.properties.search.oracle.meaning import Criterion
+from tests.properties.search.oracle.world import Item, parameters
 
 SYSTEM = "urn:c"
 CODED = {"CodeableConcept", "Coding"}
 UNDER = {"C0": "C0 C1 C2 C3 C4", "C1": "C1 C3 C4", "C2": "C2 C4", "C3": "C3", "C4": "C4", "C5": "C5"}
 """By code of the system: what is below it, itself included."""
 
-_HL7 = "http://terminology.hl7.org/CodeSystem/"
+_HL7 = [f"http://terminology.hl7.org/CodeSystem/{name}" for name in ("condition-clinical", "observation-category")]
 _LOINC, _SNOMED = "http://loinc.org", "http://snomed.info/sct"
 
 Member = Callable[[str, str], bool]
@@ -21,7 +23,7 @@ MEMBERS: dict[str, Member] = {
     "urn:vs:mixed": lambda system, code: (
         (system == SYSTEM and code in {"C0", "C2", "C5"}) or system == _SNOMED or (system, code) == ("urn:t", "demo")
     ),
-    "urn:vs:hl7": lambda system, code: system.startswith(_HL7) and code.casefold() in {"active", "final", "laboratory"},
+    "urn:vs:hl7": lambda system, code: system in _HL7 and code.casefold() in {"active", "final", "laboratory"},
 }
 
 
@@ -33,7 +35,6 @@ def definitions() -> list[Json]:
         {"code": "C5"},
     ]
     under_c1 = {"system": SYSTEM, "filter": [{"property": "concept", "op": "is-a", "value": "C1"}]}
-    whole = [{"system": f"{_HL7}{name}"} for name in ("condition-clinical", "observation-category")]
     return [
         {
             "resourceType": "CodeSystem",
@@ -57,7 +58,10 @@ def definitions() -> list[Json]:
         ),
         _value_set(
             "hl7",
-            [{**each, "concept": [{"code": code} for code in ("active", "final", "laboratory")]} for each in whole],
+            [
+                {"system": each, "concept": [{"code": code} for code in ("active", "final", "laboratory")]}
+                for each in _HL7
+            ],
         ),
     ]
 
@@ -67,10 +71,45 @@ def _value_set(name: str, include: list[Json], exclude: list[Json] | None = None
     return {"resourceType": "ValueSet", "id": name, "url": f"urn:vs:{name}", "status": "active", "compose": compose}
 
 
-def among_holds(item: Any, type: str, member: Member) -> bool:
-    return type in CODED and any(bool(system) and member(system, code) for system, code in kinds.codes(item, type))
+def criterion(asking: Asking, type: str) -> Criterion | None:
+    """By a parameter that has a member of one of the sets somewhere; None where the type has no such."""
+    world, chance = asking.world, asking.chance
+    asked: list[tuple[str, str, Member]] = []
+    for code, each in parameters(type).items():
+        pool = world.pool(type, code) if each.kind == "token" else []
+        asked += [(code, text, member) for text, member in _SETS.items() if _any_among(pool, member)]
+    if not asked:
+        return None
+    modifier = chance.choice(sorted({text.partition("=")[0] for _, text, _ in asked}))
+    code, text, member = chance.choice([each for each in asked if each[1].startswith(modifier)])
+    value = text.partition("=")[2]
+    negated = modifier == "in" and chance.random() < 0.4
+    name = f"{code}:{'not-' if negated else ''}{modifier}"
+    return Criterion(name, value, lambda each: _any_among(world.items(each, code), member) is not negated)
 
 
-def side_holds(item: Any, type: str, side: str, code: str) -> bool:
-    asked = set(UNDER[code].split()) if side == "below" else {each for each, under in UNDER.items() if code in under}
-    return among_holds(item, type, lambda system, found: system == SYSTEM and found in asked)
+def _any_among(items: Iterable[Item], member: Member) -> bool:
+    return any(
+        member(system, code)
+        for item, type, _ in items
+        if type in CODED
+        for system, code in kinds.codes(item, type)
+        if system
+    )
+
+
+def _one_of(codes: Iterable[str]) -> Member:
+    known = frozenset(codes)
+    return lambda system, code: system == SYSTEM and code in known
+
+
+_SETS: dict[str, Member] = {
+    **{f"in={name}": member for name, member in MEMBERS.items()},
+    **{f"in=ValueSet/{name.rpartition(':')[2]}": member for name, member in MEMBERS.items()},
+    **{f"below={SYSTEM}|{code.lower()}": _one_of(under.split()) for code, under in UNDER.items()},
+    **{
+        f"above={SYSTEM}|{code}": _one_of(each for each, under in UNDER.items() if code in under.split())
+        for code in UNDER
+    },
+}
+"""As each is written in a search, and what it means."""
