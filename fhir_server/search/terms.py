@@ -32,8 +32,8 @@ def by_definitions(
 def _concept(code: str, side: str, text: str) -> tuple[str, str]:
     """A code lies under others only within its system."""
     found = [unescape(part).strip() for part in split(text, "|")]
-    if len(found) != _SYSTEM_AND_CODE or not all(found):
-        raise InvalidRequestError(f"A value of {code}:{side} is system|code, neither of them empty.")
+    if len(found) != _SYSTEM_AND_CODE or not found[1] or not _ABSOLUTE.fullmatch(found[0]):
+        raise InvalidRequestError(f"A value of {code}:{side} is system|code, the system an absolute URI.")
     return found[0], found[1]
 
 

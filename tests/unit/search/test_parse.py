@@ -116,6 +116,7 @@ def test_r_fhir_045_an_empty_value_is_no_criterion(asked: str) -> None:
         "_tag:below=x",
         "_tag:above=|x",
         "_tag:below=urn:x|",
+        "_tag:below=x|1",
         "_tag:below=urn:x|1|2",
         "_tag:in=7",
         "_tag:in=CodeSystem/7",
