@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from fhir_server.kernel.errors import TooCostlyError
 from fhir_server.kernel.json import Json
 from fhir_server.search.results import not_supported, shown
 from fhir_server.search.types.codes import folded
@@ -15,6 +16,8 @@ from fhir_server.search.types.codes import folded
 _PROPERTY = "http://hl7.org/fhir/concept-properties#"
 _ITSELF = frozenset({"concept", "code"})
 """The names by which a filter means the code, and no property of it."""
+
+MOST_CONCEPTS = 50_000
 
 Edges = Mapping[str, frozenset[str]]
 
@@ -31,7 +34,7 @@ class CodeSystem:
 
     @classmethod
     def of(cls, resource: Json) -> "CodeSystem":
-        """Raises InvalidRequestError for one that does not hold all of its codes."""
+        """Raises InvalidRequestError for one that does not hold all of its codes, TooCostlyError for too many."""
         url = str(resource.get("url"))
         if resource.get("content") != "complete":
             raise not_supported(
@@ -42,6 +45,8 @@ class CodeSystem:
         for code, step in _walked(resource):
             codes.add(code)
             steps |= step
+            if len(codes) > MOST_CONCEPTS:
+                raise TooCostlyError(f"The CodeSystem {shown(url)} has more than {MOST_CONCEPTS} concepts.")
         return cls(
             url,
             frozenset(codes),

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fhir_server.kernel.errors import InvalidRequestError
+from fhir_server.kernel.errors import InvalidRequestError, TooCostlyError
 from fhir_server.kernel.json import Json
-from fhir_server.search.code_systems import CodeSystem
+from fhir_server.search.code_systems import MOST_CONCEPTS, CodeSystem
 
 BODY: list[Json] = [
     {
@@ -113,6 +113,14 @@ def test_a_hierarchy_in_a_circle_is_refused(concepts: list[Json]) -> None:
     for code in ("a", concepts[-1]["code"]):
         with refused("circle"):
             code_system(concepts).below(code)
+
+
+def test_a_code_system_of_too_many_concepts_is_refused() -> None:
+    concepts: list[Json] = [{"code": str(number)} for number in range(MOST_CONCEPTS + 1)]
+
+    assert code_system(concepts[1:]).below("1") == {"1"}
+    with pytest.raises(TooCostlyError):
+        code_system(concepts)
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=14))
