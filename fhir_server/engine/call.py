@@ -109,6 +109,7 @@ class Trace:
     `listed`: whether all to whom something ties were looked up; `tied` are these, None where they are too many.
     `release`: whom what is disclosed is handed to; then it is recorded as a disclosure to them.
     `looked`: what was looked at so lately that it need not be looked at again by what is recorded now; then it is gone.
+    `meant`: the codes that a criterion means; what was read for one type that is searched is not read for the next.
     `within`: the patients to one of whom an answer has to keep that lists what is listed within one patient only.
     """
 
@@ -124,6 +125,7 @@ class Trace:
     within: frozenset[str] | None = None
     release: Release | None = None
     looked: Looked | None = None
+    meant: dict[object, object] = field(default_factory=dict)
 
     def relied_on(self, bases: Collection[LegalBasis], grant: str) -> tuple[Collection[LegalBasis], str]:
         """What must be looked at once more before anything leaves that rests on it."""
@@ -140,6 +142,7 @@ class Trace:
         self.stands.clear()
         self.remembering = False
         self.ties.clear()
+        self.meant.clear()
         self.broken.clear()
         self.glass.clear()
         self.listed, self.tied, self.within, self.release = False, None, None, None

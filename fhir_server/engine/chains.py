@@ -9,13 +9,27 @@ from dataclasses import replace
 from fhir_server.engine.call import Call
 from fhir_server.engine.lookup import Lookup, too_many
 from fhir_server.engine.stored import Stored
+from fhir_server.engine.terms import Terms
 from fhir_server.kernel.errors import ForbiddenError
 from fhir_server.kernel.identity import ResourceKey, parse_reference
 from fhir_server.search.address import address
 from fhir_server.search.extract import values_of
 from fhir_server.search.hierarchies import parents
 from fhir_server.search.registry import STANDARD, parameters_of
-from fhir_server.search.tree import AnyOf, Chain, Condition, Has, IdIn, Lineage, Listed, Query, ValueIn
+from fhir_server.search.tree import (
+    AnyOf,
+    Chain,
+    Condition,
+    Has,
+    IdIn,
+    InValueSet,
+    Lineage,
+    Link,
+    Listed,
+    Query,
+    Subsumed,
+    ValueIn,
+)
 from fhir_server.search.types.reference import ReferenceAmong, ReferenceValue
 from fhir_server.search.types.token import TokenIs
 from fhir_server.search.types.uri import UriIs
@@ -26,10 +40,11 @@ NOTHING = IdIn(frozenset())
 class Chains:
     def __init__(self, lookup: Lookup, base: str) -> None:
         self._lookup, self._base = lookup, base
+        self._terms = Terms(lookup.store)
 
     async def resolved(self, call: Call, query: Query) -> Query:
         """The same search, without links. What was asked, as the self link shows it, stays as it was."""
-        if not any(isinstance(each.condition, Chain | Has | Lineage | Listed) for each in query.filters):
+        if not any(isinstance(each.condition, Link) for each in query.filters):
             return query
         filters = [replace(each, condition=await self._resolved(call, query, each.condition)) for each in query.filters]
         return replace(query, filters=tuple(filters))
@@ -44,6 +59,8 @@ class Chains:
                 return await self._lineage(call, condition)
             case Listed():
                 return await self._listed(call, query.type, condition)
+            case Subsumed() | InValueSet():
+                return await self._terms.meant(call, query.registry, condition)
             case _:
                 return condition
 

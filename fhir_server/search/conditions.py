@@ -12,6 +12,7 @@ from fhir_server.search.language import Language
 from fhir_server.search.links import is_link, lineage, link
 from fhir_server.search.parameters import Parameter
 from fhir_server.search.results import UnknownParameterError, not_supported, shown
+from fhir_server.search.terms import by_definitions
 from fhir_server.search.tree import Condition, IdIn, Missing, Updated, ValueIn
 from fhir_server.search.types import date
 from fhir_server.search.types.escapes import split, unescape
@@ -57,6 +58,8 @@ def _condition(parameter: Parameter, name: Name, alternatives: list[str], langua
             if len(alternatives) > 1:
                 raise not_supported(f"{name.code}:{side} takes one value.")
             return lineage(parameter, side, unescape(alternatives[0]).strip())
+        case _, ("above" | "below" | "in" | "not-in") as modifier if parameter.kind.name == "token":
+            return by_definitions(parameter, modifier, alternatives, language.base)
         case _:
             return _value_in(parameter, name, alternatives, language)
 

@@ -17,10 +17,12 @@ from fhir_server.search.tree import (
     Has,
     IdIn,
     InCompartment,
+    InValueSet,
     Lineage,
     Listed,
     Missing,
     Query,
+    Subsumed,
     Updated,
     ValueIn,
 )
@@ -98,7 +100,7 @@ def _holds(condition: Condition, candidate: Candidate, values: SearchValues) -> 
             return any(predicate.matches(instant) for predicate in any_of)
         case InCompartment(compartment):
             return compartment in candidate.access
-        case Chain() | Has() | Lineage() | Listed():
+        case Chain() | Has() | Lineage() | Listed() | Subsumed() | InValueSet():
             raise UnresolvedError(type(condition).__name__)
         case AnyOf(options):
             return any(all(_holds(each, candidate, values) for each in option) for option in options)

@@ -106,7 +106,28 @@ class Listed:
     lists: tuple[str, ...]
 
 
-Link: TypeAlias = Chain | Has | Lineage | Listed
+@dataclass(frozen=True, slots=True)
+class Subsumed:
+    """`code:below=system|code`: a coding is one of these concepts, or lies under one (above one) in its CodeSystem."""
+
+    parameter: str
+    side: Literal["above", "below"]
+    concepts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InValueSet:
+    """`code:in=…`: a coding is in one of these ValueSets; `negated` (`:not-in`): none is in any of them.
+
+    Each is named by its canonical URL, perhaps with a version, or as `ValueSet/7`.
+    """
+
+    parameter: str
+    value_sets: tuple[str, ...]
+    negated: bool = False
+
+
+Link: TypeAlias = Chain | Has | Lineage | Listed | Subsumed | InValueSet
 """What other resources decide. The engine looks these up and puts ids in their place, before a store sees the query."""
 
 Condition: TypeAlias = ValueIn | Missing | IdIn | Updated | InCompartment | AnyOf | Link

@@ -103,10 +103,17 @@ def _breadth(types: frozenset[str]) -> int:
     return 9 if types and types <= _PLAIN_CODES else 5
 
 
+_CODED = frozenset({"CodeableConcept", "Coding"})
+
 TOKEN = Kind(
     "token",
     by_type(READERS),
     parse,
-    {"text": frozenset({"CodeableConcept", "Coding", "Identifier"}), "of-type": frozenset({"Identifier"})},
+    {
+        "text": _CODED | {"Identifier"},
+        "of-type": frozenset({"Identifier"}),
+        **dict.fromkeys(("above", "below", "in", "not-in"), _CODED),
+    },
     negatable=True,
 )
+"""What definitions decide (`:below`, `:in` …) is not parsed here: it is looked up."""

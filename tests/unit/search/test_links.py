@@ -6,7 +6,7 @@ from fhir_server.kernel.errors import InvalidRequestError, TooCostlyError
 from fhir_server.search.language import Language
 from fhir_server.search.match import UnresolvedError, matches
 from fhir_server.search.parse import parse
-from fhir_server.search.tree import Chain, Condition, Has, IdIn, Lineage, Listed, ValueIn
+from fhir_server.search.tree import Chain, Condition, Has, IdIn, InValueSet, Lineage, Listed, Subsumed, ValueIn
 from tests.unit.search.asking import candidate, patient
 
 
@@ -86,6 +86,17 @@ def test_hierarchies_and_lists() -> None:
     assert condition("Patient", "_list=42,43") == Listed(("42", "43"))
 
 
+def test_what_definitions_decide_is_a_question_to_look_up() -> None:
+    assert condition("Observation", r"code:below=urn:s|a,urn:s\,t|b,urn:s|a") == Subsumed(
+        "code", "below", (("urn:s", "a"), ("urn:s,t", "b"))
+    )
+    assert condition("Observation", "_tag:above=urn:s|a") == Subsumed("_tag", "above", (("urn:s", "a"),))
+    assert condition("Observation", r"code:in=http://x.example/V\|1,ValueSet/7") == InValueSet(
+        "code", ("http://x.example/V|1", "ValueSet/7")
+    )
+    assert condition("Observation", "code:not-in=urn:v") == InValueSet("code", ("urn:v",), negated=True)
+
+
 def test_r_fhir_048_a_chain_is_as_deep_as_the_server_allows() -> None:
     deep = "encounter.service-provider.partof.name=x"
 
@@ -144,6 +155,7 @@ def test_r_fhir_043_a_lenient_client_has_a_chain_that_leads_nowhere_left_out() -
 
 
 def test_what_was_not_looked_up_is_not_decided() -> None:
-    for asked in ("general-practitioner.name", "_has:Observation:patient:code", "organization:below", "_list"):
+    links = ("general-practitioner.name", "_has:Observation:patient:code", "organization:below", "_list")
+    for asked, value in (*((each, "x") for each in links), ("_tag:below", "urn:s|x"), ("_tag:in", "urn:x")):
         with pytest.raises(UnresolvedError):
-            matches(parse("Patient", [(asked, "x")]), candidate(patient()))
+            matches(parse("Patient", [(asked, value)]), candidate(patient()))

@@ -52,7 +52,8 @@ def test_r_fhir_064_an_operator_is_only_an_unknown_parameter(name: str) -> None:
         "_id:missing=true",
         "_lastUpdated:missing=true",
         "name:=x",
-        "code:in=x",
+        "gender:in=http://x.example/V",
+        "code:subsumes=x",
     ],
 )
 @pytest.mark.parametrize("lenient", [False, True])
@@ -112,6 +113,14 @@ def test_r_fhir_045_an_empty_value_is_no_criterion(asked: str) -> None:
         "identifier:of-type=urn:x||12",
         "identifier:text=-",
         "_profile=|1",
+        "_tag:below=x",
+        "_tag:above=|x",
+        "_tag:below=urn:x|",
+        "_tag:below=x|1",
+        "_tag:below=urn:x|1|2",
+        "_tag:in=7",
+        "_tag:in=CodeSystem/7",
+        "_tag:not-in=ValueSet/7/_history/1",
     ],
 )
 def test_r_fhir_045_a_bad_value_is_refused(asked: str) -> None:

@@ -71,6 +71,14 @@ def test_a_chain_asks_by_the_element_that_it_begins_with() -> None:
     assert hides(rule, parse("Media", [("operator:Practitioner.family", "x")])) == "operator"
 
 
+def test_a_definition_opens_no_element_that_a_role_does_not_see() -> None:
+    rule = Rule(frozenset({"Media"}), frozenset("rs"), Reach.ALL, only=frozenset({"view"}))
+
+    for asked, value in (("below", "urn:s|a"), ("above", "urn:s|a"), ("in", "urn:v"), ("not-in", "urn:v")):
+        assert hides(rule, parse("Media", [(f"modality:{asked}", value)])) == "modality"
+        assert hides(rule, parse("Media", [(f"view:{asked}", value)])) is None
+
+
 @pytest.mark.anyio
 async def test_of_a_type_that_the_role_does_not_read_nothing_is_shown() -> None:
     """The step before refuses as well: either of them is enough."""

@@ -13,6 +13,7 @@ from fhir_server.engine.stored import Stored
 from fhir_server.kernel.json import Json
 from fhir_server.search.parse import parse
 from fhir_server.search.tree import Filter, InCompartment, Mandate, Query, ValueIn
+from fhir_server.search.types.codes import CodeSet, TokenAmong
 from fhir_server.search.types.kind import MOST_KEYWORDS
 from fhir_server.search.types.reference import ReferenceAmong
 from fhir_server.store.clinic import ClinicStore
@@ -251,6 +252,24 @@ async def test_a_thousand_references_are_looked_up_in_pieces_that_are_merged(fil
         assert "SORT" not in {stage["stage"] for stage in stages(each["queryPlanner"]["winningPlan"])}
         assert len(scans(each)) <= MOST_KEYWORDS
         assert each["executionStats"]["totalKeysExamined"] <= 2 * MOST_KEYWORDS
+
+
+async def test_what_lies_below_a_code_is_looked_up_by_its_codes(filled: Filled) -> None:
+    """All codes of a CodeSystem are too many for one look, and are asked for in pieces that are merged."""
+    few, many = (CodeSet.of("http://loinc.org", (f"C{n}" for n in range(number))) for number in (2, 2 * MOST_KEYWORDS))
+    below_few, below_many = (
+        replace(Query("Observation"), filters=(Filter(ValueIn("code", (TokenAmong(each),)), ("", "")),))
+        for each in (few, many)
+    )
+
+    (explained,) = filled.explained(below_few)
+    pieces = filled.explained(below_many)
+
+    assert explained["executionStats"]["totalKeysExamined"] <= 2 * LIMIT
+    assert len(pieces) == 2
+    for each in (explained, *pieces):
+        assert {scan["indexName"] for scan in scans(each)} == {"tokens_seq"}
+        assert "SORT" not in {stage["stage"] for stage in stages(each["queryPlanner"]["winningPlan"])}
 
 
 async def test_a_row_stays_far_from_the_databases_limits(filled: Filled) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir_server.engine.stored import Stored
 from fhir_server.fhir.definitions import SearchParameter
-from tests.properties.search.oracle import kinds, links, moments
+from tests.properties.search.oracle import kinds, links, moments, terms
 from tests.properties.search.oracle.meaning import Alternative, Criterion, Holds, escaped
 from tests.properties.search.oracle.world import Item, World, parameters
 
@@ -32,6 +32,8 @@ class Asking:
             return links.has(self, type, depth)
         if draw < 0.27:
             return self._ids(type)
+        if draw < 0.32 and (found := terms.criterion(self, type)) is not None:
+            return found
         codes = [code for code, each in parameters(type).items() if code not in {"_id", "_lastUpdated"}]
         filled = [code for code in codes if self._pool(type, code)]
         code = self.chance.choice(filled if filled and self.chance.random() < 0.9 else codes)

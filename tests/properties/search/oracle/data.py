@@ -11,6 +11,7 @@ from fhir_server.engine.references import rewrite
 from fhir_server.fhir.definitions import served_types
 from fhir_server.kernel import json
 from fhir_server.kernel.json import Json
+from tests.properties.search.oracle import terms
 
 _DATA = Path(__file__).parents[4].parent / "shared/data"
 _FAMILIES = [
@@ -66,6 +67,7 @@ def _synthetic(patients: int) -> Iterator[Json]:
 
 
 def _invented() -> Iterator[Json]:
+    yield from terms.definitions()
     numbers = count()
     for family in _FAMILIES:
         for birth in _BIRTHS:
