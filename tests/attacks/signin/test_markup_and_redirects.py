@@ -12,7 +12,7 @@ from tests.unit.engine.calls import SYSTEM
 
 pytestmark = pytest.mark.anyio
 
-SCRIPT = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{7*7}}{0}"
+SCRIPT = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{31337*31337}}{0}"
 ELSEWHERE = (
     "https://evil.example",
     "//evil.example",
@@ -29,7 +29,7 @@ ELSEWHERE = (
 def harmless(page: Page) -> None:
     assert "<script>" not in page.html
     assert "<img" not in page.html
-    assert "49" not in page.text.replace(SCRIPT, "")
+    assert "982007569" not in page.text
     assert {tag for tag, _ in page.tags} & {"img", "iframe", "object"} == set()
     assert all(not name.startswith("on") for _, named in page.tags for name in named)
 
