@@ -103,12 +103,20 @@ async def open_clinic(settings: Settings, clock: Clock | None = None) -> AsyncIt
     async with AsyncExitStack() as stack:
         provider = await opened_root_key(settings)
         store = await stack.enter_async_context(
-            open_store(settings.mongo_uri, settings.database, base, provider, clock, RandomBytes())
+            open_store(
+                settings.mongo_uri,
+                settings.database,
+                base,
+                provider,
+                clock,
+                RandomBytes(),
+                most_remembered=settings.remembered_patients,
+            )
         )
         keyring = store.keyring
         speech = speaking(base, settings, store.layouts)
         law = law_of(settings.jurisdiction, settings.implicit_policy)
-        standing = Standing(store.resources, store.heads, law, zone_of(settings) or UTC)
+        standing = Standing(store.resources, store.heads, law, zone_of(settings) or UTC, settings.remembered_patients)
         ties = RecordedTies(
             store.resources, TiePolicy(timedelta(days=settings.tie_days), settings.self_made_ties), base
         )

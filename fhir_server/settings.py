@@ -83,6 +83,9 @@ class Settings:
     search_inside: Annotated[str, "Parameters found by any part of their text; after a reindex.", _PARAMETERS] = ""
     search_candidates: Annotated[int, "The most resources opened for one order or total.", Within(20, 100_000)] = 2000
     search_seconds: Annotated[float, "Seconds that one search may take.", Within(0.1, 300)] = 10.0
+    remembered_patients: Annotated[
+        int, "Patients whose keys and standing a process keeps in memory, about 1.5 kB each.", Within(100, 10_000_000)
+    ] = 200_000
     chain_depth: Annotated[int, "How many resources a chained search may lead through.", Within(1, 8)] = 3
     chain_resources: Annotated[int, "The most resources in one step of a chain.", Within(1, 10_000)] = 1000
     most_included: Annotated[int, "The most included resources on one page.", Within(1, 10_000)] = 1000

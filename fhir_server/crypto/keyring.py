@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from fhir_server.crypto import rows
-from fhir_server.crypto.cache import Recent
 from fhir_server.crypto.chain import Chain, Rows
 from fhir_server.crypto.destroyed import DestroyedKey
 from fhir_server.crypto.draft import Draft
@@ -21,12 +20,15 @@ from fhir_server.crypto.opening import Opener
 from fhir_server.crypto.ports import KeyStore
 from fhir_server.crypto.providers.port import RootKeyProvider
 from fhir_server.crypto.rekeying import Rekeying
+from fhir_server.crypto.remembered import Remembered
 from fhir_server.crypto.rows import KeyRow, Wanted, WrapperKind
 from fhir_server.crypto.status import KeyStatus, key_status
 from fhir_server.kernel.clock import Clock
 
 _Request: TypeAlias = tuple[tuple[str, ...], KeyClass] | PictureRequest
 _NOTHING: Mapping[DataRequest, Wanted] = {}
+MOST_REMEMBERED = 200_000
+_UNKNOWN: Mapping[KeyId, Collection[str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +50,13 @@ class Keyring:
         new_bytes: Callable[[int], bytes],
         clock: Clock,
         *,
-        most_remembered: int = 50_000,
+        most_remembered: int = MOST_REMEMBERED,
     ) -> None:
         self._store, self._provider, self._clock = store, provider, clock
         self._chain = Chain(provider, new_bytes, most_remembered)
         self._maker = Maker(store, provider, self._chain)
         self._opener = Opener(store, self._chain)
-        self._ids = Recent[str, KeyId](most_remembered)
-        self._keys = Recent[KeyId, DataKey](most_remembered)
+        self._remembered = Remembered(most_remembered)
         self._forgettings = 0
         self.rekeying = Rekeying(store, provider, self._chain)
 
@@ -123,18 +124,24 @@ class Keyring:
         found = await self._store.fetch(names=[rows.named(name, key_class).name])
         return found[0].newest if found else None
 
-    async def open_keys(self, ids: Collection[KeyId]) -> Mapping[KeyId, DataKey]:
-        """The keys of these ids; destroyed ones are left out. Raises UnknownKeyError for an id that never was a key."""
+    async def open_keys(
+        self, ids: Collection[KeyId], owners: Mapping[KeyId, Collection[str]] = _UNKNOWN
+    ) -> Mapping[KeyId, DataKey]:
+        """The keys of these ids; destroyed ones are left out. Raises UnknownKeyError for an id that never was a key.
+
+        `owners`: the patients whom a key belongs to, as far as that is known. It saves a round trip.
+        """
         found: dict[KeyId, DataKey] = {}
         left = set()
         for key_id in ids:
-            if (key := self._keys.get(key_id)) is None:
+            if (key := self._remembered.get(key_id)) is None:
                 left.add(key_id)
             else:
                 found[key_id] = key
         if left:
             began = self._forgettings
-            for row, key in await self._opener.open(left):
+            of = {owner for key_id in left for owner in owners.get(key_id, ())}
+            for row, key in await self._opener.open(left, of):
                 self._remember(row, key, began)
                 found[key.id] = key
             await self._refuse_unknown(left - found.keys())
@@ -160,12 +167,12 @@ class Keyring:
     def forget(self, key_ids: Collection[KeyId]) -> None:
         """Drop destroyed keys from memory; a call under way will not put back what it read before."""
         self._forgettings += 1
-        self._keys.drop(key_ids)
+        self._remembered.drop(key_ids)
 
     def forget_all(self) -> None:
         """For when it is not known what another process destroyed."""
         self._forgettings += 1
-        self._keys.clear()
+        self._remembered.clear()
         self._chain.forget()
 
     async def status(self) -> KeyStatus:
@@ -181,8 +188,7 @@ class Keyring:
         remembered: dict[str, DataKey] = {}
         left = []
         for place in places:
-            key_id = self._ids.get(place.name)
-            key = self._keys.get(key_id) if key_id else None
+            key = self._remembered.named(place.name)
             if key is None:
                 left.append(place)
             else:
@@ -214,8 +220,7 @@ class Keyring:
 
     def _remember(self, row: KeyRow, key: DataKey, began: int) -> None:
         if row.kind is not KeyClass.RENDITION and began == self._forgettings:
-            self._ids.put(row.name, key.id)
-            self._keys.put(key.id, key)
+            self._remembered.put(row.name, key)
 
     async def _refuse_unknown(self, missing: AbstractSet[KeyId]) -> None:
         if missing and len(await self._store.destroyed(missing)) < len(missing):

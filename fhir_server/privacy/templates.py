@@ -4,9 +4,6 @@ Row S16; GDPR Art. 4(14), 9(1), 9(2)(a), 35; recital 51: a plain photograph is n
 cannot tell one by its bytes: what carries one says so by a code, and whoever stores one is bound to say so.
 """
 
-from collections.abc import Iterator
-from typing import Any
-
 from fhir_server.consent.purposes import FACE_RECOGNITION
 from fhir_server.consent.question import Ask, Deny, Matter
 from fhir_server.consent.standing import Standing
@@ -108,20 +105,29 @@ class FaceTemplates(Step):
 
 
 def carries_template(resource: Json) -> bool:
-    """It, or what it contains, a component of it, its content, or an entry of a stored Bundle."""
-    inner = [*resource.get("contained", []), *(one.get("resource", {}) for one in resource.get("entry", []))]
-    return any(_is(one, FACE_TEMPLATE) for one in _kinds(resource)) or any(map(carries_template, inner))
+    """It, or what it contains, a component of it, its content, or an entry of a stored Bundle.
+
+    Asked of everything that is written, of which hardly anything has one: names that are not there cost nothing more.
+    """
+    if _is(resource.get("meta", {}).get("tag"), FACE_TEMPLATE) or _is_of_kind(resource):
+        return True
+    if "content" in resource and any(_is([one.get("format")], FACE_TEMPLATE) for one in _objects(resource["content"])):
+        return True
+    if "component" in resource and any(map(_is_of_kind, _objects(resource["component"]))):
+        return True
+    if "contained" in resource and any(map(carries_template, resource["contained"])):
+        return True
+    return "entry" in resource and any(carries_template(one.get("resource", {})) for one in resource["entry"])
 
 
-def _kinds(resource: Json) -> Iterator[Any]:
-    """Lists of Codings."""
-    yield resource.get("meta", {}).get("tag")
-    for holder in (resource, *_objects(resource.get("component"))):
-        for name in _KINDS:
-            value = holder.get(name)
-            concepts = value if isinstance(value, list) else [value]
-            yield from (one.get("coding") for one in _objects(concepts))
-    yield [one.get("format") for one in _objects(resource.get("content"))]
+def _is_of_kind(holder: Json) -> bool:
+    for name in _KINDS:
+        if name in holder:
+            value = holder[name]
+            for concept in value if isinstance(value, list) else (value,):
+                if isinstance(concept, dict) and _is(concept.get("coding"), FACE_TEMPLATE):
+                    return True
+    return False
 
 
 def _objects(value: object) -> list[Json]:
@@ -129,7 +135,11 @@ def _objects(value: object) -> list[Json]:
 
 
 def _is(codings: object, code: str) -> bool:
-    return any((one.get("system"), one.get("code")) == (SYSTEM, code) for one in _objects(codings))
+    if isinstance(codings, list):
+        for one in codings:
+            if isinstance(one, dict) and one.get("system") == SYSTEM and one.get("code") == code:
+                return True
+    return False
 
 
 def _holds(stored: Stored) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from fhir_server.audit.ended import Ended
 from fhir_server.audit.row_written import RowWritten
-from fhir_server.crypto.keyring import Keyring
+from fhir_server.crypto.keyring import MOST_REMEMBERED, Keyring
 from fhir_server.crypto.keys import KeyClass, KeyRequest
 from fhir_server.crypto.providers.port import RootKeyProvider
 from fhir_server.kernel.clock import Clock
@@ -105,10 +105,12 @@ async def open_store(
     clock: Clock,
     new_bytes: NewBytes,
     patience: float = PATIENCE,
+    most_remembered: int = MOST_REMEMBERED,
 ) -> AsyncIterator[ClinicStore]:
     """Connected, with every collection and index there and the flushers running.
 
     `patience`: after how many seconds it looks again how the search index is laid out.
+    `most_remembered`: so many keys stay in memory.
     """
     client = connect(uri)
     try:
@@ -118,7 +120,7 @@ async def open_store(
         await collections.prepare(to.database, collections.INDEXES)
         await collections.prepare(key_store.database, keys.INDEXES)
         await adopt(to)
-        keyring = Keyring(key_store, provider, new_bytes, clock)
+        keyring = Keyring(key_store, provider, new_bytes, clock, most_remembered=most_remembered)
         documents = Documents(database, new_bytes)
         heads = HeadRows(to, documents, keyring)
         chunks = Chunks(to, database)

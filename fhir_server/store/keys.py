@@ -3,6 +3,7 @@
 Architecture section 5; sealed-storage section 3. That database is backed up apart from the data.
 """
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
@@ -35,13 +36,15 @@ class Keys:
         self._client = client
         self.database: AsyncDatabase[Document] = client[f"{database}_keys"]
         self._rows, self._destroyed = self.database["keys"], self.database["destroyed"]
+        self._by_name = Lookups(self._rows, None)
         self._by_key = Lookups(self._rows, None, "wraps.key", _keys_in)
 
     async def fetch(self, *, names: Collection[str] = (), ids: Collection[KeyId] = ()) -> Sequence[KeyRow]:
-        found = await self._by_key.find_many(ids) if ids else []
-        if names:
-            with seam():
-                found += await self._rows.find({"_id": {"$in": list(names)}}).to_list(None)
+        if names and ids:
+            some, more = await asyncio.gather(self._by_name.find_many(names), self._by_key.find_many(ids))
+            found = [*some, *more]
+        else:
+            found = await self._by_key.find_many(ids) if ids else await self._by_name.find_many(names)
         return [_row(document) for document in {document["_id"]: document for document in found}.values()]
 
     async def owned(self, owner: str, kind: KeyClass) -> Sequence[KeyRow]:

@@ -21,7 +21,8 @@ class Opening:
 
     async def rows(self, found: Sequence[Document]) -> list[Stored]:
         """Rows whose key was destroyed are left out: they do not exist any more."""
-        keys = await self.keyring.open_keys({KeyId(document["key"]) for document in found})
+        owners = {KeyId(document["key"]): document["subjects"] for document in found}
+        keys = await self.keyring.open_keys(owners.keys(), owners)
         return [self._opened(one, keys[one["key"]]) for one in found if one["key"] in keys]
 
     def _opened(self, document: Document, key: DataKey) -> Stored:

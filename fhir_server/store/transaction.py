@@ -4,12 +4,12 @@ https://www.mongodb.com/docs/manual/core/transactions/; after an unknown commit 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pymongo import InsertOne, ReplaceOne, UpdateOne
+from pymongo import UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
@@ -17,49 +17,36 @@ from pymongo.write_concern import WriteConcern
 
 from fhir_server.crypto.draft import Draft
 from fhir_server.crypto.keyring import Keyring
-from fhir_server.crypto.keys import DataKey, DataRequest
+from fhir_server.crypto.keys import DataRequest
 from fhir_server.engine.integrity import LOG
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.clock import Clock, microseconds
-from fhir_server.kernel.errors import ConflictError, StaleVersionError, UnavailableError
+from fhir_server.kernel.errors import ConflictError, UnavailableError
 from fhir_server.store.attachments import LIVE, PENDING
 from fhir_server.store.collections import Collections
 from fhir_server.store.conditions import Conditions
 from fhir_server.store.connection import Document, is_duplicate, seam
-from fhir_server.store.documents import Documents, Row, historic
-from fhir_server.store.heads import HeadRows
+from fhir_server.store.documents import Documents, Row
+from fhir_server.store.heads import Applied, HeadRows, Moves
 from fhir_server.store.layouts import Layouts
 from fhir_server.store.meanwhile import meanwhile
 from fhir_server.store.outcomes import TransientError, UnknownOutcomeError, explained, telling_outage
 from fhir_server.store.received import Received, events_of, received_of
-from fhir_server.store.row_seals import RowSeal, row_seal, spread
+from fhir_server.store.row_seals import RowSeal, spread
 from fhir_server.store.task_rows import task_document
 from fhir_server.store.tombstones import CLINIC, Tombstones
+from fhir_server.store.versions import Keys, Sealed, Versions
 from fhir_server.store.writer import Writer
 
 _COMMIT_TRIES = 20
 _COMMIT_PAUSE = 0.25
 
 
-Keys: TypeAlias = Mapping[DataRequest, DataKey]
 Granted: TypeAlias = asyncio.Task[None]
 """Raises where a grant that the rows are written with does not hold any more."""
 
 Standing: TypeAlias = asyncio.Task[Keys]
 """The keys that are stored, and not destroyed."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Sealed:
-    """A row, the document to write, and the version that it makes."""
-
-    row: Row
-    document: Document
-    version: Stored
-
-    @property
-    def seal(self) -> RowSeal:
-        return row_seal(self.row.id, self.version.version, self.document["sealed"])
 
 
 @dataclass(slots=True)
@@ -83,9 +70,10 @@ class Transaction:
         writer: Writer,
         clock: Clock,
     ) -> None:
-        self._to, self._documents, self._keyring = collections, documents, keyring
+        self._to, self._keyring = collections, keyring
         self._heads, self._conditions, self._layouts = heads, conditions, layouts
         self._writer, self._clock = writer, clock
+        self._versions = Versions(collections, documents)
         self._tombstones = Tombstones(collections, documents, clock)
         self._last_seq = 0
 
@@ -149,8 +137,9 @@ class Transaction:
             for change in changes
             for move in (*change.heads, *change.unmoved, *((change.basis,) if change.basis else ()))
         ]
-        async with meanwhile(self._heads.apply(patients, moves, session)) as applied:
-            sealed = self._sealed(rows, keys)
+        seqs = self._seqs(rows)
+        async with meanwhile(self._unsealed(rows, seqs, patients, moves, session)) as applied:
+            sealed = self._versions.sealed(rows, seqs, keys)
         heads = await applied
         erased = [key for change in changes for erasure in change.erasures for key in erasure.keys]
         received = received_of(rows)
@@ -171,21 +160,24 @@ class Transaction:
         stored |= {id: event.stored(self._last_seq) for id, event in received.items()}
         return _Written([stored[row.id] for row in rows], heads.fresh, len(events))
 
-    def _sealed(self, rows: Sequence[Row], keys: Keys) -> Sequence[_Sealed]:
-        """All but what goes into the log."""
-        sealed = []
-        for row in rows:
-            seq = self._seq_after(row.change.previous.seq if row.change.previous else 0)
-            seq = row.change.kept.seq if row.change.kept else seq
-            if row.change.key.type != LOG:
-                sealed.append(_Sealed(row, *self._documents.sealed(row, seq, keys[row.owners])))
-        return sealed
+    async def _unsealed(
+        self,
+        rows: Sequence[Row],
+        seqs: Sequence[int],
+        patients: Iterable[str],
+        moves: Moves,
+        session: AsyncClientSession,
+    ) -> Applied:
+        """What waits for no seal: the heads, and the versions that were read, which move into the history."""
+        applied = await self._heads.apply(patients, moves, session)
+        await self._versions.keep(rows, seqs, session)
+        return applied
 
     async def _events(
         self,
         rows: Sequence[Row],
         received: Mapping[str, Received],
-        sealed: Sequence[_Sealed],
+        sealed: Sequence[Sealed],
         others: Sequence[RowSeal],
     ) -> Sequence[Document]:
         """What goes into the log, sealed, with the seals of the rows that are written."""
@@ -206,28 +198,9 @@ class Transaction:
             await self._writer.lease()
             raise TransientError from None
 
-    async def _current(self, rows: Sequence[Row], sealed: Sequence[_Sealed], session: AsyncClientSession) -> None:
-        await self._resources(sealed, session)
+    async def _current(self, rows: Sequence[Row], sealed: Sequence[Sealed], session: AsyncClientSession) -> None:
+        await self._versions.write(sealed, session)
         await self._photos(rows, session)
-
-    async def _resources(self, sealed: Sequence[_Sealed], session: AsyncClientSession) -> None:
-        """The current version replaces exactly the one that was read; that one moves into the history."""
-        if not sealed:
-            return
-        operations: list[InsertOne[Document] | ReplaceOne[Document]] = []
-        earlier: list[Document] = []
-        for one in sealed:
-            previous = one.row.change.previous
-            if previous is None:
-                operations.append(InsertOne(one.document))
-            else:
-                operations.append(ReplaceOne({"_id": one.row.id, "version": previous.version}, one.document))
-                earlier.append(historic(previous.raw, until=one.document["seq"]))
-        result = await self._to.resources.bulk_write(operations, ordered=False, session=session)
-        if result.matched_count != len(earlier):
-            raise StaleVersionError("The resource was changed in the meantime.")
-        if earlier:
-            await self._to.history.insert_many(earlier, ordered=False, session=session)
 
     async def _photos(self, rows: Sequence[Row], session: AsyncClientSession) -> None:
         """Bytes come alive, or are condemned, with the change that says so; or nothing happens."""
@@ -256,6 +229,11 @@ class Transaction:
         )
         if result.matched_count != len(brought):
             raise UnavailableError("Data of the resource was not kept until its commit; try again.")
+
+    def _seqs(self, rows: Sequence[Row]) -> Sequence[int]:
+        """When each comes to be."""
+        now = [self._seq_after(row.change.previous.seq if row.change.previous else 0) for row in rows]
+        return [row.change.kept.seq if row.change.kept else seq for row, seq in zip(rows, now, strict=True)]
 
     def _seq_after(self, previous: int) -> int:
         """Now; but after the last one given here, and after the version it follows, whose clock may have been ahead."""

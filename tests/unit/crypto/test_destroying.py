@@ -129,7 +129,8 @@ def test_the_memory_for_keys_is_bounded(store: FakeKeyStore, root: FakeRootKeys)
 
     done(ring.data_keys([((f"p{number}",), KeyClass.RECORD) for number in range(40)]))
 
-    assert len(ring._keys) == len(ring._ids) == len(ring._chain._wrappers) == 10
+    kept = ring._remembered
+    assert len(kept._secrets) == len(kept._ids) == len(kept._ready) == len(ring._chain._wrappers) == 10
 
 
 def test_more_rows_than_fit_a_page_are_carried_on(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fhir_server.crypto import opening
+from fhir_server.crypto import opening, remembered
 from fhir_server.crypto.errors import (
     OpeningError,
     UnknownKeyError,
@@ -41,6 +41,44 @@ def test_another_key_of_a_known_patient_opens_with_one_round_trip(store: FakeKey
     done(ring.open_keys([keys[MARKETING].id]))
 
     assert store.trips == 1
+
+
+def test_keys_of_patients_who_are_told_open_with_one_round_trip(store: FakeKeyStore, root: FakeRootKeys) -> None:
+    keys = take(store, root, *(((f"p{number}",), KeyClass.RECORD) for number in range(40)), PAIR, CLINIC)
+    owners = {key.id: request[0] for request, key in keys.items()}
+    ring, store.trips = keyring(store, root), 0
+
+    assert done(ring.open_keys(owners.keys(), owners)) == {key.id: key for key in keys.values()}
+    assert store.trips == 1
+
+
+def test_whose_a_key_is_said_to_be_decides_nothing(store: FakeKeyStore, root: FakeRootKeys) -> None:
+    keys = take(store, root, RECORD, (("p2",), KeyClass.RECORD))
+    lies = {keys[RECORD].id: ("p2",), keys[("p2",), KeyClass.RECORD].id: ("nobody",)}
+
+    assert done(keyring(store, root).open_keys(lies.keys(), lies)) == {key.id: key for key in keys.values()}
+
+
+def test_a_bucket_that_was_renewed_since_it_was_met_is_read_again(store: FakeKeyStore, root: FakeRootKeys) -> None:
+    keys = take(store, root, RECORD, MARKETING)
+    ring = keyring(store, root)
+    done(ring.open_keys([keys[RECORD].id]))
+    done(keyring(store, root).destroy([keys[MARKETING].id], "withdrawal"))
+    ring._remembered.clear()
+
+    assert done(ring.open_keys([keys[RECORD].id]))[keys[RECORD].id] == keys[RECORD]
+
+
+def test_a_key_that_was_not_used_for_long_is_made_ready_again_without_a_look(
+    store: FakeKeyStore, root: FakeRootKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remembered, "_MOST_READY", 1)
+    ring = keyring(store, root)
+    keys = done(ring.data_keys([RECORD, MARKETING]))
+    store.trips = 0
+
+    assert done(ring.open_keys([keys[RECORD].id, keys[MARKETING].id])) == {key.id: key for key in keys.values()}
+    assert store.trips == 0
 
 
 def test_a_destroyed_key_is_left_out_and_an_unknown_one_is_refused(store: FakeKeyStore, root: FakeRootKeys) -> None:
