@@ -13,9 +13,7 @@ from pymongo.errors import ExecutionTimeout
 from fhir_server.kernel.errors import TooCostlyError
 from fhir_server.store.connection import Document
 from fhir_server.store.query_compiler import Compiled
-
-_MOST_MILLISECONDS = 30_000
-"""For one look. The database gives up then, also when whoever asked has gone."""
+from fhir_server.store.shared_looks import MOST_MILLISECONDS, MOST_ROWS, SharedLooks
 
 
 async def fetch(
@@ -24,13 +22,14 @@ async def fetch(
     most: int,
     projection: Mapping[str, bool] | None = None,
     session: AsyncClientSession | None = None,
+    shared: SharedLooks | None = None,
 ) -> Sequence[Document]:
     """The first `most` rows of the query's order or a few more, each once.
 
     Raises TooCostlyError when the database takes too long. Its other faults are the caller's: inside a transaction they
-    say whether to try again.
+    say whether to try again. `shared`: what small looks on this collection, with this projection, go through.
     """
-    look = _Look(collection, compiled, projection, session)
+    look = _Look(collection, compiled, projection, session, shared)
     try:
         found = [await look.first(filter, most) for filter in compiled.filters]
     except ExecutionTimeout:
@@ -48,6 +47,7 @@ class _Look:
     compiled: Compiled
     projection: Mapping[str, bool] | None
     session: AsyncClientSession | None
+    shared: SharedLooks | None
 
     async def first(self, filter: Document, most: int) -> list[Document]:
         """At least the first `most` rows.
@@ -56,7 +56,10 @@ class _Look:
         """
         if self.compiled.is_whole_order:
             return await self._rows(filter, most)
-        rows = await self._rows(filter, most + 1)
+        if self.shared and self.compiled.by_tokens_alone and most < MOST_ROWS:
+            rows = self.ordered(await self.shared.first(filter, self.compiled.sort, self.compiled.hint, most + 1))
+        else:
+            rows = await self._rows(filter, most + 1)
         if len(rows) > most:
             last = rows[most - 1]["seq"]
             if rows.pop()["seq"] == last:
@@ -66,7 +69,7 @@ class _Look:
 
     async def _rows(self, filter: Document, most: int) -> list[Document]:
         cursor = self.collection.find(filter, self.projection, session=self.session, hint=self.compiled.hint)
-        ordered = cursor.sort(list(self.compiled.sort)).limit(most).max_time_ms(_MOST_MILLISECONDS)
+        ordered = cursor.sort(list(self.compiled.sort)).limit(most).max_time_ms(MOST_MILLISECONDS)
         found: list[Document] = await ordered.to_list(None)
         return found
 

@@ -26,7 +26,8 @@ _MOST_LOCKS = 20
 class Compiled:
     """`filters`: what any of them finds is a candidate. `direction` is 1 or -1; `hint` names the index that serves.
 
-    `is_whole_order`: the sort leaves no two rows in the same place.
+    `is_whole_order`: the sort leaves no two rows in the same place. `by_tokens_alone`: there is nothing in the filter
+    that another index could serve, so the database takes that one without a hint.
     """
 
     filters: Sequence[Document]
@@ -34,12 +35,15 @@ class Compiled:
     hint: str
     direction: int
     is_whole_order: bool
+    by_tokens_alone: bool = False
 
 
 def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) -> Compiled:
     """Every value becomes a number or an id that was checked: nothing of a request reaches MongoDB as an operator."""
     known = address(query)
-    conditions = list(_address_conditions(query.type, known))
+    first, *others = plan(query)
+    alone = not others and known.ids is None
+    conditions = list(_address_conditions(query.type, known, typed=not alone))
     order = query.sort[0] if query.sort else None
     direction = -1 if order and order.descending else 1
     beyond = "$gte" if direction > 0 else "$lte"
@@ -58,7 +62,6 @@ def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) ->
             conditions.append({"seq": {beyond: after.seq}})
             conditions.append({"$or": [{"seq": {past: after.seq}}, {"_id": {past: after.id}}]})
         sort = [("seq", direction), ("_id", direction)]
-    first, *others = plan(query)
     conditions += [_also(group, first, tokenizer) for group in others]
     lead = tokenizer.tokens(first.any_of)
     # Where rows are found by id the tokens are only looked at, however many they are.
@@ -67,7 +70,7 @@ def compile_query(query: Query, after: Position | None, tokenizer: Tokenizer) ->
     # Events of one flush share their seq, so their index knows the id; that of resources does not.
     found_by = "tokens" if query.type == "AuditEvent" else "tokens_seq"
     if not by_id and found_by == "tokens_seq":
-        return Compiled(filters, sort[:1], found_by, direction, is_whole_order=False)
+        return Compiled(filters, sort[:1], found_by, direction, is_whole_order=False, by_tokens_alone=alone)
     return Compiled(filters, sort, "_id_" if by_id else found_by, direction, is_whole_order=True)
 
 
@@ -99,8 +102,9 @@ def lock_tokens(query: Query, tokenizer: Tokenizer) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _address_conditions(type: str, known: Address) -> Iterator[Document]:
-    yield {"type": type, "deleted": False}
+def _address_conditions(type: str, known: Address, *, typed: bool) -> Iterator[Document]:
+    """A token is one of a type already; the type itself would offer the database another index, and is `decided`."""
+    yield {"type": type, "deleted": False} if typed else {"deleted": False}
     if known.ids is not None:
         yield {"_id": {"$in": sorted(f"{type}/{id}" for id in known.ids)}}
     if known.updated.low > BEGINNING:

@@ -30,6 +30,7 @@ from fhir_server.store.opening import Opening
 from fhir_server.store.outcomes import UnknownOutcomeError
 from fhir_server.store.query_compiler import Compiled, by, compile_query
 from fhir_server.store.referrers import reference_tokens
+from fhir_server.store.shared_looks import SharedLooks
 
 _FEWEST_CANDIDATES = 20
 
@@ -50,6 +51,7 @@ class Resources:
         self._history = History(collections, opening)
         self._event_versions = EventVersions(events, indexing.layouts)
         self._lookups = Lookups(collections.resources)
+        self._looks = SharedLooks(collections.resources, UNSEARCHED)
 
     async def read(self, key: ResourceKey) -> Stored | None:
         if key.type == "AuditEvent":
@@ -141,7 +143,7 @@ class Resources:
         if type == "AuditEvent":
             return await self._events.candidates(compiled, batch)
         with seam():
-            found = await fetch(self._to.resources, compiled, batch, UNSEARCHED)
+            found = await fetch(self._to.resources, compiled, batch, UNSEARCHED, shared=self._looks)
         return found, await self._opening.rows(found)
 
 

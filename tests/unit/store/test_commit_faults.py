@@ -17,7 +17,7 @@ from fhir_server.kernel.identity import ResourceKey
 from fhir_server.store import transaction
 from fhir_server.store.clinic import ClinicStore
 from fhir_server.store.outcomes import UnknownOutcomeError
-from fhir_server.store.transaction import Keys
+from fhir_server.store.versions import Keys
 from fhir_server.store.writer import Writer
 from tests.contract.clinics import Events, Noted, opened_events, patient, store_on, writing
 from tests.fakes.clock import FakeClock

@@ -1,5 +1,6 @@
 """What MongoDB does for each kind of search: it walks the one index it is told, over few keys, and sorts nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
+from fhir_server.crypto.tokens import Tokenizer
 from fhir_server.engine.position import Position
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.json import Json
@@ -17,7 +19,9 @@ from fhir_server.search.types.codes import CodeSet, TokenAmong
 from fhir_server.search.types.kind import MOST_KEYWORDS
 from fhir_server.search.types.reference import ReferenceAmong
 from fhir_server.store.clinic import ClinicStore
+from fhir_server.store.documents import UNSEARCHED
 from fhir_server.store.query_compiler import Compiled, compile_query
+from fhir_server.store.shared_looks import Look, together
 from tests.contract.clinics import Noted, store_on, writing
 from tests.fakes.clock import FakeClock
 
@@ -88,6 +92,14 @@ class Filled:
         compiled = compile_query(query, after, self.tokenizer)
         return [self._explained(compiled, filter, collection) for filter in compiled.filters]
 
+    def explained_together(self, queries: Sequence[Query]) -> list[Json]:
+        """The plans of one command for all of them."""
+        compiled = [compile_query(query, None, self.tokenizer) for query in queries]
+        assert all(each.by_tokens_alone for each in compiled)
+        looks = [Look(each.filters[0], each.sort, each.hint, LIMIT, asyncio.Future()) for each in compiled]
+        command = {"aggregate": "resources", "pipeline": together("resources", looks, UNSEARCHED), "cursor": {}}
+        return list(plans(self.rows.database.command("explain", command, verbosity="executionStats")))
+
     def _explained(self, compiled: Compiled, filter: Json, collection: str) -> Json:
         command = {
             "find": collection,
@@ -116,6 +128,18 @@ def stages(plan: Json) -> Iterator[Json]:
     yield plan
     for inner in [*plan.get("inputStages", []), *([plan["inputStage"]] if "inputStage" in plan else [])]:
         yield from stages(inner)
+
+
+def plans(value: Any) -> Iterator[Json]:
+    """Wherever in an explained pipeline they stand."""
+    if isinstance(value, dict):
+        if "winningPlan" in value:
+            yield value
+        for child in value.values():
+            yield from plans(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from plans(child)
 
 
 def scans(explained: Json) -> list[Json]:
@@ -165,6 +189,12 @@ SEARCHES = [
 ]
 """And over how many keywords the look goes at most."""
 
+_TOKENIZER = Tokenizer(bytes(32), 1)
+SHARING = [
+    (type, query) for type, query, _ in SEARCHES if compile_query(asked(type, query), None, _TOKENIZER).by_tokens_alone
+]
+_PROJECTIONS = {"PROJECTION_SIMPLE", "PROJECTION_DEFAULT"}
+
 
 @pytest.mark.parametrize(("type", "query", "keywords"), SEARCHES)
 async def test_each_kind_of_search_walks_the_index_and_stops_when_the_page_is_full(
@@ -179,6 +209,39 @@ async def test_each_kind_of_search_walks_the_index_and_stops_when_the_page_is_fu
     # A row may be met once under each of its keywords; a page reads one key more than it shows.
     assert explained["executionStats"]["totalKeysExamined"] <= 4 * LIMIT + 2 * keywords
     assert explained["executionStats"]["totalDocsExamined"] <= 4 * LIMIT
+
+
+@pytest.mark.parametrize(("type", "query"), SHARING)
+async def test_in_a_shared_command_the_same_index_is_taken_without_a_hint(
+    filled: Filled, type: str, query: str
+) -> None:
+    plans = filled.explained_together([asked(type, query), asked("Patient", "identifier=M78")])
+
+    assert len(plans) == 2
+    for plan in plans:
+        kinds = {stage["stage"] for stage in stages(plan["winningPlan"])}
+        assert kinds <= {"LIMIT", "FETCH", "IXSCAN", "SORT_MERGE", *_PROJECTIONS}
+        assert {stage["indexName"] for stage in stages(plan["winningPlan"]) if "indexName" in stage} == {"tokens_seq"}
+        assert plan["rejectedPlans"] == [], "nothing else is even tried"
+
+
+async def test_searches_that_arrive_together_find_what_each_finds_alone(filled: Filled) -> None:
+    queries = [asked(type, query) for type, query, _ in SEARCHES]
+    alone = [await filled.store.resources.find(query, None, LIMIT) for query in queries]
+
+    together = await asyncio.gather(*(filled.store.resources.find(query, None, LIMIT) for query in queries * 2))
+
+    assert [[each.key for each in found.matches] for found in together] == [
+        [each.key for each in found.matches] for found in alone * 2
+    ]
+    assert [found.position for found in together] == [found.position for found in alone * 2]
+    assert len(SHARING) > len(SEARCHES) / 2
+
+
+def test_what_another_index_could_serve_does_not_share() -> None:
+    apart = ("_id=p0001", "gender=female&name=ann", "_sort=_id", "identifier=M7&gender=female")
+
+    assert not any(compile_query(asked("Patient", each), None, _TOKENIZER).by_tokens_alone for each in apart)
 
 
 @pytest.mark.parametrize(
