@@ -5,6 +5,7 @@ contradicts the head row ends in Deny.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from fhir_server.consent.law import Law, Policy, law_of
@@ -86,6 +87,8 @@ def under_broken_glass(ask: Ask) -> Ask:
 
 
 def _by_consents(ask: Ask, found: Mapping[ResourceKey, Json], head: Head, law: Law) -> Permit | Deny:
+    if not found:  # most patients have none on file, and every hit of a page is asked about
+        return _permitted_by_rule(ask, frozenset(), head, law) or Deny(Reason.NO_CONSENT)
     verdicts = {key: verdict(ask, found[key]) for key in sorted(found)}
     # What says something on photographs itself is not asked what it says on treatment.
     treatment = _of_treatment(ask, {key: found[key] for key, said in verdicts.items() if said is Reason.OTHER_PURPOSE})
@@ -97,25 +100,32 @@ def _by_consents(ask: Ask, found: Mapping[ResourceKey, Json], head: Head, law: L
     if permitting := next((key for key, said in verdicts.items() if said is None), None):
         return Permit(ConsentBasis(permitting, head.consents[permitting], ask.patient, head.epoch))
     reasons = {said for said in verdicts.values() if said is not None}
-    if reasons <= _AS_IF_NONE and (rule := _rule(ask, reasons, law)):
-        return Permit(CareBasis(rule, ask.patient, head.epoch, silent=ask.matter is Matter.RECORD))
-    return Deny(max(reasons, key=_NEARNESS.__getitem__, default=Reason.NO_CONSENT))
+    by_rule = _permitted_by_rule(ask, reasons, head, law) if reasons <= _AS_IF_NONE else None
+    return by_rule or Deny(max(reasons, key=_NEARNESS.__getitem__))
 
 
-def _rule(ask: Ask, reasons: set[Reason], law: Law) -> str | None:
+def _permitted_by_rule(ask: Ask, reasons: AbstractSet[Reason], head: Head, law: Law) -> Permit | None:
+    rule = _rule(ask, reasons, law)
+    return Permit(CareBasis(rule, ask.patient, head.epoch, silent=ask.matter is Matter.RECORD)) if rule else None
+
+
+def _rule(ask: Ask, reasons: AbstractSet[Reason], law: Law) -> str | None:
     """The rule by which it may be done without a consent; None where there is none."""
     if ask.matter is Matter.PHOTO:
         ended = ask.taking and not _ENDED.isdisjoint(reasons)
         imported = ask.facts is not None and ask.facts.imported
         cares = (law.pack.care_photography or imported) and ask.purpose == CARE_PHOTOGRAPHY and not ended
         return law.pack.code if cares and (ask.is_own or ask.profession in law.pack.professions) else None
-    permits = {
-        Policy.ALL_NORMAL: not needs_consent(ask.purpose),
-        Policy.BASIC_NORMAL: is_care(ask.purpose) and ask.profession in law.pack.professions,
-        Policy.BREAK_GLASS_ONLY: ask.emergency,
-        Policy.DENY: False,
-    }
-    return law.policy.value if permits[law.policy] else None
+    match law.policy:
+        case Policy.ALL_NORMAL:
+            permitted = not needs_consent(ask.purpose)
+        case Policy.BASIC_NORMAL:
+            permitted = is_care(ask.purpose) and ask.profession in law.pack.professions
+        case Policy.BREAK_GLASS_ONLY:
+            permitted = ask.emergency
+        case _:
+            permitted = False
+    return law.policy.value if permitted else None
 
 
 def _of_treatment(ask: Ask, consents: Mapping[ResourceKey, Json]) -> Mapping[ResourceKey, Reason | None]:
