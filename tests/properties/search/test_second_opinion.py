@@ -1,5 +1,6 @@
 """Any search finds on MongoDB what a plain look at every resource finds, in the same order."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -21,6 +22,12 @@ async def both(mongo_uri: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
 @given(seed=st.integers(0, 2**40))
 async def test_any_search_finds_what_looking_at_everything_finds(both: Compared, seed: int) -> None:
     await both.check(seed)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seeds=st.lists(st.integers(0, 2**40), min_size=2, max_size=12))
+async def test_searches_asked_together_find_the_same(both: Compared, seeds: list[int]) -> None:
+    await asyncio.gather(*(both.check(seed) for seed in seeds))
 
 
 async def test_the_searches_are_worth_asking(both: Compared) -> None:
