@@ -117,10 +117,10 @@ class Stored:
         return value
 
     def part(self, elements: frozenset[str]) -> Json:
-        """These elements of the resource alone, which is much less to parse; empty for a deletion."""
+        """Its type and these elements alone, which is much less to parse; empty for a deletion."""
         if "resource" in self.__dict__ or self._outline or self.deleted:
             return self.resource
-        return json.decode_part(self._spliced, elements)
+        return {"resourceType": self.key.type, **json.decode_part(self._spliced, elements)}
 
     async def whole(self) -> "Stored":
         """The same with all of its text in memory, to be edited."""

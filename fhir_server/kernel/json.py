@@ -92,16 +92,17 @@ def decode_trusted(raw: bytes) -> Any:  # noqa: ANN401  JSON is any value
 
 def decode_part(raw: bytes, names: frozenset[str]) -> Json:
     """Of an object that this server encoded, the members with these names. What has others is not even looked at."""
-    decoder = _part_decoder(names)
-    members = zip(decoder.type.__struct_encode_fields__, msgspec.structs.astuple(decoder.decode(raw)), strict=True)
-    return {name: decode_trusted(bytes(text)) for name, text in members if text}
+    decoder, members = _part_decoder(names)
+    part = decoder.decode(raw)
+    return {name: decode_trusted(bytes(text)) for field, name in members if (text := getattr(part, field))}
 
 
 @lru_cache(maxsize=256)
-def _part_decoder(names: frozenset[str]) -> msgspec.json.Decoder[msgspec.Struct]:
+def _part_decoder(names: frozenset[str]) -> tuple[msgspec.json.Decoder[msgspec.Struct], tuple[tuple[str, str], ...]]:
+    """And under which field each member is found."""
     written = {f"member{number}": name for number, name in enumerate(sorted(names))}
     fields = [(field, msgspec.Raw, msgspec.Raw()) for field in written]
-    return msgspec.json.Decoder(msgspec.defstruct("Part", fields, rename=written))
+    return msgspec.json.Decoder(msgspec.defstruct("Part", fields, rename=written)), tuple(written.items())
 
 
 def encode(value: object) -> bytes:

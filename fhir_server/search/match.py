@@ -61,12 +61,12 @@ def matcher(query: Query) -> Callable[[Candidate], bool]:
 
 
 def elements_of(query: Query) -> frozenset[str] | None:
-    """The top-level elements of a resource that decide; None where any of it may."""
+    """The top-level elements of a resource that decide, besides its type; None where any of it may."""
     by_code = query.registry.of(query.type).by_code
     sources = [source for code in codes_of(query) for source in by_code[code].sources]
     if not all(source.alone for source in sources):
         return None
-    return frozenset({"resourceType", *(source.property for source in sources)})
+    return frozenset(source.property for source in sources)
 
 
 def codes_of(query: Query) -> frozenset[str]:

@@ -15,12 +15,10 @@ def decided(query: Query) -> Callable[[Stored], bool]:
 
     Most answers leave as the bytes that were opened, so of most candidates no more is parsed than decides.
     """
-    meets, elements, asked = matcher(query), elements_of(query), query.type
+    meets, elements = matcher(query), elements_of(query)
 
     def decide(stored: Stored) -> bool:
         type, id = stored.key
-        if type != asked:
-            return False
         resource = stored.resource if elements is None else stored.part(elements)
         return meets(Candidate(type, id, stored.last_updated, frozenset(stored.access), resource))
 
