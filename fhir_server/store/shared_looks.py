@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import PyMongoError
 
 from fhir_server.store.connection import Document
 
@@ -23,6 +22,9 @@ MOST_ROWS = 101
 """Of a look that shares; who wants more goes alone, for the others would wait."""
 
 _MOST_LOOKS = 8
+_PATIENCE = 2.0
+"""Seconds until those that come next are looked for, whatever those before them still wait for."""
+
 _PLACE = "look"
 
 
@@ -57,6 +59,7 @@ class SharedLooks:
         self._rows, self._projection = rows, projection
         self._waiting: deque[Look] = deque()
         self._running: asyncio.Task[None] | None = None
+        self._alone_still = set[asyncio.Task[None]]()
 
     async def first(self, filter: Document, sort: Sequence[tuple[str, int]], hint: str, most: int) -> list[Document]:
         """At most `most` rows, in no order. Raises what the database raises for this look by itself."""
@@ -68,23 +71,32 @@ class SharedLooks:
         return await asyncio.shield(look.found)
 
     async def _run(self) -> None:
-        while self._waiting:
-            taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_LOOKS))]
-            if len(taken) == 1 or not await self._together(taken):
-                await asyncio.gather(*(self._alone(look) for look in taken))
-        self._running = None
+        try:
+            while self._waiting:
+                taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_LOOKS))]
+                if len(taken) == 1 or not await self._together(taken):
+                    await self._apart(taken)
+        finally:
+            self._running = None
+
+    async def _apart(self, looks: Sequence[Look]) -> None:
+        """Each by itself. Whoever comes next does not wait until the last of them is found."""
+        alone = {asyncio.create_task(self._alone(look)) for look in looks}
+        self._alone_still |= alone
+        for one in alone:
+            one.add_done_callback(self._alone_still.discard)
+        await asyncio.wait(alone, timeout=_PATIENCE)
 
     async def _together(self, looks: Sequence[Look]) -> bool:
         """Could all be answered? Of a failure that they share it is not known whose it is."""
         pipeline, most = together(self._rows.name, looks, self._projection), sum(look.most for look in looks)
         try:
-            cursor = await self._rows.aggregate(pipeline, maxTimeMS=MOST_MILLISECONDS, batchSize=most)
-            rows = await cursor.to_list(None)
-        except PyMongoError:
+            cursor = await self._rows.aggregate(pipeline, maxTimeMS=round(_PATIENCE * 1000), batchSize=most)
+            found: list[list[Document]] = [[] for _ in looks]
+            for row in await cursor.to_list(None):
+                found[row.pop(_PLACE)].append(row)
+        except Exception:  # noqa: BLE001  whatever it was, each is asked for by itself and gets its own answer
             return False
-        found: list[list[Document]] = [[] for _ in looks]
-        for row in rows:
-            found[row.pop(_PLACE)].append(row)
         for look, its in zip(looks, found, strict=True):
             look.found.set_result(its)
         return True

@@ -8,6 +8,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import ExecutionTimeout
 
+from fhir_server.store import shared_looks
 from fhir_server.store.connection import Document
 from fhir_server.store.shared_looks import SharedLooks
 
@@ -26,7 +27,7 @@ class FakeRows:
         self.commands: list[list[str]] = []
         self.begun, self.free = asyncio.Event(), asyncio.Event()
         self.free.set()
-        self.slow = frozenset[str]()
+        self.slow = self.held = frozenset[str]()
 
     async def aggregate(self, pipeline: list[Any], **_: Any) -> "Cursor":
         looks = [pipeline[:5], *(union["$unionWith"]["pipeline"] for union in pipeline[5:])]
@@ -41,7 +42,8 @@ class FakeRows:
         self.commands.append(words)
         self.begun.set()
         found = [dict(row) for row in self.rows if row["word"] in words]
-        await self.free.wait()
+        if not self.held or self.held & set(words):
+            await self.free.wait()
         if self.slow & set(words):
             raise ExecutionTimeout("operation exceeded time limit")
         return found
@@ -117,6 +119,21 @@ async def test_one_that_takes_too_long_fails_alone() -> None:
 
     assert (len(a), type(b), len(c)) == (1, ExecutionTimeout, 1)
     assert rows.commands == [["a", "b", "c"], ["a"], ["b"], ["c"]]
+
+
+async def test_nobody_waits_long_for_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_looks, "_PATIENCE", 0.001)
+    rows = FakeRows("ab")
+    looks = SharedLooks(cast("AsyncCollection[Document]", rows), {})
+    rows.held = frozenset("a")
+    rows.free.clear()
+    held = asyncio.create_task(looks.first({"word": "a"}, SORT, "word", 5))
+    await rows.begun.wait()
+
+    assert len(await looks.first({"word": "b"}, SORT, "word", 5)) == 1
+    assert not held.done()
+    rows.free.set()
+    assert len(await held) == 1
 
 
 async def test_a_caller_that_goes_away_leaves_the_others_their_answer() -> None:
