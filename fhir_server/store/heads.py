@@ -121,10 +121,14 @@ class HeadRows:
 
     def _opened(self, found: Document, key: DataKey) -> Head:
         plain = self._documents.open_bytes(found["sealed"], "Head", found["_id"], found["epoch"], key)
-        consents: Mapping[str, int] = json.decode_trusted(plain)["consents"]
+        consents: Mapping[str, int] = {} if plain == _NO_CONSENTS else json.decode_trusted(plain)["consents"]
         return Head(
             found["_id"], int(found["epoch"]), {_key_of(consent): version for consent, version in consents.items()}
         )
+
+
+_NO_CONSENTS = json.encode({"consents": {}})
+"""What most heads say; a page of patients opens one each."""
 
 
 def _first(patient: str, row: Document) -> UpdateOne:

@@ -42,20 +42,25 @@ class Lookups:
 
     async def find(self, id: Id) -> Document | None:
         """The row of this id as it was at some instant after the call began; shared, so never to be changed."""
-        found = self._waiting.get(id)
-        if found is None:
-            found = self._waiting[id] = asyncio.get_running_loop().create_future()
-            if self._running is None:
-                self._running = asyncio.create_task(self._run())
         # A caller that goes away does not take the others' answer with it.
-        return await asyncio.shield(found)
+        return await asyncio.shield(self._asked(id))
 
     async def find_many(self, ids: Collection[Id]) -> list[Document]:
         """Those that there are, in no order. So many that they fill a query are one of their own."""
         if len(ids) >= self._most:
             return list((await self._query(list(ids))).values())
-        found = await asyncio.gather(*(self.find(id) for id in dict.fromkeys(ids)))
+        asked = [self._asked(id) for id in dict.fromkeys(ids)]
+        # Most share a query, so all but the first to be awaited are there by then.
+        found = [one.result() if one.done() else await asyncio.shield(one) for one in asked]
         return [row for row in found if row is not None]
+
+    def _asked(self, id: Id) -> "asyncio.Future[Document | None]":
+        found = self._waiting.get(id)
+        if found is None:
+            found = self._waiting[id] = asyncio.get_running_loop().create_future()
+            if self._running is None:
+                self._running = asyncio.create_task(self._run())
+        return found
 
     async def _run(self) -> None:
         while self._waiting:
