@@ -8,10 +8,11 @@ import pytest
 from fhir_server.engine.call import Interaction
 from fhir_server.engine.stored import Stored
 from fhir_server.engine.tasks import Task
-from fhir_server.kernel.errors import UnavailableError
+from fhir_server.kernel.errors import ConditionChangedError, UnavailableError
 from fhir_server.kernel.identity import ResourceKey
 from fhir_server.media.ports import CONDEMNED, DESTROYED, LIVE, PENDING
 from fhir_server.privacy.merging.finishing import Finishing, finish
+from fhir_server.privacy.merging.moving import Move, Moving
 from tests.contract.clinics import Opened, observation
 from tests.contract.merging import NEW, OLD, PAIR, Desk, desk_on, finished, number, person
 from tests.fakes.clinic import BASE
@@ -196,6 +197,26 @@ async def test_an_interrupted_merge_is_finished_by_the_worker(desk: Desk, monkey
     await desk.finishing(finish(PAIR, outcome.record or ResourceKey("", "")))
     told = await desk.unmerge()
     assert sorted(map(str, told.moved)) == ["Media/m", "Observation/late"], "what came late goes back with the others"
+
+
+async def test_what_an_undoing_gives_back_is_not_taken_again_by_a_worker_that_comes_late(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await desk.put(observation("one", OLD))
+    outcome = await desk.merge()
+    late, real = finish(PAIR, outcome.record or ResourceKey("", "")), Moving.of
+
+    async def overtaken(moving: Moving, source: str, target: str) -> Sequence[Move]:
+        monkeypatch.setattr(Moving, "of", real)
+        await desk.unmerge()
+        return await moving.of(source, target)
+
+    monkeypatch.setattr(Moving, "of", overtaken)
+    with pytest.raises(ConditionChangedError):
+        await desk.finishing(late)
+    await desk.finishing(late)
+
+    assert (await desk.stored("Observation/one")).subjects == (OLD,)
 
 
 async def test_one_that_fails_before_its_commit_leaves_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,17 +46,23 @@ class Finishing:
             raise UnavailableError("The record of the merge is not there; the task runs again.")
         pair = _pair(record)
         # 1. What somebody wrote into the old record in that moment.
-        if any(one.key == record.key for one in await self._merges.of(pair)):
-            while await self._move_rest(pair):
-                pass
+        while await self._move_rest(pair, record.key):
+            pass
         # 2. What photos were sealed with before: nothing leads to it any more.
         owners = {owner for owner, _ in written(record)}
         for patient in (pair.source, pair.target):
             condemned = await self._vault.of_patient(patient, {CONDEMNED})
             await self._vault.destroy([one for one in condemned if one.owner in owners], task.cause)
 
-    async def _move_rest(self, pair: Pair) -> bool:
-        """Was there something? It gets a record of its own, so that it is given back with the others."""
+    async def _move_rest(self, pair: Pair, merge: ResourceKey) -> bool:
+        """Was there something? It gets a record of its own, so that it is given back with the others.
+
+        What an undoing has just given back names the old record too: it stays there, for the merge stands no more.
+        Raises ConflictError where it is undone in this very moment.
+        """
+        standing, unchanged = await self._merges.seen(pair)
+        if all(one.key != merge for one in standing):
+            return False
         moves = await self._moving.of(pair.source, pair.target)
         if not moves:
             return False
@@ -68,7 +74,7 @@ class Finishing:
             said = provenance(MERGED, pair, wrote, (), self._server, instant(now))
             asking = Call(Interaction.CREATE, self._server, now, "Provenance")
             trail = (await self._both.record(asking, record, said)).queueing(finish(pair, record))
-            await self._engine.store.commit([trail, *moved.changes])
+            await self._engine.store.commit([trail.on_condition(unchanged), *moved.changes])
         except BaseException:
             await self._moving.discard(moved.poured)
             raise

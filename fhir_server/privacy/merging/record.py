@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fhir_server.engine.call import Principal
+from fhir_server.engine.change import Condition
 from fhir_server.engine.interactions import Engine
 from fhir_server.engine.stored import Stored
 from fhir_server.kernel.identity import ResourceKey, parse_reference
@@ -70,11 +71,20 @@ class Merges:
 
     async def of(self, pair: Pair) -> Sequence[Stored]:
         """Oldest first. A merge has several records where something came late."""
+        found, _ = await self.seen(pair)
+        return found
+
+    async def seen(self, pair: Pair) -> tuple[Sequence[Stored], Condition]:
+        """The same; and that there is no further record, such as that of an undoing, at the instant of the commit."""
         pairs = (("target", f"Patient/{pair.target}"), ("entity", f"Patient/{pair.source}"))
         query = parse("Provenance", pairs, self._engine.language)
-        found = [one for one in (await self._engine.store.find(query, None, _MOST)).matches if is_record(one)]
+        matches = (await self._engine.store.find(query, None, _MOST)).matches
+        found = [one for one in matches if is_record(one)]
         undone = {key for one in found if _code(one) == UNMERGED for key in _undoes(one)}
-        return sorted((one for one in found if _code(one) == MERGED and one.key not in undone), key=lambda one: one.seq)
+        stand = sorted(
+            (one for one in found if _code(one) == MERGED and one.key not in undone), key=lambda one: one.seq
+        )
+        return stand, Condition(query, frozenset(one.key for one in matches))
 
     async def gathered(self, patient: Stored) -> Sequence[str]:
         """The ids of all whose records became this one, and of those that had become theirs."""
